@@ -119,9 +119,9 @@ def _month_end(
     created_month = created.astype("M8[M]")
     created_day = created.astype("M8[D]")
     day_of_month = created_day - created_month.astype("M8[D]")  # counted from 0
-    end_month = created_month + months
+    end_month = created_month + months.astype("m8[M]")
     first_day = end_month.astype("M8[D]")
-    last_day = (end_month + 1).astype("M8[D]") - 1
+    last_day = (end_month + np.timedelta64(1, "M")).astype("M8[D]") - np.timedelta64(1, "D")
     end_day = np.minimum(first_day + day_of_month, last_day)
     end: npt.NDArray[np.datetime64] = end_day.astype("M8[us]") + (created - created_day)
     return end
