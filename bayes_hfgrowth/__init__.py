@@ -9,18 +9,24 @@ from bayes_hfgrowth.errors import (
     SourceError,
     SpecificationError,
 )
+from bayes_hfgrowth.organizations import OrganizationTable, read_organizations
 from bayes_hfgrowth.panel import Panel, read_panel
+from bayes_hfgrowth.sources.example import load_example, load_paper_fits
 
 __all__ = [
     "FitError",
     "ForecastError",
     "HFGrowthError",
     "OrganizationError",
+    "OrganizationTable",
     "Panel",
     "PanelError",
     "SourceError",
     "SpecificationError",
     "__version__",
+    "load_example",
+    "load_paper_fits",
+    "read_organizations",
     "read_panel",
 ]
 

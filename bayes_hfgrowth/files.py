@@ -183,6 +183,8 @@ def read_csv(
         )
     except (pa.ArrowException, OSError, UnicodeDecodeError) as failure:
         message = _first_line(failure)
+        if "Empty CSV file" in message:  # a header without even a line end
+            raise error(f"{name} has a header but no rows; add the rows") from failure
         mend = (
             "save it as UTF-8"
             if "UTF8" in message

@@ -143,10 +143,7 @@ def _check_columns(raw: _Table) -> None:
 
 def _names(raw: _Table, column: str) -> pd.Categorical:
     """A column of names as codes into the names in order of first appearance."""
-    try:
-        codes, uniques = pd.factorize(raw.frame[column])
-    except TypeError:
-        raw.fail(f"column {column!r} holds no text; give names")
+    codes, uniques = _factorized(raw, column, "text")
     raw.fail_where(codes < 0, lambda _: f"{column} is missing; fill it in or remove the row")
     for code, name in enumerate(uniques):
         if fault := text_fault(name):
@@ -192,19 +189,20 @@ def _times(raw: _Table, column: str) -> npt.NDArray[np.datetime64]:
 
 
 def _parsed_times(raw: _Table, column: str, values: pd.Series) -> pd.Series:
-    codes, uniques = pd.factorize(values)
+    codes, uniques = _factorized(raw, column, "dates")
     # Dates and timestamps in a column of objects are brought to text like all others.
     texts = [value.isoformat() if hasattr(value, "isoformat") else value for value in uniques]
     legible = [isinstance(text, str) and bool(ISO_DATE.fullmatch(text)) for text in texts]
     parsed = pd.to_datetime(
-        pd.Series([text if ok else None for text, ok in zip(texts, legible, strict=True)]).astype(
-            "str"
+        pd.Series(
+            [text if ok else None for text, ok in zip(texts, legible, strict=True)], dtype="str"
         ),
         format="ISO8601",
         utc=True,
         errors="coerce",
     )
-    bad = np.append(parsed.isna(), False)  # a missing value has the code -1 and is told later
+    # An empty cell is told as missing, later; so is a missing value, whose code is -1.
+    bad = np.append(parsed.isna() & np.array([text != "" for text in texts], dtype=bool), False)
     raw.fail_where(
         bad[codes],
         lambda at: (
@@ -213,6 +211,17 @@ def _parsed_times(raw: _Table, column: str, values: pd.Series) -> pd.Series:
         ),
     )
     return parsed.dt.tz_localize(None).reindex(codes)
+
+
+def _factorized(
+    raw: _Table, column: str, kind: str
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.object_]]:
+    """Codes and values in order of first appearance; a missing value has the code -1."""
+    try:
+        codes, uniques = pd.factorize(raw.frame[column])
+    except TypeError:  # lists and other values that cannot be looked up
+        raw.fail(f"column {column!r} holds no {kind}; give one in each row")
+    return codes, np.asarray(uniques, dtype=object)
 
 
 def _whole_numbers(raw: _Table, column: str, largest: int) -> npt.NDArray[np.int64]:
@@ -226,7 +235,9 @@ def _whole_numbers(raw: _Table, column: str, largest: int) -> npt.NDArray[np.int
     if pd.api.types.is_integer_dtype(values.dtype):
         numbers = values.to_numpy()
     else:
-        numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)
+        numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, copy=True)
+        if values.dtype == object:  # True would pass for 1
+            numbers[[isinstance(value, bool) for value in values]] = np.nan
 
     def told(fault: str, mend: str) -> Callable[[int], str]:
         return lambda at: f"{column} {_short(values.iloc[at])} {fault}; {mend}"

@@ -1,0 +1,1 @@
+"""Data shipped with the package; see the data card, README.md, beside this file."""
