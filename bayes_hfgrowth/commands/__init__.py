@@ -1,0 +1,1 @@
+"""The commands of `hfgrowth`, each beside the others it belongs with."""

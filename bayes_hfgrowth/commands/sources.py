@@ -1,0 +1,129 @@
+"""The commands that make panels: `hfgrowth fetch` and `hfgrowth snapshot`."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bayes_hfgrowth.errors import PanelError
+from bayes_hfgrowth.files import table_format
+from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.sources.relations import RELATIONS, Relation
+
+Out = Annotated[
+    Path, typer.Option("--out", metavar="PANEL", help="Panel to write, .csv or .parquet.")
+]
+RelationOption = Annotated[
+    Relation,
+    typer.Option(
+        "--relation",
+        metavar="|".join(RELATIONS),
+        help="Which children to count, as they are declared on the Hub.",
+    ),
+]
+
+
+def fetch(
+    out: Out,
+    base_models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[BASE_MODEL]...", help="Hub ids, namespace/name."),
+    ] = None,
+    organization: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAMESPACE", help="Take all base models of a Hub namespace."),
+    ] = None,
+    relation: RelationOption = "finetune",
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="List everything again, not only what is new.")
+    ] = False,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where arriving pages are kept; by default HFGROWTH_CACHE or ~/.cache.",
+        ),
+    ] = None,
+) -> None:
+    """Collect a panel from the live Hub.
+
+    A run that was interrupted goes on where it stopped; a later one asks only for what is new.
+    The token is that of `hf auth login` or HF_TOKEN, the Hub that of HF_ENDPOINT.
+    """
+    from bayes_hfgrowth.sources.hub import collect
+
+    _check_out(out)
+    collection = collect(
+        base_models or (),
+        organizations=organization or (),
+        relation=relation,
+        cache=cache,
+        refresh=refresh,
+    )
+    _finish(collection.panel, collection.lines(), out)
+
+
+def snapshot(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...",
+            help="Parquet (hub-stats) or CSV (ai_ecosystem): files, a folder, or hf://datasets/….",
+        ),
+    ],
+    out: Out,
+    relation: RelationOption = "finetune",
+    min_finetunes: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Fewest children of a base model; 0 adds models that declare no base model.",
+        ),
+    ] = 1,
+    organization: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAMESPACE", help="Keep only base models of a Hub namespace."),
+    ] = None,
+    observed_at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="When the snapshot was taken; by default the day of its newest model.",
+        ),
+    ] = None,
+) -> None:
+    """Build a panel of all base models from a snapshot of the whole Hub."""
+    from bayes_hfgrowth.sources.snapshot import snapshot_panel
+
+    _check_out(out)
+    panel, summary, notes = snapshot_panel(
+        files,
+        relation=relation,
+        min_finetunes=min_finetunes,
+        organizations=organization or (),
+        observed_at=observed_at,
+    )
+    _finish(panel, [*summary.lines(), *notes], out)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command()(fetch)
+    app.command()(snapshot)
+
+
+def _check_out(out: Path) -> None:
+    """Refuse a place that can't be written to before the work, not after."""
+    table_format(out, PanelError)
+    if not out.parent.is_dir():
+        raise PanelError(f"{out}: there is no folder {out.parent}; create it first")
+
+
+def _finish(panel: Panel, lines: Iterable[str], out: Path) -> None:
+    panel.write(out)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    for line in [*lines, f"wrote {out}"]:
+        console.print(line, markup=False)

@@ -1,0 +1,59 @@
+"""What a row of the Hub says about its base models, and a base model about its children."""
+
+from bayes_hfgrowth.sources.cache import Row
+from bayes_hfgrowth.sources.relations import KINDS
+
+
+def carries(row: Row, base: Row, relation: str) -> bool:
+    """Tell whether a row really declares a base model with the relation.
+
+    The tags decide. A row that has lost its tags is judged by ``baseModels``.
+
+    Parameters
+    ----------
+    row : dict
+        A row of a listing.
+    base : dict
+        The base model, with ``id`` and ``_id``.
+    relation : str
+        The wanted relation, or ``all``.
+    """
+    name = base["id"]
+    relations = KINDS if relation == "all" else (relation,)
+    tags = row.get("tags")
+    if isinstance(tags, list):
+        wanted = {f"base_model:{r}:{name}" for r in relations}
+        if relation == "all":
+            wanted.add(f"base_model:{name}")
+        return not wanted.isdisjoint(t for t in tags if isinstance(t, str))
+    lineage = row.get("baseModels")
+    if not isinstance(lineage, dict) or (relation != "all" and lineage.get("relation") != relation):
+        return False
+    return any(
+        isinstance(m, dict)
+        and (m.get("id") == name or (base.get("_id") and m.get("_id") == base["_id"]))
+        for m in lineage.get("models") or ()
+    )
+
+
+def stated_children(model: Row, relation: str) -> int | None:
+    """Return the Hub's own number of children.
+
+    Parameters
+    ----------
+    model : dict
+        A base model, with ``childrenModelCount`` if the Hub gave it.
+    relation : str
+        The wanted relation, or ``all``.
+
+    Returns
+    -------
+    int or None
+        The number, if the Hub states it.
+    """
+    counts = model.get("childrenModelCount")
+    if not isinstance(counts, dict):
+        return None
+    numbers = [counts.get(r) for r in KINDS if relation in (r, "all")]
+    whole = [n for n in numbers if isinstance(n, int)]
+    return sum(whole) if whole else None
