@@ -24,9 +24,6 @@ __all__ = [
     "write_table",
 ]
 
-_CSV_BLOCK_BYTES = 1 << 24
-"""How much of a CSV file is looked at to guess the types of its columns."""
-
 
 @contextmanager
 def whole_file(
@@ -171,17 +168,22 @@ def read_csv(
         raise error(f"{name} is empty; a header and rows are needed")
     if b"\0" in head or head.startswith((b"PAR1", b"\x1f\x8b", b"PK\x03\x04")) or _is_page(head):
         raise error(f"{name} is not a CSV file; {_what_it_is(head)}")
+    # One thread, so that the parser can name the row it stumbles over, and one block, so that
+    # the type of a column is guessed from all of its cells.
+    block_size = min(Path(path).stat().st_size + 1, 2**31 - 1)
     try:
         table = pa.csv.read_csv(
-            os.fspath(path),
-            # One thread, so that the parser can name the row it stumbles over.
-            read_options=pa.csv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK_BYTES),
+            name,
+            read_options=pa.csv.ReadOptions(use_threads=False, block_size=block_size),
             parse_options=pa.csv.ParseOptions(newlines_in_values=True),
             convert_options=pa.csv.ConvertOptions(
                 column_types=dict.fromkeys(text, pa.string()), strings_can_be_null=False
             ),
         )
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as failure:
+        names = table.column_names
+    except UnicodeDecodeError as failure:
+        raise error(f"{name} has a header that is not UTF-8; save it as UTF-8") from failure
+    except (pa.ArrowException, OSError) as failure:
         message = _first_line(failure)
         if "Empty CSV file" in message:  # a header without even a line end
             raise error(f"{name} has a header but no rows; add the rows") from failure
@@ -192,7 +194,10 @@ def read_csv(
             "with commas between and quotes around text that holds commas"
         )
         raise error(f"{name} cannot be read as CSV ({message}); {mend}") from failure
-    _refuse_repeated(table.column_names, path, error)
+    _refuse_repeated(names, path, error)
+    for column, kind in zip(names, table.schema.types, strict=True):
+        if pa.types.is_binary(kind):
+            raise error(f"{name} has a column {column!r} that is not UTF-8; save it as UTF-8")
     frame: pd.DataFrame = table.to_pandas(date_as_object=False)
     return frame
 
