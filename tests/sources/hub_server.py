@@ -25,6 +25,8 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 PAGE_SIZE = 1000
+NOW = datetime(2025, 6, 15, 12, tzinfo=UTC)
+"""When tests collect, unless they say otherwise."""
 RELATIONS = ("adapter", "finetune", "merge", "quantized")
 WRONG_TOKEN = "Invalid credentials in Authorization header"
 
@@ -93,8 +95,8 @@ class Faults:
     every_429: int = 0
     """Each n-th counted answer is a 429."""
     always_429: bool = False
-    retry_seconds: int = 0
-    """What a 429 asks the client to wait."""
+    retry_seconds: int | None = None
+    """What a 429 asks the client to wait; `None`: it does not say."""
     drop_share: float = 0.0
     """Share of answers whose connection is cut, before or in the middle of the body."""
     fail_500: int = 0
@@ -112,7 +114,6 @@ class Faults:
     """The second page points at itself."""
     expire_cursors: bool = False
     """400 for any cursor."""
-    only_with_token: bool = False
 
 
 @dataclass
@@ -145,6 +146,7 @@ class Hub:
     before_answer: Callable[[int, str], None] | None = None
     """Called with the number of the request and its target before an answer goes out."""
     endpoint: str = ""
+    sorted: dict[str, list[Row]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     dice: random.Random = field(default_factory=lambda: random.Random(1))
 
@@ -182,12 +184,18 @@ class Hub:
 
     def select(self, query: dict[str, list[str]]) -> list[Row]:
         """Return all rows of a listing, newest first."""
-        rows = [*self.children, *self.models.values()] if "author" in query else list(self.children)
-        if "author" in query:
-            rows = [r for r in rows if r.get("author") == query["author"][0]]
-        if "filter" in query and not self.faults.ignore_filter:
-            rows = [r for r in rows if self._carries(r, query["filter"])]
-        return sorted(rows, key=lambda r: (r.get("createdAt") or "", r["_id"]), reverse=True)
+        what = [query.get("author"), query.get("filter"), self.faults.ignore_filter]
+        key = json.dumps([*what, len(self.children), len(self.models)])
+        if key not in self.sorted:
+            rows = list(self.children)
+            if "author" in query:
+                rows += self.models.values()
+                rows = [r for r in rows if r.get("author") == query["author"][0]]
+            if "filter" in query and not self.faults.ignore_filter:
+                rows = [r for r in rows if self._carries(r, query["filter"])]
+            rows.sort(key=lambda r: (r.get("createdAt") or "", r["_id"]), reverse=True)
+            self.sorted[key] = rows
+        return self.sorted[key]
 
     @staticmethod
     def _carries(row: Row, wanted: list[str]) -> bool:
@@ -240,12 +248,13 @@ class _Handler(BaseHTTPRequestHandler):
             faults.slow_answers -= 1
             time.sleep(faults.slow_seconds)
         if faults.always_429 or (faults.every_429 and number % faults.every_429 == 0):
-            limit = f'"api";r=0;t={faults.retry_seconds}'
-            return (
-                429,
-                {"error": "too many"},
-                {"ratelimit": limit, "ratelimit-policy": '"fixed window";"api";q=500;w=300'},
-            )
+            limit = {}
+            if faults.retry_seconds is not None:
+                limit = {
+                    "ratelimit": f'"api";r=0;t={faults.retry_seconds}',
+                    "ratelimit-policy": '"fixed window";"api";q=500;w=300',
+                }
+            return 429, {"error": "too many requests"}, limit
         if faults.fail_500 > 0:
             faults.fail_500 -= 1
             return 500, {"error": "internal"}, {}
