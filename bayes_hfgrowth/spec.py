@@ -243,8 +243,7 @@ def _shipped_folder() -> Path:
 
 def _read_toml(path: Path, shipped: Collection[str]) -> dict[str, Any]:
     try:
-        # A byte-order mark, which some editors put first, is not part of the text.
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        content = path.read_bytes()
     except FileNotFoundError as failure:
         mend = (
             f"for the growth model that ships with the package, say {path.stem}"
@@ -258,6 +257,11 @@ def _read_toml(path: Path, shipped: Collection[str]) -> dict[str, Any]:
         raise SpecificationError(
             f"{path} cannot be read: {failure.strerror or failure}"
         ) from failure
+    except ValueError as failure:  # a null character in the name
+        raise SpecificationError(f"{str(path)!r} is not the name of a file: {failure}") from failure
+    try:
+        # A byte-order mark, which some editors put first, is not part of the text.
+        return tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as failure:
         raise SpecificationError(
             f"{path} is not a text file in UTF-8 (byte {failure.start + 1}); "
@@ -320,7 +324,8 @@ class _Table:
         return value.strip()
 
     def choice(self, key: str, choices: Collection[str]) -> Any:
-        value = self.text(key)
+        self.text(key)
+        value = self.values[key]
         if value not in choices:
             raise self.refusal(
                 key,
@@ -445,10 +450,10 @@ def _plain(value: float | Prior) -> Any:
 
 def _shown(value: object) -> str:
     """A value of a file on one short line, as it would be written there."""
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError):  # dates, which TOML knows and JSON does not
-        text = str(value)
+    # Dates, which TOML knows and JSON does not, are shown as text.
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    if not text.isprintable():  # line separators and the like
+        text = json.dumps(value, default=str)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
