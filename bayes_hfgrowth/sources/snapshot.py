@@ -23,7 +23,7 @@ MEMORY_LIMIT = "1GB"
 """What DuckDB may hold; what goes beyond it goes to disk."""
 
 MAX_ROWS = 5_000_000
-"""Largest panel that is built; the monthly rows of a larger one would not fit into 2 GB."""
+"""Largest panel that is built, in monthly rows; it takes about 3.5 GB of memory."""
 
 
 def snapshot_panel(
