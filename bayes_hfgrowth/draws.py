@@ -1,0 +1,166 @@
+"""A fitted growth model as data: draws, observations, and how they came about, in one file."""
+
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pandas as pd
+import xarray as xr
+
+from bayes_hfgrowth.convergence import Convergence
+from bayes_hfgrowth.errors import FitError
+from bayes_hfgrowth.files import whole_file
+from bayes_hfgrowth.history import History
+from bayes_hfgrowth.spec import GrowthSpec
+
+__all__ = ["ATTRIBUTE", "FORMAT", "FittedDraws", "read_tree", "write_tree"]
+
+ATTRIBUTE = "bayes_hfgrowth"
+"""Attribute of the file that holds everything but arrays, as JSON."""
+
+FORMAT = 1
+"""Version of the file format."""
+
+_GROUPS = (
+    "posterior",
+    "sample_stats",
+    "prior",
+    "posterior_predictive",
+    "log_likelihood",
+    "observed_data",
+    "constant_data",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedDraws:
+    """Posterior draws of a growth model with all that is needed to use them.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        The groups that ArviZ knows: ``posterior``, ``sample_stats``, ``prior``,
+        ``prior_predictive``, ``posterior_predictive``, ``log_likelihood``, ``log_prior``,
+        ``observed_data``, ``constant_data``.
+    """
+
+    tree: xr.DataTree
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """How the fit was made: specification, panel digest, dates, seed, versions."""
+        about: dict[str, Any] = json.loads(self.tree.attrs[ATTRIBUTE])
+        return about
+
+    @cached_property
+    def spec(self) -> GrowthSpec:
+        """The growth model."""
+        return GrowthSpec.from_json(json.dumps(self.about["specification"]))
+
+    @cached_property
+    def convergence(self) -> Convergence:
+        """The verdict on the sampler, made when the model was fitted."""
+        return Convergence.from_json(json.dumps(self.about["convergence"]))
+
+    @cached_property
+    def history(self) -> History:
+        """The months that were fitted."""
+        return History.from_datasets(
+            self.tree["observed_data"].to_dataset(), self.tree["constant_data"].to_dataset()
+        )
+
+    @property
+    def posterior(self) -> xr.Dataset:
+        """Posterior draws over ``chain``, ``draw``, ``organization``, ``base_model``."""
+        return self.tree["posterior"].to_dataset()
+
+    @property
+    def base_models(self) -> tuple[str, ...]:
+        """Base models in the fit."""
+        return self.history.base_models
+
+    @property
+    def organizations(self) -> tuple[str, ...]:
+        """Organizations in the fit."""
+        return self.history.organizations
+
+    @property
+    def observed_at(self) -> pd.Timestamp | None:
+        """Observation date of the panel (UTC), where it is known."""
+        stamp = self.about["panel"]["observed_at"]
+        return pd.Timestamp(stamp) if stamp else None
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fit to one NetCDF file.
+
+        Parameters
+        ----------
+        path : path-like
+            Ends in ``.nc``. The file appears whole or not at all.
+
+        Raises
+        ------
+        FitError
+            When the name is another, or the file cannot be written.
+        """
+        write_tree(self.tree, path)
+
+
+def write_tree(tree: xr.DataTree, path: str | os.PathLike[str]) -> None:
+    """Write a tree to a compressed NetCDF file, whole or not at all.
+
+    Raises
+    ------
+    FitError
+        When the name does not end in ``.nc``, or the file cannot be written.
+    """
+    if Path(path).suffix != ".nc":
+        raise FitError(f"{os.fspath(path)} does not end in .nc; a fit is one NetCDF file")
+    encoding = {
+        group.path: {
+            str(name): {"zlib": True, "complevel": 1, "shuffle": True}
+            for name, variable in group.data_vars.items()
+            if variable.dtype.kind in "fiub" and variable.size > 1000
+        }
+        for group in tree.subtree
+    }
+    with whole_file(path, FitError) as temporary:
+        tree.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+
+
+def read_tree(path: str | os.PathLike[str]) -> xr.DataTree:
+    """Read a fit file into memory and check that it is one.
+
+    Raises
+    ------
+    FitError
+        When the file is missing, damaged, or not a fit of this package.
+    """
+    name = os.fspath(path)
+    if not Path(path).exists():
+        raise FitError(f"{name} does not exist; make a fit with: hfgrowth fit PANEL --out {name}")
+    if Path(path).is_dir():
+        raise FitError(f"{name} is a folder; give the .nc file of a fit")
+    if not h5py.is_hdf5(name):
+        raise FitError(f"{name} is not a NetCDF file; give the .nc file that hfgrowth fit wrote")
+    try:
+        with xr.open_datatree(name, engine="h5netcdf") as tree:
+            loaded = tree.load()
+    except (OSError, KeyError, ValueError, RuntimeError) as failure:
+        reason = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
+        raise FitError(f"{name} is damaged ({reason}); fit the panel again") from failure
+    missing = [group for group in _GROUPS if group not in loaded.children]
+    if ATTRIBUTE not in loaded.attrs or missing:
+        what = f"has no group {missing[0]}" if missing else f"has no attribute {ATTRIBUTE}"
+        raise FitError(f"{name} is not a fit of this package: it {what}; make one with hfgrowth fit")
+    about = json.loads(loaded.attrs[ATTRIBUTE])
+    if about.get("format") != FORMAT:
+        raise FitError(
+            f"{name} has format {about.get('format')}, this version reads format {FORMAT}; "
+            "fit the panel again"
+        )
+    return loaded

@@ -1,0 +1,302 @@
+"""Fit a growth model to a panel, and ask the fit questions."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+
+from bayes_hfgrowth.comparison import Comparison, compare
+from bayes_hfgrowth.convergence import check_convergence, population_names
+from bayes_hfgrowth.diagnostics import Diagnostics, diagnose
+from bayes_hfgrowth.draws import ATTRIBUTE, FORMAT, FittedDraws, read_tree
+from bayes_hfgrowth.errors import FitError
+from bayes_hfgrowth.forecast import Forecast, forecast
+from bayes_hfgrowth.history import History
+from bayes_hfgrowth.model import build_model
+from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.priors import draw_prior, log_prior
+from bayes_hfgrowth.progress import Progress
+from bayes_hfgrowth.sampling import Engine, Settings, sample
+from bayes_hfgrowth.simulation import (
+    base_model_parameters,
+    carry_over,
+    log_likelihood,
+    replicates,
+)
+from bayes_hfgrowth.spec import GrowthSpec, read_spec
+
+__all__ = ["GrowthFit", "GrowthModel", "load_fit"]
+
+PRIOR_DRAWS = 500
+"""Draws from the prior that a fit keeps."""
+
+POINTWISE_CELLS = 16_000_000
+"""Most draws times months that the pointwise groups keep; beyond it the draws are thinned."""
+
+_PACKAGES = ("pymc", "pytensor", "nutpie", "arviz", "numpy", "xarray", "pandas")
+
+
+class GrowthFit(FittedDraws):
+    """A fitted growth model.
+
+    Made by `GrowthModel.fit` or `load_fit`. `tree` is an `xarray.DataTree` in ArviZ's groups;
+    ``fit.posterior`` and ``fit.history`` are its draws and the months behind them.
+    """
+
+    def forecast(
+        self,
+        months: int,
+        base_models: Iterable[str] | None = None,
+        seed: int | None = None,
+    ) -> Forecast:
+        """Forecast cumulative fine-tunes; see `bayes_hfgrowth.forecast.forecast`."""
+        return forecast(self, months, base_models, seed)
+
+    def compare(self, organizations: Sequence[str], seed: int | None = None) -> Comparison:
+        """Compare organizations; see `bayes_hfgrowth.comparison.compare`."""
+        return compare(self, organizations, seed)
+
+    def diagnose(self) -> Diagnostics:
+        """Convergence and posterior predictive checks; see `bayes_hfgrowth.diagnostics`."""
+        return diagnose(self)
+
+
+@dataclass(frozen=True)
+class GrowthModel:
+    """A growth model that can be fitted to panels.
+
+    Parameters
+    ----------
+    specification : str, path-like or GrowthSpec
+        Name of a shipped growth model (``"surge"``, ``"reinforced"``, ``"citation"``), a path
+        to a specification file, or a specification.
+
+    Raises
+    ------
+    SpecificationError
+        When the specification cannot be found or breaks a rule.
+    """
+
+    specification: str | os.PathLike[str] | GrowthSpec = "surge"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.specification, GrowthSpec):
+            object.__setattr__(self, "specification", read_spec(Path(self.specification)
+                if isinstance(self.specification, os.PathLike) else self.specification))
+
+    @property
+    def spec(self) -> GrowthSpec:
+        """The specification, read and checked."""
+        assert isinstance(self.specification, GrowthSpec)
+        return self.specification
+
+    def pymc_model(self, panel: Panel) -> pm.Model:
+        """Make the hierarchical PyMC model of a panel, to look at or to sample by hand.
+
+        Parameters
+        ----------
+        panel : Panel
+            The data.
+        """
+        return build_model(self.spec, _checked_history(panel))
+
+    def fit(
+        self,
+        panel: Panel,
+        *,
+        draws: int = 1000,
+        tune: int = 400,
+        chains: int = 4,
+        seed: int | None = None,
+        target_accept: float = 0.9,
+        cores: int | None = None,
+        engine: Engine = "whitened",
+        progress: bool = True,
+    ) -> GrowthFit:
+        """Sample the posterior.
+
+        Parameters
+        ----------
+        panel : Panel
+            The data; cut it with `Panel.as_of` to fit what was known at an earlier date.
+        draws, tune : int
+            Kept draws and warm-up draws of each chain.
+        chains : int
+            Independent chains, at least 2: R-hat needs them.
+        seed : int, optional
+            Same seed, same machine: same numbers. Drawn and stored when not given.
+        target_accept : float
+            Mean acceptance that the step size is tuned to, between 0.5 and 1.
+        cores : int, optional
+            Chains that run at once; all cores by default.
+        engine : {"whitened", "nuts"}
+            Coordinates to sample in, see `bayes_hfgrowth.sampling`. Same posterior.
+        progress : bool
+            Whether to show progress on standard error.
+
+        Returns
+        -------
+        GrowthFit
+            With the verdict on convergence in ``.convergence``; look at it.
+
+        Raises
+        ------
+        FitError
+            When the panel holds no month at all, or a setting is out of range.
+        """
+        spec = self.spec
+        if seed is None:
+            seed = int(np.random.SeedSequence().generate_state(1)[0])
+        settings = Settings(draws, tune, chains, seed, target_accept, cores, engine)
+        _check_settings(settings)
+        history = _checked_history(panel)
+        shown = Progress(progress)
+        posterior, sample_stats, seconds = sample(spec, history, settings, shown)
+        singles = [n for n in posterior.data_vars if n not in population_names(posterior)]
+        posterior = posterior.assign({name: posterior[name].astype(np.float32) for name in singles})
+        begin = time.perf_counter()
+        with shown.stage("check and replicate"):
+            verdict = check_convergence(posterior, sample_stats)
+            groups = _pointwise_groups(spec, history, posterior, seed)
+        seconds["checks and replicates"] = time.perf_counter() - begin
+        about = {
+            "format": FORMAT,
+            "specification": json.loads(spec.to_json()),
+            "panel": _about_panel(panel),
+            "sampler": asdict(settings),
+            "seconds": {name: round(value, 1) for name, value in seconds.items()},
+            "seed": seed,
+            "pointwise_every": groups.pop("every"),
+            "convergence": json.loads(verdict.to_json()),
+            "versions": _versions(),
+        }
+        observed, constant = history.to_datasets()
+        tree = xr.DataTree.from_dict(
+            {
+                "posterior": posterior,
+                "sample_stats": sample_stats,
+                **groups,
+                "observed_data": observed,
+                "constant_data": constant,
+            }
+        )
+        tree.attrs[ATTRIBUTE] = json.dumps(about)
+        return GrowthFit(tree)
+
+
+def load_fit(path: str | os.PathLike[str]) -> GrowthFit:
+    """Read a fit file.
+
+    Parameters
+    ----------
+    path : path-like
+        NetCDF file written by `GrowthFit.save` or ``hfgrowth fit``.
+
+    Raises
+    ------
+    FitError
+        When the file is missing, damaged, or not a fit of this package.
+    """
+    return GrowthFit(read_tree(path))
+
+
+def _checked_history(panel: Panel) -> History:
+    history = History.from_panel(panel)
+    if len(history.new) == 0:
+        raise FitError(
+            "no base model of the panel is a whole month old, so there is nothing to learn from; "
+            "take a later as-of date or older base models"
+        )
+    return history
+
+
+def _check_settings(settings: Settings) -> None:
+    bounds = {"draws": (4, 100_000), "tune": (20, 100_000), "chains": (2, 64)}
+    for name, (low, high) in bounds.items():
+        value = getattr(settings, name)
+        if not low <= value <= high:
+            raise FitError(f"{name} is {value}; give {low} to {high}")
+    if not 0.5 <= settings.target_accept < 1.0:
+        raise FitError(
+            f"target_accept is {settings.target_accept}; give at least 0.5 and less than 1"
+        )
+    if settings.seed < 0:
+        raise FitError(f"seed is {settings.seed}; give a number from 0 on")
+    if settings.engine not in ("whitened", "nuts"):
+        raise FitError(f"engine {settings.engine!r} does not exist; take 'whitened' or 'nuts'")
+
+
+def _pointwise_groups(
+    spec: GrowthSpec, history: History, posterior: xr.Dataset, seed: int
+) -> dict[str, Any]:
+    """Prior, predictive and pointwise groups, thinned where they would be too large."""
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 4]))
+    number = posterior.sizes["chain"] * posterior.sizes["draw"]
+    every = max(1, -(-number * len(history.new) // POINTWISE_CELLS))
+    kept = posterior.isel(draw=slice(None, None, every))
+    theta, carry = base_model_parameters(spec, kept), carry_over(spec, kept)
+    prior = draw_prior(
+        spec, history.organization_of, len(history.organizations), PRIOR_DRAWS, rng
+    )
+    prior = prior.assign_coords(
+        chain=[0], draw=np.arange(PRIOR_DRAWS), **{k: posterior[k] for k in ("organization", "base_model")}
+    )
+    prior_months = replicates(
+        spec, history, base_model_parameters(spec, prior), carry_over(spec, prior), rng
+    )
+
+    def over_months(values: np.ndarray, like: xr.Dataset) -> xr.Dataset:
+        shape = (like.sizes["chain"], like.sizes["draw"], len(history.new))
+        coords = {
+            "chain": like["chain"],
+            "draw": like["draw"],
+            "observation": history.coords["observation"],
+        }
+        dims = ("chain", "draw", "observation")
+        return xr.Dataset({"new_finetunes": (dims, values.reshape(shape))}, coords=coords)
+
+    return {
+        "prior": prior,
+        "prior_predictive": over_months(prior_months, prior),
+        "posterior_predictive": over_months(
+            _narrow(replicates(spec, history, theta, carry, rng)), kept
+        ),
+        "log_likelihood": over_months(log_likelihood(spec, history, theta, carry), kept),
+        "log_prior": log_prior(spec, kept),
+        "every": every,
+    }
+
+
+def _narrow(counts: np.ndarray) -> np.ndarray:
+    """Counts as 32-bit integers where they fit."""
+    return counts.astype(np.int32) if counts.max(initial=0) < np.iinfo(np.int32).max else counts
+
+
+def _about_panel(panel: Panel) -> dict[str, Any]:
+    models = panel.base_models
+    return {
+        "digest": panel.digest,
+        "observed_at": panel.observed_at.isoformat() if panel.observed_at is not None else None,
+        "base_models": len(models),
+        "finetunes": int(models["finetunes"].sum()),
+        "last_month": models["observed_until"].max().isoformat(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    from bayes_hfgrowth import __version__
+
+    return {
+        "bayes-hfgrowth": __version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in _PACKAGES},
+    }

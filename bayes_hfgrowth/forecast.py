@@ -1,0 +1,238 @@
+"""Forecasts: simulated forward from every posterior draw and the count known today."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_hfgrowth.draws import FittedDraws
+from bayes_hfgrowth.errors import ForecastError
+from bayes_hfgrowth.files import whole_file, write_table
+from bayes_hfgrowth.months import month_end
+from bayes_hfgrowth.names import indices_of
+from bayes_hfgrowth.simulation import base_model_parameters, carry_over, futures
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Forecast", "forecast", "interval_columns"]
+
+LONGEST = 600
+"""Largest horizon in months; fifty years of a growth curve mean nothing any more."""
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """Simulated futures of base models.
+
+    Parameters
+    ----------
+    draws : xarray.Dataset
+        ``finetunes`` (cumulative counts) over ``chain``, ``draw``, ``base_model`` and
+        ``horizon`` (1, 2, ... months ahead); over ``base_model``: ``observed`` (last known
+        count), ``months`` (age at that count), ``organization``, ``created_at`` (UTC).
+    history : pandas.DataFrame
+        The observed months: ``base_model``, ``month``, ``finetunes``.
+    """
+
+    draws: xr.Dataset
+    history: pd.DataFrame
+
+    def table(self, intervals: Iterable[float] = (50, 80, 95)) -> pd.DataFrame:
+        """Point forecasts and central intervals.
+
+        Parameters
+        ----------
+        intervals : iterable of float
+            Probabilities of the intervals, in percent.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each base model and horizon: ``base_model``, ``organization``,
+            ``month`` (age, months), ``date`` (end of that month, UTC), ``horizon`` (months),
+            ``observed`` (last known count), ``mean``, ``median``, and for each interval
+            ``lower_P`` and ``upper_P``, all in cumulative fine-tunes. Quantiles are whole
+            counts; an interval holds at least its probability.
+
+        Raises
+        ------
+        ForecastError
+            When an interval is not between 0 and 100 percent.
+        """
+        levels = _checked_intervals(intervals)
+        counts = self.draws["finetunes"].transpose("chain", "draw", "base_model", "horizon")
+        values = counts.to_numpy().reshape(-1, *counts.shape[2:])
+        horizon = counts["horizon"].to_numpy()
+        shape = values.shape[1:]
+
+        def column(name: str) -> np.ndarray:
+            return np.repeat(self.draws[name].to_numpy(), shape[1])
+
+        horizons = np.tile(horizon, shape[0])
+        months = column("months") + horizons
+        columns: dict[str, Any] = {
+            "base_model": column("base_model"),
+            "organization": column("organization"),
+            "month": months,
+            "date": month_end(pd.DatetimeIndex(column("created_at")).tz_localize("UTC"), months),
+            "horizon": horizons,
+            "observed": column("observed"),
+            "mean": values.mean(axis=0).ravel(),
+        }
+        ordered = np.sort(values, axis=0)
+        columns["median"] = _quantile(ordered, 0.5, upper=False).ravel()
+        for name, level in levels:
+            tail = (1.0 - level / 100.0) / 2.0
+            columns[f"lower_{name}"] = _quantile(ordered, tail, upper=False).ravel()
+            columns[f"upper_{name}"] = _quantile(ordered, 1.0 - tail, upper=True).ravel()
+        return pd.DataFrame(columns)
+
+    def save(
+        self, path: str | os.PathLike[str], intervals: Iterable[float] = (50, 80, 95)
+    ) -> None:
+        """Write the table (``.csv``, ``.parquet``) or the draws (``.nc``).
+
+        Parameters
+        ----------
+        path : path-like
+            The file; it appears whole or not at all.
+        intervals : iterable of float
+            Intervals of the table, in percent.
+
+        Raises
+        ------
+        ForecastError
+            When the ending is another, or the file cannot be written.
+        """
+        if Path(path).suffix == ".nc":
+            encoding = {"finetunes": {"zlib": True, "complevel": 1, "shuffle": True}}
+            with whole_file(path, ForecastError) as temporary:
+                self.draws.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+        else:
+            write_table(self.table(intervals), path, ForecastError)
+
+    def plot(self, base_models: Sequence[str] | None = None, **options: Any) -> "Figure":
+        """Fan chart; see `bayes_hfgrowth.figures.fan.fan_chart`.
+
+        Parameters
+        ----------
+        base_models : sequence of str, optional
+            Which to draw, at most twelve; by default the six with most fine-tunes.
+        **options
+            Passed on.
+        """
+        from bayes_hfgrowth.figures.fan import fan_chart  # a view of this, not a part of it
+
+        return fan_chart(self.table(), self.history, base_models, **options)
+
+
+def interval_columns(intervals: Iterable[float] = (50, 80, 95)) -> list[str]:
+    """Names of the interval columns of a forecast table, in order."""
+    return [
+        f"{side}_{name}" for name, _ in _checked_intervals(intervals) for side in ("lower", "upper")
+    ]
+
+
+def forecast(
+    fit: FittedDraws,
+    months: int,
+    base_models: Iterable[str] | None = None,
+    seed: int | None = None,
+) -> Forecast:
+    """Forecast the cumulative fine-tunes of base models.
+
+    Each path starts at the last known count and follows the transition law under one draw of
+    the posterior, so it is a whole number, never falls, and carries the uncertainty both of
+    the parameters and of the months to come. A base model younger than a month has no data
+    of its own; its parameters come from its organization.
+
+    Parameters
+    ----------
+    fit : FittedDraws
+        The posterior.
+    months : int
+        How far ahead, in months; at least 1.
+    base_models : iterable of str, optional
+        Which base models; all when not given.
+    seed : int, optional
+        Same seed, same forecast; by default the seed of the fit.
+
+    Raises
+    ------
+    ForecastError
+        When the horizon is out of range or a base model is not in the fit.
+    """
+    if not 1 <= months <= LONGEST:
+        raise ForecastError(f"{months} months ahead is out of range; give 1 to {LONGEST}")
+    history = fit.history
+    chosen = indices_of(base_models, history.base_models, "base model", "fit", ForecastError)
+    part = history.subset(chosen)
+    seeds = np.random.SeedSequence([fit.about["seed"] if seed is None else seed, 3])
+    posterior = fit.posterior.isel(base_model=chosen)
+    counts = futures(
+        fit.spec,
+        part,
+        base_model_parameters(fit.spec, posterior),
+        carry_over(fit.spec, posterior),
+        months,
+        np.random.default_rng(seeds),
+    )
+    chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
+    if counts.max(initial=0) < np.iinfo(np.int32).max:
+        counts = counts.astype(np.int32)
+    dataset = xr.Dataset(
+        {
+            "finetunes": (
+                ("chain", "draw", "base_model", "horizon"),
+                counts.reshape(chains, draws, *counts.shape[1:]),
+                {"long_name": "cumulative fine-tunes"},
+            ),
+            "observed": ("base_model", part.finetunes),
+            "months": ("base_model", part.months),
+            "organization": (
+                "base_model",
+                np.array([part.organizations[i] for i in part.organization_of], dtype=object),
+            ),
+            "created_at": ("base_model", part.created_at.tz_convert("UTC").tz_localize(None)),
+        },
+        coords={
+            "chain": posterior["chain"],
+            "draw": posterior["draw"],
+            "base_model": np.array(part.base_models, dtype=object),
+            "horizon": ("horizon", np.arange(1, months + 1), {"units": "months"}),
+        },
+    )
+    observed = pd.DataFrame(
+        {
+            "base_model": np.array(part.base_models, dtype=object)[part.base_model_of],
+            "month": part.month.astype(np.int64),
+            "finetunes": (part.previous + part.new).astype(np.int64),
+        }
+    )
+    return Forecast(dataset, observed)
+
+
+def _checked_intervals(intervals: Iterable[float]) -> list[tuple[str, float]]:
+    levels = [float(level) for level in intervals]
+    for level in levels:
+        if not 0.0 < level < 100.0:
+            raise ForecastError(
+                f"an interval of {level:g}% is impossible; give percentages between 0 and 100"
+            )
+    if not levels:
+        raise ForecastError("no interval is given; name at least one, such as 80")
+    return [(f"{level:g}", level) for level in sorted(set(levels))]
+
+
+def _quantile(ordered: np.ndarray, probability: float, *, upper: bool) -> np.ndarray:
+    """Sample quantile that is itself a draw: rounded outwards, so intervals hold their mass."""
+    last = len(ordered) - 1
+    position = probability * last
+    index = int(np.ceil(position - 1e-9)) if upper else int(np.floor(position + 1e-9))
+    return np.asarray(ordered[min(max(index, 0), last)])

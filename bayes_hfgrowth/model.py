@@ -1,0 +1,132 @@
+"""A specification and a panel's history make a PyMC model."""
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+from pytensor.tensor.variable import TensorVariable
+
+from bayes_hfgrowth.attention import attention_increment_pt
+from bayes_hfgrowth.growth import curve_increment_pt, reinforced_increment_pt
+from bayes_hfgrowth.history import History
+from bayes_hfgrowth.priors import LOG_SCALE
+from bayes_hfgrowth.spec import GrowthSpec, Prior
+
+__all__ = ["build_model", "distribution"]
+
+
+def distribution(prior: Prior, name: str | None = None) -> TensorVariable:
+    """Make the PyMC distribution of a prior.
+
+    Parameters
+    ----------
+    prior : Prior
+        From a specification.
+    name : str, optional
+        Name of the random variable in the model of the context; without one, a distribution
+        outside any model is returned.
+    """
+    parameters = dict(prior.parameters)
+    if prior.distribution == "LogNormal":
+        parameters["mu"] = float(np.log(parameters.pop("median")))
+    kind = getattr(pm, prior.distribution)
+    return kind.dist(**parameters) if name is None else kind(name, **parameters)
+
+
+def build_model(spec: GrowthSpec, history: History) -> pm.Model:
+    """Hierarchical model of the monthly fine-tunes.
+
+    Every growth parameter of a base model is normal around its organization's mean, and the
+    organization's mean is normal around a global one; both are written non-centred. Fitness,
+    longevity and dispersion are normal on the log scale. The months follow the transition
+    law of `bayes_hfgrowth.transition`.
+
+    Parameters
+    ----------
+    spec : GrowthSpec
+        Likelihood, pooling and priors.
+    history : History
+        The months that were observed.
+
+    Returns
+    -------
+    pymc.Model
+        Dimensions ``organization``, ``base_model``, ``observation``. Variables for each
+        growth parameter p: ``global_p`` (the median base model's, natural scale),
+        ``between_organizations_p`` and ``between_base_models_p`` (standard deviations, on
+        the scale that is normal), ``organization_p`` and ``p`` (natural scale); under the
+        surge law ``carry_over_strength`` and ``carry_over_memory``; observed
+        ``new_finetunes``.
+    """
+    with pm.Model(coords=history.coords) as model:
+        values = {name: _hierarchy(name, spec, history) for name in spec.parameters}
+        _observe(spec, history, values)
+    return model
+
+
+def _hierarchy(name: str, spec: GrowthSpec, history: History) -> TensorVariable:
+    """Values of one growth parameter for the base models, on the natural scale."""
+    pooling = spec.parameters[name]
+    natural = pt.exp if LOG_SCALE[name] else (lambda value: value)
+    location = distribution(pooling.location, f"location_{name}")
+    pm.Deterministic(f"global_{name}", natural(location))
+    mean = location + pt.zeros(len(history.organizations))
+    if pooling.between_organizations is not None:
+        spread = distribution(pooling.between_organizations, f"between_organizations_{name}")
+        mean = mean + spread * pm.Normal(f"organization_{name}_offset", dims="organization")
+    pm.Deterministic(f"organization_{name}", natural(mean), dims="organization")
+    spread = distribution(pooling.between_base_models, f"between_base_models_{name}")
+    offset = pm.Normal(f"{name}_offset", dims="base_model")
+    value = mean[history.organization_of] + spread * offset
+    return pm.Deterministic(name, natural(value), dims="base_model")
+
+
+def _carry_over(spec: GrowthSpec) -> tuple[TensorVariable | float, TensorVariable | float]:
+    """Strength and memory of the carry-over: random variables, or the numbers given."""
+    if spec.carry_over is None:
+        return 0.0, 0.0
+    pair = []
+    for name in ("strength", "memory"):
+        value = getattr(spec.carry_over, name)
+        pair.append(
+            distribution(value, f"carry_over_{name}") if isinstance(value, Prior) else value
+        )
+    return pair[0], pair[1]
+
+
+def _observe(spec: GrowthSpec, history: History, values: dict[str, TensorVariable]) -> None:
+    """Declare the likelihood of the observed months."""
+    index = history.base_model_of
+    curve = [values[name][index] for name in ("fitness", "immediacy", "longevity")]
+    ages = history.month - 1.0, history.month
+    observed = {"observed": history.new, "dims": "observation"}
+    if spec.likelihood == "poisson":
+        pm.Poisson("new_finetunes", curve_increment_pt(*ages, *curve, spec.m), **observed)
+    elif spec.likelihood == "birth":
+        hazard = curve[0] * attention_increment_pt(*ages, *curve[1:])
+        pm.NegativeBinomial(
+            "new_finetunes", n=history.previous + spec.m, p=pt.exp(-hazard), **observed
+        )
+    else:
+        expected = reinforced_increment_pt(history.previous, *ages, *curve, spec.m)
+        strength, memory = _carry_over(spec)
+        surge = pt.log((history.new + 0.5) / (expected + 0.5))
+        mean = expected * pt.exp(strength * _remembered(surge, memory, history))
+        size = pt.sqrt(mean) / values["dispersion"][index]
+        pm.NegativeBinomial("new_finetunes", mu=mean, alpha=size, **observed)
+
+
+def _remembered(
+    surge: TensorVariable, memory: TensorVariable | float, history: History
+) -> TensorVariable:
+    """Exponentially weighted mean of the surges before each month.
+
+    Month k of a base model remembers (1 - memory) Σ_{j<k} memory^(k-1-j) surge_j, so all base
+    models together are one product with a triangular matrix.
+    """
+    columns = history.month.astype(int) - 1
+    longest = int(columns.max(initial=0)) + 1
+    table = pt.zeros((len(history.base_models), longest))
+    table = table[history.base_model_of, columns].set(surge)
+    lag = np.arange(longest)[None, :] - 1 - np.arange(longest)[:, None]
+    weights = pt.where(lag >= 0, (1.0 - memory) * memory ** np.maximum(lag, 0), 0.0)
+    return (table @ weights)[history.base_model_of, columns]

@@ -1,0 +1,67 @@
+"""Progress of long work, shown on standard error."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import (
+    Progress as RichProgress,
+)
+
+__all__ = ["Progress"]
+
+type Advance = Callable[[int, str], None]
+
+
+class Progress:
+    """Stages of a job, each with a bar of its own.
+
+    Parameters
+    ----------
+    show : bool
+        Whether to show anything at all. Bars appear only on a terminal; elsewhere nothing is
+        printed, so that logs stay readable.
+    """
+
+    def __init__(self, show: bool = True) -> None:
+        self._show = show and sys.stderr is not None and sys.stderr.isatty()
+
+    @contextmanager
+    def stage(self, title: str, total: int | None = None) -> Iterator[Advance]:
+        """Show one stage while the block runs.
+
+        Parameters
+        ----------
+        title : str
+            What is being done.
+        total : int, optional
+            Number of steps; a spinner is shown when it is not known.
+
+        Yields
+        ------
+        callable
+            Takes the number of steps done so far and a remark.
+        """
+        if not self._show:
+            yield lambda done, remark: None
+            return
+        columns = [
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            *([MofNCompleteColumn(), TimeRemainingColumn()] if total else []),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[remark]}"),
+        ]
+        with RichProgress(*columns, console=Console(stderr=True), transient=True) as bars:
+            task = bars.add_task(title, total=total, remark="")
+            yield lambda done, remark: bars.update(task, completed=done, remark=remark)

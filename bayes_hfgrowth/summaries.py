@@ -1,0 +1,240 @@
+"""Normal summaries of what each base model's months say of its growth parameters.
+
+They are what `bayes_hfgrowth.whitening` aims its coordinates with: first by Laplace's method
+at the mode under a guess of the population, later from the draws of a pilot run.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from bayes_hfgrowth.history import History
+from bayes_hfgrowth.transition import gradient
+
+__all__ = ["Months", "Population", "Summaries", "laplace", "learn_population", "from_draws"]
+
+type Floats = npt.NDArray[np.float64]
+
+_LARGEST = 1e8  # precision of a summary in units of the prior's; keeps factorisations finite
+
+
+@dataclass(frozen=True, eq=False)
+class Months:
+    """What the compiled likelihood reads of a history, under one transition law."""
+
+    law: int
+    m: float
+    constants: Floats
+    history: History
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """One point of the population's parameters, on the scale on which they are normal.
+
+    Parameters
+    ----------
+    means : ndarray, shape (organizations, parameters)
+        Organization means.
+    spreads : ndarray, shape (parameters,)
+        Standard deviations of base models within their organization.
+    carry : ndarray, shape (2,)
+        Strength and memory of the carry-over.
+    """
+
+    means: Floats
+    spreads: Floats
+    carry: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Summaries:
+    """A normal stand-in for the likelihood of each base model.
+
+    Parameters
+    ----------
+    precision : ndarray, shape (base models, parameters, parameters)
+        Positive semidefinite.
+    weighted : ndarray, shape (base models, parameters)
+        Precision times centre.
+    """
+
+    precision: Floats
+    weighted: Floats
+
+
+@njit(error_model="numpy", cache=True)
+def _gradients(law, start, log_age, previous, new, constants, m, theta, carry, value, slope):
+    grad = np.zeros(6)
+    point = np.zeros(4)
+    size = theta.shape[1]
+    for i in range(theta.shape[0]):
+        point[:size] = theta[i]
+        value[i] = gradient(
+            law, start[i], start[i + 1], log_age, previous, new, constants, m, point,
+            carry[0], carry[1], grad,
+        )  # fmt: skip
+        slope[i] = grad[:size]
+
+
+def _log_likelihood(months: Months, theta: Floats, carry: Floats) -> tuple[Floats, Floats]:
+    """Log likelihood of each base model and its gradient in the growth parameters."""
+    value, slope = np.empty(len(theta)), np.empty(theta.shape)
+    h = months.history
+    _gradients(
+        months.law, h.start, h.log_age, h.previous, h.new, months.constants, months.m,
+        np.ascontiguousarray(theta), carry, value, slope,
+    )  # fmt: skip
+    return np.nan_to_num(value, nan=-np.inf), np.nan_to_num(slope, posinf=0.0, neginf=0.0)
+
+
+def _eigen(months: Months, theta: Floats, population: Population) -> tuple[Floats, Floats]:
+    """Eigenvalues (at least 0) and vectors of minus the Hessian, in units of the spreads."""
+    step = 1e-4
+    size = theta.shape[1]
+    hessian = np.empty((len(theta), size, size))
+    for k in range(size):
+        shift = np.zeros(size)
+        shift[k] = step
+        up = _log_likelihood(months, theta + shift, population.carry)[1]
+        down = _log_likelihood(months, theta - shift, population.carry)[1]
+        hessian[:, :, k] = (down - up) / (2.0 * step)
+    hessian = 0.5 * (hessian + hessian.transpose(0, 2, 1))
+    hessian *= np.outer(population.spreads, population.spreads)
+    values, vectors = np.linalg.eigh(np.nan_to_num(hessian, posinf=0.0, neginf=0.0))
+    return np.clip(values, 0.0, _LARGEST), vectors
+
+
+def laplace(
+    months: Months, population: Population, theta: Floats, steps: int
+) -> tuple[Floats, Summaries, Floats]:
+    """Summarise every base model at its mode under a population.
+
+    Parameters
+    ----------
+    months : Months
+        The data.
+    population : Population
+        Where the population is taken to be.
+    theta : ndarray, shape (base models, parameters)
+        Where to start from.
+    steps : int
+        Largest number of Newton steps.
+
+    Returns
+    -------
+    modes : ndarray, shape (base models, parameters)
+    summaries : Summaries
+        Curvature of the log likelihood there, directions of negative curvature set to 0;
+        centred so that the mode under `population` stays where it is.
+    covariance : ndarray, shape (base models, parameters, parameters)
+        Of prior and summary together.
+    """
+    spreads = population.spreads
+    prior = population.means[months.history.organization_of]
+
+    def density(points: Floats) -> Floats:
+        distance = (points - prior) / spreads
+        value = _log_likelihood(months, points, population.carry)[0]
+        return np.asarray(value - 0.5 * (distance**2).sum(axis=1))
+
+    theta = theta.copy()
+    current = density(theta)
+    for _ in range(steps):
+        values, vectors = _eigen(months, theta, population)
+        slope = _log_likelihood(months, theta, population.carry)[1] * spreads
+        slope -= (theta - prior) / spreads
+        if np.abs(slope).max() < 1e-4:
+            break
+        move = np.einsum("nij,nj,nkj,nk->ni", vectors, 1.0 / (values + 1.0), vectors, slope)
+        length = np.sqrt((move**2).sum(axis=1, keepdims=True))
+        move *= spreads * np.minimum(1.0, 2.0 / np.maximum(length, 1e-12))
+        better = np.zeros(len(theta), dtype=bool)
+        for scale in 0.5 ** np.arange(8):
+            trial = theta + scale * move
+            value = density(trial)
+            improved = ~better & (value > current)
+            theta[improved], current[improved] = trial[improved], value[improved]
+            better |= improved
+        if not better.any():
+            break
+    values, vectors = _eigen(months, theta, population)
+    precision = np.einsum("nij,nj,nkj->nik", vectors, values, vectors)
+    precision /= np.outer(spreads, spreads)
+    covariance = np.einsum("nij,nj,nkj->nik", vectors, 1.0 / (values + 1.0), vectors)
+    covariance *= np.outer(spreads, spreads)
+    weighted = np.einsum("nij,nj->ni", precision, theta) + (theta - prior) / spreads**2
+    return theta, Summaries(precision, weighted), covariance
+
+
+def learn_population(
+    months: Months, start: Population, between: Floats, rounds: int = 6
+) -> tuple[Floats, Population]:
+    """Rough estimate of the population by a few rounds of expectation and maximisation.
+
+    Parameters
+    ----------
+    months : Months
+        The data.
+    start : Population
+        Where to start from.
+    between : ndarray, shape (parameters,)
+        Standard deviation between organizations towards which their means are shrunk.
+    rounds : int
+        Number of rounds.
+
+    Returns
+    -------
+    modes : ndarray, shape (base models, parameters)
+        Growth parameters at the modes of the last round.
+    population : Population
+        The estimate. It aims the sampler, and enters no result.
+    """
+    group = months.history.organization_of
+    counts = np.bincount(group, minlength=len(start.means))[:, None]
+    population = start
+    theta = start.means[group]
+    for step in range(rounds):
+        theta, _, covariance = laplace(months, population, theta, 20 if step == 0 else 4)
+        sums = np.zeros_like(start.means)
+        np.add.at(sums, group, theta)
+        weight = counts / population.spreads**2
+        means = (weight * sums / np.maximum(counts, 1) + theta.mean(axis=0) / between**2) / (
+            weight + between**-2.0
+        )
+        variance = (theta - means[group]) ** 2 + np.diagonal(covariance, axis1=1, axis2=2)
+        population = Population(means, np.sqrt(variance.mean(axis=0)), start.carry)
+    return theta, population
+
+
+def from_draws(theta: Floats, population: Population, history: History) -> Summaries:
+    """Summarise every base model by its posterior mean and covariance in earlier draws.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (draws, base models, parameters)
+        Draws of the growth parameters.
+    population : Population
+        Posterior mean of the population in the same draws.
+    history : History
+        Tells each base model's organization.
+
+    Returns
+    -------
+    Summaries
+        What must be added to the prior's precision to give the covariance of the draws,
+        directions in which the draws are wider than the prior set to 0.
+    """
+    spreads = population.spreads
+    centre = theta.mean(axis=0)
+    deviation = (theta - centre) / spreads
+    covariance = np.einsum("sni,snj->nij", deviation, deviation) / len(theta)
+    values, vectors = np.linalg.eigh(covariance)
+    extra = np.clip(1.0 / np.maximum(values, 1.0 / _LARGEST) - 1.0, 0.0, _LARGEST)
+    precision = np.einsum("nij,nj,nkj->nik", vectors, extra, vectors)
+    precision /= np.outer(spreads, spreads)
+    prior = population.means[history.organization_of]
+    weighted = np.einsum("nij,nj->ni", precision, centre) + (centre - prior) / spreads**2
+    return Summaries(precision, weighted)

@@ -1,0 +1,401 @@
+"""The transition law: how many fine-tunes come next month, given those that came before.
+
+Every formula of the law stands here once, in functions of numbers that Numba compiles; the
+loops over months below them give its log density, the gradient of that, and random draws.
+`bayes_hfgrowth.model` states the same law in PyMC, and the tests hold the two together.
+
+A base model has the growth parameters ``(ln fitness, immediacy, ln longevity)``, and under the
+surge law ``ln dispersion`` as a fourth. In the month that ends at age k, with c fine-tunes
+before it, attention F(t) = Φ((ln t - immediacy) / longevity) and h = fitness · (F(k) - F(k-1)),
+
+- ``POISSON`` (Wang, Song and Barabási 2013, as independent increments):
+  new ~ Poisson(f), f = m (exp(fitness · F(k)) - exp(fitness · F(k-1)));
+- ``BIRTH`` (the reinforced Poisson process of Shen, Wang, Song and Barabási 2014):
+  new ~ NegativeBinomial(size c + m, p = exp(-h)), of mean f = (c + m)(exp(h) - 1);
+- ``SURGE``: new ~ NegativeBinomial with mean ν = f · exp(strength · s) and variance
+  ν + dispersion · ν^(3/2), where f is that of ``BIRTH`` and s remembers the surges so far:
+  s = 0 at first, then s ← memory · s + (1 - memory) · ln((new + ½) / (f + ½)).
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+__all__ = [
+    "BIRTH",
+    "CAP",
+    "LIKELIHOODS",
+    "POISSON",
+    "SURGE",
+    "gradient",
+    "month_constants",
+    "pointwise",
+    "replicate",
+    "simulate",
+]
+
+POISSON, BIRTH, SURGE = 0, 1, 2
+LIKELIHOODS = {"poisson": POISSON, "birth": BIRTH, "surge": SURGE}
+"""Number of each law, by its name in a specification."""
+
+CAP = float(2**53)
+"""Largest count that a simulation reaches; beyond it a double is no longer exact."""
+
+_SQRT_HALF = math.sqrt(0.5)
+_DENSITY_0 = 1.0 / math.sqrt(2.0 * math.pi)
+_TINY = 1e-300
+_HUGE_HAZARD = 600.0  # exp of it is still a float, with room for the counts
+
+
+@njit(inline="always", error_model="numpy")
+def _tails(z):
+    """Φ(z) and 1 - Φ(z), both without cancellation."""
+    tail = 0.5 * math.erfc(abs(z) * _SQRT_HALF)
+    if z > 0.0:
+        return 1.0 - tail, tail
+    return tail, 1.0 - tail
+
+
+@njit(inline="always", error_model="numpy")
+def _share(z_before, lower_before, upper_before, lower, upper):
+    """Attention of one month, from the tails that are small there."""
+    share = upper_before - upper if z_before > 0.0 else lower - lower_before
+    return max(share, _TINY)
+
+
+@njit(inline="always", error_model="numpy")
+def _log_expected(law, previous, m, fitness, lower_before, growth):
+    """ln f; `growth` is exp(h) - 1."""
+    if law == POISSON:
+        return math.log(m * growth) + fitness * lower_before
+    return math.log((previous + m) * growth)
+
+
+@njit(inline="always", error_model="numpy")
+def _log_surge(new, expected):
+    """How far a month surpassed what was expected of it, on the log scale."""
+    return math.log((new + 0.5) / (expected + 0.5))
+
+
+@njit(inline="always", error_model="numpy")
+def _size(mean, dispersion):
+    """Size of the negative binomial whose variance is mean + dispersion · mean^(3/2)."""
+    return math.sqrt(mean) / dispersion
+
+
+@njit(error_model="numpy", cache=True)
+def _digamma(x):
+    shift = 0.0
+    while x < 6.0:
+        shift -= 1.0 / x
+        x += 1.0
+    i = 1.0 / x
+    i2 = i * i
+    series = i2 * (1 / 12.0 - i2 * (1 / 120.0 - i2 * (1 / 252.0 - i2 * (1 / 240.0 - i2 / 132.0))))
+    return shift + math.log(x) - 0.5 * i - series
+
+
+@njit(error_model="numpy", cache=True)
+def _rising(size, new):
+    """ln Γ(new + size) - ln Γ(size), and its derivative in size; exact sums for small counts."""
+    if new <= 12.0:
+        product = 1.0
+        derivative = 0.0
+        for j in range(int(new)):
+            product *= size + j
+            derivative += 1.0 / (size + j)
+        return math.log(product), derivative
+    return (
+        math.lgamma(new + size) - math.lgamma(size),
+        _digamma(new + size) - _digamma(size),
+    )
+
+
+def month_constants(law, previous, new, m):
+    """Terms of the log density that no parameter enters.
+
+    Parameters
+    ----------
+    law : int
+        One of ``POISSON``, ``BIRTH``, ``SURGE``.
+    previous, new : ndarray of float
+        Cumulative count before each month, and fine-tunes in it.
+    m : float
+        The constant m of the curve.
+
+    Returns
+    -------
+    ndarray of float
+        To be added to the log density of each month.
+    """
+    from scipy.special import gammaln
+
+    constants = -gammaln(new + 1.0)
+    if law == BIRTH:
+        constants = constants + gammaln(new + previous + m) - gammaln(previous + m)
+    return constants
+
+
+@njit(inline="always", error_model="numpy")
+def gradient(
+    law, first, last, log_age, previous, new, constants, m, theta, strength, memory, grad
+):
+    """Log density of one base model's months, and its gradient.
+
+    Parameters
+    ----------
+    law : int
+        One of ``POISSON``, ``BIRTH``, ``SURGE``.
+    first, last : int
+        Its months are ``first .. last - 1`` of the arrays, in order of age from month 1 on.
+    log_age, previous, new, constants : ndarray of float, shape (months,)
+        ln of the age at the end of each month, the count before it, the fine-tunes in it,
+        and the result of `month_constants`.
+    m : float
+        The constant m of the curve.
+    theta : ndarray, shape (3,) or (4,)
+        ln fitness, immediacy, ln longevity, and under ``SURGE`` ln dispersion.
+    strength, memory : float
+        Of the carry-over of surges.
+    grad : ndarray, shape (6,)
+        Filled with the derivatives by theta (always four places), strength and memory.
+
+    Returns
+    -------
+    float
+        Sum of the log densities; -inf where a month's growth factor overflows.
+    """
+    fitness = math.exp(theta[0])
+    immediacy = theta[1]
+    inverse = math.exp(-theta[2])
+    dispersion = math.exp(theta[3]) if law == SURGE else 0.0
+    total = 0.0
+    g0 = g1 = g2 = g3 = g_strength = g_memory = 0.0
+    z_before = -np.inf
+    lower_before, upper_before = 0.0, 1.0
+    lower1_before = lower2_before = 0.0  # derivatives of Φ by immediacy and by ln longevity
+    s = s0 = s1 = s2 = s_memory = 0.0
+    for j in range(first, last):
+        z = (log_age[j] - immediacy) * inverse
+        lower, upper = _tails(z)
+        density = _DENSITY_0 * math.exp(-0.5 * z * z)
+        lower1 = -density * inverse
+        lower2 = -z * density
+        hazard = fitness * _share(z_before, lower_before, upper_before, lower, upper)
+        if hazard > _HUGE_HAZARD:
+            total = -np.inf
+            break
+        growth = math.expm1(hazard)
+        log_f = _log_expected(law, previous[j], m, fitness, lower_before, growth)
+        f = math.exp(log_f)
+        ratio = (growth + 1.0) / growth  # d ln(exp(h) - 1) / dh
+        d0 = ratio * hazard
+        d1 = ratio * fitness * (lower1 - lower1_before)
+        d2 = ratio * fitness * (lower2 - lower2_before)
+        x = new[j]
+        if law == POISSON:
+            d0 += fitness * lower_before
+            d1 += fitness * lower1_before
+            d2 += fitness * lower2_before
+            total += constants[j] + x * log_f - f
+            slope = x - f
+        elif law == BIRTH:
+            total += constants[j] - (previous[j] + m) * hazard
+            if x > 0.0:
+                total += x * (math.log(growth) - hazard)
+            slope = (x - f) / (growth + 1.0)
+        else:
+            log_mean = log_f + strength * s
+            mean = math.exp(log_mean)
+            size = _size(mean, dispersion)
+            rising, d_rising = _rising(size, x)
+            spread = size + mean
+            log_p = -math.log1p(mean / size)
+            total += constants[j] + rising + size * log_p
+            if x > 0.0:
+                total += x * (log_mean - math.log(spread))
+            by_size = size * (d_rising + log_p + (mean - x) / spread)
+            slope = x - (x + size) * mean / spread + 0.5 * by_size
+            g3 -= by_size
+            g_strength += slope * s
+            g_memory += slope * strength * s_memory
+            g0 += slope * strength * s0
+            g1 += slope * strength * s1
+            g2 += slope * strength * s2
+            news = _log_surge(x, f)
+            weight = -(1.0 - memory) * f / (f + 0.5)
+            s_memory = memory * s_memory + s - news
+            s = memory * s + (1.0 - memory) * news
+            s0 = memory * s0 + weight * d0
+            s1 = memory * s1 + weight * d1
+            s2 = memory * s2 + weight * d2
+        g0 += slope * d0
+        g1 += slope * d1
+        g2 += slope * d2
+        z_before, lower_before, upper_before = z, lower, upper
+        lower1_before, lower2_before = lower1, lower2
+    grad[0], grad[1], grad[2], grad[3] = g0, g1, g2, g3
+    grad[4], grad[5] = g_strength, g_memory
+    return total
+
+
+@njit(inline="always", error_model="numpy")
+def _hazard_at(log_age, z_before, lower_before, upper_before, fitness, immediacy, inverse):
+    z = (log_age - immediacy) * inverse
+    lower, upper = _tails(z)
+    hazard = fitness * _share(z_before, lower_before, upper_before, lower, upper)
+    return min(hazard, _HUGE_HAZARD), z, lower, upper
+
+
+@njit(error_model="numpy", cache=True)
+def pointwise(law, start, log_age, previous, new, constants, m, theta, carry, out):
+    """Log density of every month under every draw.
+
+    Parameters
+    ----------
+    law : int
+        One of ``POISSON``, ``BIRTH``, ``SURGE``.
+    start : ndarray of int, shape (base models + 1,)
+        Base model i has the months ``start[i] .. start[i + 1] - 1``.
+    log_age, previous, new, constants, m
+        As in `gradient`.
+    theta : ndarray, shape (draws, base models, 3 or 4)
+        Growth parameters of each base model.
+    carry : ndarray, shape (draws, 2)
+        Strength and memory of the carry-over.
+    out : ndarray, shape (draws, months)
+        Filled with the log densities.
+    """
+    for d in range(theta.shape[0]):
+        strength, memory = carry[d, 0], carry[d, 1]
+        for i in range(theta.shape[1]):
+            fitness = math.exp(theta[d, i, 0])
+            immediacy = theta[d, i, 1]
+            inverse = math.exp(-theta[d, i, 2])
+            dispersion = math.exp(theta[d, i, 3]) if law == SURGE else 0.0
+            z, lower, upper, s = -np.inf, 0.0, 1.0, 0.0
+            for j in range(start[i], start[i + 1]):
+                lower_before = lower
+                hazard, z, lower, upper = _hazard_at(
+                    log_age[j], z, lower, upper, fitness, immediacy, inverse
+                )
+                growth = math.expm1(hazard)
+                log_f = _log_expected(law, previous[j], m, fitness, lower_before, growth)
+                x = new[j]
+                if law == POISSON:
+                    value = x * log_f - math.exp(log_f)
+                elif law == BIRTH:
+                    value = -(previous[j] + m) * hazard
+                    if x > 0.0:
+                        value += x * (math.log(growth) - hazard)
+                else:
+                    log_mean = log_f + strength * s
+                    mean = math.exp(log_mean)
+                    size = _size(mean, dispersion)
+                    value = _rising(size, x)[0] - size * math.log1p(mean / size)
+                    if x > 0.0:
+                        value += x * (log_mean - math.log(size + mean))
+                    s = memory * s + (1.0 - memory) * _log_surge(x, math.exp(log_f))
+                out[d, j] = constants[j] + value
+
+
+@njit(inline="always", error_model="numpy")
+def _draw(law, log_f, previous, m, growth, strength, s, dispersion, rng):
+    """One month's new fine-tunes, by the gamma-Poisson mixture where the law is overdispersed."""
+    if law == POISSON:
+        rate = math.exp(min(log_f, 40.0))
+    elif law == BIRTH:
+        rate = rng.gamma(previous + m, growth)
+    else:
+        mean = math.exp(min(log_f + strength * s, 40.0))
+        size = _size(mean, dispersion)
+        # A gamma of tiny shape underflows to 0, and its Poisson draw is 0 as it should be.
+        rate = rng.gamma(size, mean / size) if size > 0.0 else 0.0
+    if rate >= CAP:
+        return CAP
+    return float(rng.poisson(rate))
+
+
+@njit(error_model="numpy", cache=True)
+def replicate(law, start, log_age, previous, new, m, theta, carry, rng, out):
+    """Draw every observed month anew, given the months that were really observed before it.
+
+    Parameters
+    ----------
+    law, start, log_age, previous, new, m, theta, carry
+        As in `pointwise`.
+    rng : numpy.random.Generator
+        Source of randomness.
+    out : ndarray of int, shape (draws, months)
+        Filled with the replicated fine-tunes of each month, at most `CAP`.
+    """
+    for d in range(theta.shape[0]):
+        strength, memory = carry[d, 0], carry[d, 1]
+        for i in range(theta.shape[1]):
+            fitness = math.exp(theta[d, i, 0])
+            immediacy = theta[d, i, 1]
+            inverse = math.exp(-theta[d, i, 2])
+            dispersion = math.exp(theta[d, i, 3]) if law == SURGE else 0.0
+            z, lower, upper, s = -np.inf, 0.0, 1.0, 0.0
+            for j in range(start[i], start[i + 1]):
+                lower_before = lower
+                hazard, z, lower, upper = _hazard_at(
+                    log_age[j], z, lower, upper, fitness, immediacy, inverse
+                )
+                growth = math.expm1(hazard)
+                log_f = _log_expected(law, previous[j], m, fitness, lower_before, growth)
+                out[d, j] = _draw(
+                    law, log_f, previous[j], m, growth, strength, s, dispersion, rng
+                )
+                if law == SURGE:
+                    s = memory * s + (1.0 - memory) * _log_surge(new[j], math.exp(log_f))
+
+
+@njit(error_model="numpy", cache=True)
+def simulate(law, start, log_age, previous, new, m, theta, carry, months, rng, out):
+    """Continue every base model from what was observed, one path for each draw.
+
+    Parameters
+    ----------
+    law, start, log_age, previous, new, m, theta, carry
+        As in `pointwise`. A base model without months starts from count 0 at age 0.
+    months : int
+        How many months to go on.
+    rng : numpy.random.Generator
+        Source of randomness.
+    out : ndarray of int, shape (draws, base models, months)
+        Filled with cumulative counts at the end of each further month, at most `CAP`.
+    """
+    for d in range(theta.shape[0]):
+        strength, memory = carry[d, 0], carry[d, 1]
+        for i in range(theta.shape[1]):
+            fitness = math.exp(theta[d, i, 0])
+            immediacy = theta[d, i, 1]
+            inverse = math.exp(-theta[d, i, 2])
+            dispersion = math.exp(theta[d, i, 3]) if law == SURGE else 0.0
+            z, lower, upper, s = -np.inf, 0.0, 1.0, 0.0
+            count = 0.0
+            age = start[i + 1] - start[i]
+            for j in range(start[i], start[i + 1]):
+                lower_before = lower
+                hazard, z, lower, upper = _hazard_at(
+                    log_age[j], z, lower, upper, fitness, immediacy, inverse
+                )
+                if law == SURGE:
+                    growth = math.expm1(hazard)
+                    log_f = _log_expected(law, previous[j], m, fitness, lower_before, growth)
+                    s = memory * s + (1.0 - memory) * _log_surge(new[j], math.exp(log_f))
+                count = previous[j] + new[j]
+            for k in range(months):
+                lower_before = lower
+                hazard, z, lower, upper = _hazard_at(
+                    math.log(age + k + 1.0), z, lower, upper, fitness, immediacy, inverse
+                )
+                growth = math.expm1(hazard)
+                log_f = _log_expected(law, count, m, fitness, lower_before, growth)
+                x = _draw(law, log_f, count, m, growth, strength, s, dispersion, rng)
+                if law == SURGE:
+                    s = memory * s + (1.0 - memory) * _log_surge(x, math.exp(log_f))
+                count = min(count + x, CAP)
+                out[d, i, k] = count
