@@ -31,7 +31,8 @@ Row = dict[str, Any]
 Ask = Callable[[str], tuple[list[Row], str | None]]
 """Takes the relative address of a page; returns its rows and the address of the next page."""
 
-RESUME_WITHIN = timedelta(hours=24)
+RESUME_WITHIN = timedelta(hours=1)
+"""How long an interrupted run may rest across midnight and still go on as the same run."""
 
 
 class CursorRefusedError(SourceError):
@@ -355,7 +356,7 @@ def _page_name(number: int) -> str:
 
 
 class Run:
-    """A run that may be interrupted: started again within a day, it goes on as the same run.
+    """A run that may be interrupted: started again on the same day (UTC), it is the same run.
 
     Parameters
     ----------
@@ -377,7 +378,10 @@ class Run:
             earlier = parse_time(json.loads(self._record.read_bytes())["begun"])
         except (OSError, ValueError, KeyError, TypeError):
             earlier = None
-        if earlier is not None and now - RESUME_WITHIN <= earlier <= now:
+        recent = earlier is not None and (
+            earlier.date() == now.date() or now - earlier <= RESUME_WITHIN
+        )
+        if earlier is not None and recent and earlier <= now:
             self.begun, self.resumed = earlier, True
         else:
             write_whole(

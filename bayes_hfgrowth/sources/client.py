@@ -59,15 +59,14 @@ class Patience:
     attempts : int
         Tries for one answer, counted separately for rate limits and for failures.
     longest_wait : float
-        Seconds: a rate limit that asks to wait longer than this ends the run (the Hub's window
-        is 300 s).
+        Seconds waited in all for one answer; by default two of the Hub's windows of 300 s.
     first_wait : float
         Seconds before the second try where the server does not say; doubles up to 30.
     """
 
     timeout: float = 30.0
     attempts: int = 6
-    longest_wait: float = 330.0
+    longest_wait: float = 660.0
     first_wait: float = 1.0
 
 
@@ -227,6 +226,7 @@ class HubClient:
 
     def _ask[Answer](self, call: Callable[[], Answer], what: str) -> Answer:
         """Call until there is an answer, within the limits of patience."""
+        waited = 0.0
         tries = {"rate limit": 0, "failure": 0, "no connection": 0}
         while True:
             self.requests += 1
@@ -249,6 +249,13 @@ class HubClient:
                 wait = trouble.wait
                 if wait is None:
                     wait = min(30.0, self._patience.first_wait * 2 ** (sum(tries.values()) - 1))
+                waited += wait
+                if waited > self._patience.longest_wait:
+                    raise SourceError(
+                        f"{self.endpoint} asks to wait {wait:.0f} s ({trouble.reason}), more than "
+                        f"the {self._patience.longest_wait:.0f} s that a run waits for one answer; "
+                        f"{KEPT}"
+                    ) from error
                 self._wait(wait, trouble.reason)
             else:
                 self._answered = True
@@ -301,11 +308,6 @@ class HubClient:
         if status not in TRANSIENT:
             raise self._refusal(error, what) from error
         wait = self._asked_to_wait(error.response)
-        if wait is not None and wait > self._patience.longest_wait:
-            raise SourceError(
-                f"{hub} asks to wait {wait:.0f} s (status {status}), more than the "
-                f"{self._patience.longest_wait:.0f} s that a run waits; {KEPT}"
-            ) from error
         if status == 429:
             return _Trouble(
                 "rate limit",

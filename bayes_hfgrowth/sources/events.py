@@ -18,6 +18,9 @@ FIRST_KNOWN_TIME = pd.Timestamp("2022-03-02T23:30:00", tz="UTC")
 BURST_CHILDREN, BURST_SHARE = 20, 0.5
 """From so many children and such a share of one author on, the summary names a base model."""
 
+LINEAGE_SINCE = pd.Timestamp("2023-11-01", tz="UTC")
+"""Base models could be declared from late 2023 on; few children from before do so."""
+
 _REASONS = {
     "unknown age": "base models left out: the Hub does not know their age (older than "
     "2022-03-02T23:30Z, or undated)",
@@ -86,6 +89,12 @@ class Summary:
                 f"{older:,} children are older than their base model and count from month 1; many "
                 "of them mean a repository that was made anew, or a redirect to another one"
                 f"{_examples(self.table[self.table['older'] > 0])}"
+            )
+        early = self.table[self.table["included"] & (self.table["created_at"] < LINEAGE_SINCE)]
+        if len(early):
+            lines.append(
+                f"{len(early):,} base models are from before {LINEAGE_SINCE:%Y-%m}, when lineage was "
+                f"not yet declared: their early counts are too low{_examples(early)}"
             )
         return [*lines, *self._burst_lines(), *self._difference_lines()]
 

@@ -222,17 +222,23 @@ class _Snapshot:
     def observed_at(self, given: str | dt.date | None) -> pd.Timestamp:
         """Date the snapshot: as the user says, or by its newest model."""
         now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
-        newest = self.ask("SELECT max(created) FILTER (created <= $now) FROM models", {"now": now})[
-            0
-        ][0]
+        newest, silent, models = self.ask(
+            "SELECT max(created) FILTER (created <= $now), count(*) FILTER (NOT derived), count(*) "
+            "FROM models",
+            {"now": now},
+        )[0]
         if newest is None:
             raise SourceError(
                 f"{self.label}: no row has a creation time in 'createdAt'; fetch it again"
             )
+        self.notes.append(
+            f"{silent / models:.0%} of the {models:,} models declare no base model: the counts are "
+            "of declared lineage"
+        )
         if given is not None:
             return as_utc(given, "observed_at")
         self.notes.append(
-            f"observation date taken from the newest model in the snapshot "
+            "observation date taken from the newest model in the snapshot "
             f"({newest:%Y-%m-%dT%H:%M}Z); give --observed-at if you know better"
         )
         return pd.Timestamp(newest, tz="UTC").normalize()

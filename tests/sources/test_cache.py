@@ -194,15 +194,19 @@ def test_pages_say_what_they_are(tmp_path: Path) -> None:
     assert set(head) == {"asked", "request", "next", "last", "newest"}
 
 
-def test_a_run_is_resumed_within_a_day_only(tmp_path: Path) -> None:
+def test_a_run_is_resumed_on_its_day_only(tmp_path: Path) -> None:
     run = Run(tmp_path, ["finetune", "a/b"], MORNING)
     assert not run.resumed
     assert Run(tmp_path, ["finetune", "a/b"], MORNING + timedelta(hours=3)).begun == MORNING
     assert Run(tmp_path, ["adapter", "a/b"], MORNING + timedelta(hours=3)).begun != MORNING
-    later = MORNING + timedelta(hours=25)
-    assert Run(tmp_path, ["finetune", "a/b"], later).begun == later
+    later = MORNING + timedelta(hours=17)  # past midnight
+    run = Run(tmp_path, ["finetune", "a/b"], later)
+    assert run.begun == later
     run.done()
-    assert not Run(tmp_path, ["finetune", "a/b"], later + timedelta(hours=1)).resumed
+    assert not Run(tmp_path, ["finetune", "a/b"], later + timedelta(minutes=5)).resumed
+    evening = MORNING.replace(hour=23, minute=50)
+    Run(tmp_path, ["all", "a/b"], evening)
+    assert Run(tmp_path, ["all", "a/b"], evening + timedelta(minutes=30)).begun == evening
 
 
 def test_a_cache_that_cant_be_written_is_one_line(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_a_rate_limit_that_asks_for_too_much_ends_at_once(client: HubClient, hub
     hub.faults.always_429, hub.faults.retry_seconds = True, 4000
     with pytest.raises(SourceError) as caught:
         page(client)
-    assert "asks to wait 4001 s" in one_line(caught)
+    assert "asks to wait 4001 s (rate limit), more than the 660 s" in one_line(caught)
     assert len(hub.requests) == 1
 
 

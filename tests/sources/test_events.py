@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayes_hfgrowth import SourceError
@@ -157,6 +157,7 @@ times = st.datetimes(datetime(2022, 3, 3), datetime(2025, 6, 14)).map(
 )
 
 
+@settings(max_examples=40)
 @given(
     created=st.lists(times, min_size=1, max_size=4),
     edges=st.lists(

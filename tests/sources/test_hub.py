@@ -141,6 +141,21 @@ def test_relations(hub: Hub, collect_here: Collect) -> None:
         collect_here(BASE, relation="distilled")
 
 
+def test_only_direct_children_count(hub: Hub, collect_here: Collect) -> None:
+    fill(hub, 20)
+    middle = hub.children[0]["id"]
+    hub.add_children([child_row("a/grandchild", middle, CREATED + timedelta(days=60))])
+    hub.faults.ignore_filter = True
+    assert counts(collect_here(BASE)) == expected(hub)
+
+
+def test_early_lineage_is_called_incomplete(hub: Hub, collect_here: Collect) -> None:
+    fill(hub, 3)
+    assert not says(collect_here(BASE), "early counts are too low")
+    hub.add_base("o/early", datetime(2023, 3, 1, tzinfo=UTC))
+    assert says(collect_here("o/early"), "their early counts are too low (o/early)")
+
+
 def test_repeats_self_edges_and_rows_with_missing_fields(hub: Hub, collect_here: Collect) -> None:
     hub.add_base(BASE, CREATED)
     born = CREATED + timedelta(days=3)

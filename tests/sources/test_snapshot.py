@@ -168,6 +168,7 @@ def test_the_observation_date_is_the_day_of_the_newest_model(
     panel, _, notes = snapshot_panel(path, progress=False)
     assert panel.observed_at == pd.Timestamp("2025-03-31", tz="UTC")
     assert any("2025-03-31T23:10Z" in note for note in notes)
+    assert any(note.startswith("5% of the 263 models declare no base model") for note in notes)
     earlier = panel_of(path, observed_at="2024-12-31")
     assert earlier == by_hand(rows, "finetune", "2024-12-31")
 
