@@ -63,6 +63,7 @@ __all__ = [
 
 _SQRT2 = np.sqrt(2.0)
 _SQRT2PI = np.sqrt(2.0 * np.pi)
+_SQRT_E = np.sqrt(np.e)
 # Below this logarithm of x, exp(x) - 1 and x agree in float64.
 _LOG_SMALL = -37.0
 
@@ -368,13 +369,14 @@ def peak_age(fitness: ArrayLike, immediacy: ArrayLike, longevity: ArrayLike) -> 
     # All zeros lie between these: the slope is positive at the first, negative at the second.
     first = -longevity
     last = np.minimum(scale - longevity, np.sqrt(2.0 * np.log(np.maximum(scale, 1.0)) + 1.0))
-    with np.errstate(invalid="ignore"):
-        # z² = -W(-2π/λ²) on the two branches of Lambert's function; no solution for small λ.
-        argument = -(np.maximum(scale, np.sqrt(np.e)) ** -2.0)
-        fall_ends = -np.sqrt(-special.lambertw(argument, -1).real)
-        fall_resumes = -np.sqrt(-special.lambertw(argument, 0).real)
-    early = root(first, np.minimum(np.maximum(fall_ends, first), last))
-    late = root(np.maximum(np.minimum(fall_resumes, last), first), last)
+    # The slope falls up to `falls_to` and again from `falls_from` on: z² = -W(-2π/λ²) with the
+    # two branches of Lambert's function, or the turning point -1 where it never rises.
+    argument = -(np.maximum(scale, _SQRT_E) ** -2.0)
+    rises = scale > _SQRT_E
+    falls_to = np.where(rises, -np.sqrt(-special.lambertw(argument, -1).real), -1.0)
+    falls_from = np.where(rises, -np.sqrt(-special.lambertw(argument, 0).real), -1.0)
+    early = root(first, np.minimum(np.maximum(falls_to, first), last))
+    late = root(np.maximum(np.minimum(falls_from, last), first), last)
 
     def height(z: Floats) -> Floats:
         return fitness * special.ndtr(z) - 0.5 * z**2 - longevity * z
