@@ -79,7 +79,6 @@ def snapshot(
         int,
         typer.Option(
             metavar="N",
-            min=0,
             help="Fewest children of a base model; 0 adds models that declare no base model.",
         ),
     ] = 1,

@@ -355,7 +355,7 @@ class HubClient:
         if status in (401, 403):
             return SourceError(
                 f"{hub} refuses the token (status {status}); log in again with `hf auth login`, "
-                f"or correct or unset HF_TOKEN; {KEPT}"
+                "or correct or unset HF_TOKEN; what was collected is kept"
             )
         return SourceError(f"{hub} answers with status {status} for {name}; {KEPT}")
 

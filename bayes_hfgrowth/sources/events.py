@@ -93,8 +93,8 @@ class Summary:
         early = self.table[self.table["included"] & (self.table["created_at"] < LINEAGE_SINCE)]
         if len(early):
             lines.append(
-                f"{len(early):,} base models are from before {LINEAGE_SINCE:%Y-%m}, when lineage was "
-                f"not yet declared: their early counts are too low{_examples(early)}"
+                f"{len(early):,} base models are from before {LINEAGE_SINCE:%Y-%m}, when lineage "
+                f"was hardly declared: their early counts are too low{_examples(early)}"
             )
         return [*lines, *self._burst_lines(), *self._difference_lines()]
 

@@ -192,6 +192,7 @@ def _connect(threads: int | None) -> duckdb.DuckDBPyConnection:
         settings["threads"] = threads
     connection = duckdb.connect(config=settings)
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")  # it would go to standard output
     return connection
 
 
