@@ -24,12 +24,9 @@ from bayes_hfgrowth.sources.cache import (
 )
 from bayes_hfgrowth.sources.client import HubClient, NotAvailableError, Patience
 from bayes_hfgrowth.sources.events import Summary, build_panel
-from bayes_hfgrowth.sources.lineage import carries, stated_children
+from bayes_hfgrowth.sources.lineage import RENAMED_NAMESPACES, carries, stated_children
 from bayes_hfgrowth.sources.progress import Display, shown
 from bayes_hfgrowth.sources.relations import RELATIONS, Relation
-
-RENAMED_NAMESPACES = {"cohereforai": "CohereLabs", "thudm": "zai-org"}
-"""Renamed namespaces: the Hub redirects their repositories, but lists nothing under them."""
 
 
 @dataclass(frozen=True)

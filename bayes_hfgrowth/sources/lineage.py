@@ -3,6 +3,22 @@
 from bayes_hfgrowth.sources.cache import Row
 from bayes_hfgrowth.sources.relations import KINDS
 
+RENAMED_NAMESPACES = {"cohereforai": "CohereLabs", "thudm": "zai-org"}
+"""Renamed namespaces: the Hub redirects their repositories, but lists nothing under them."""
+
+
+def spellings(namespace: str) -> set[str]:
+    """Return a namespace in lower case with the earlier or later name it has.
+
+    Examples
+    --------
+    >>> sorted(spellings("THUDM"))
+    ['thudm', 'zai-org']
+    """
+    wanted = namespace.lower()
+    pairs = [{old, today.lower()} for old, today in RENAMED_NAMESPACES.items()]
+    return {wanted}.union(*(pair for pair in pairs if wanted in pair))
+
 
 def carries(row: Row, base: Row, relation: str) -> bool:
     """Tell whether a row really declares a base model with the relation.

@@ -15,6 +15,7 @@ from bayes_hfgrowth.errors import SourceError
 from bayes_hfgrowth.months import as_utc
 from bayes_hfgrowth.panel import Panel
 from bayes_hfgrowth.sources.events import FIRST_KNOWN_TIME, Summary, build_panel
+from bayes_hfgrowth.sources.lineage import spellings
 from bayes_hfgrowth.sources.relations import RELATIONS, Relation
 from bayes_hfgrowth.sources.snapshot_files import snapshot_files
 from bayes_hfgrowth.sources.snapshot_schema import Rows, models_query, quoted, reader
@@ -248,7 +249,8 @@ class _Snapshot:
         """Make `bases`, and `children` that know the number of their base."""
         wanted = "TRUE"
         if self.organizations:
-            listed = ", ".join(quoted(name.lower()) for name in self.organizations)
+            names = sorted(set().union(*map(spellings, self.organizations)))
+            listed = ", ".join(map(quoted, names))
             wanted = f"lower(split_part(name, '/', 1)) IN ({listed})"
         roots = "OR NOT derived" if self.min_finetunes == 0 else ""
         self.ask(

@@ -77,6 +77,19 @@ def test_fetch_writes_a_panel_that_reads_back(
     assert panel.observed_at == pd.Timestamp.now("UTC").normalize()
 
 
+def test_collecting_does_not_load_the_samplers(environment: dict[str, str]) -> None:
+    """They would more than double the memory and the start-up time."""
+    heavy = "{'pymc', 'pytensor', 'arviz', 'matplotlib'}"
+    code = (
+        "import sys, bayes_hfgrowth.cli, bayes_hfgrowth.sources.hub as hub; "
+        f"print({heavy} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
+
+
 def test_killed_runs_go_on_where_they_stopped(
     hub: Hub, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -91,9 +104,9 @@ def test_killed_runs_go_on_where_they_stopped(
 
     hub.before_answer = kill
     command = [*HFGROWTH, "fetch", BASE, "--out", str(tmp_path / "panel.parquet")]
-    for _ in range(3):
+    for _ in range(2):
         answered = len(hub.requests)
-        kills.append(dice.randint(2, 5))
+        kills.append(dice.randint(3, 7))
         victim[:] = [subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)]
         assert victim[0].wait(60) == -signal.SIGKILL
     assert not (tmp_path / "panel.parquet").exists()
@@ -164,11 +177,11 @@ def test_no_network_is_one_line(environment: dict[str, str], tmp_path: Path) -> 
     assert "can't be reached" in line
 
 
-def test_an_endless_rate_limit_keeps_what_was_collected(
+def test_a_rate_limit_keeps_what_was_collected(
     hub: Hub, environment: dict[str, str], tmp_path: Path
 ) -> None:
     fill(hub, 1000)
-    hub.faults.retry_seconds = 0
+    hub.faults.retry_seconds = 4000  # longer than anyone waits
 
     def limit(number: int, target: str) -> None:
         hub.faults.always_429 = number > 7

@@ -224,6 +224,19 @@ def test_base_models_without_children_are_added_on_request(rows: list[Row], tmp_
     assert set(ours) == {name for name in with_zero if name.startswith("org1/")}
 
 
+@pytest.mark.parametrize("asked", ["THUDM", "zai-org"])
+def test_a_renamed_namespace_has_both_names(tmp_path: Path, asked: str) -> None:
+    path = write(
+        tmp_path / "old.parquet",
+        [
+            model("THUDM/glm", START),
+            model("a/b", START + timedelta(days=9), "THUDM/glm"),
+            model("z/newest", START + timedelta(days=90)),
+        ],
+    )
+    assert list(panel_of(path, organizations=[asked])) == ["THUDM/glm"]
+
+
 def test_a_panel_too_large_for_memory_is_refused(
     rows: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
