@@ -238,7 +238,13 @@ class _Snapshot:
             "of declared lineage"
         )
         if given is not None:
-            return as_utc(given, "observed_at")
+            observed_at = as_utc(given, "observed_at")
+            if (late := (observed_at - pd.Timestamp(newest, tz="UTC")).days) > 1:
+                self.notes.append(
+                    f"the observation date is {late} days after the newest model of the snapshot "
+                    f"({newest:%Y-%m-%d}): what was made in between is missing, not absent"
+                )
+            return observed_at
         self.notes.append(
             "observation date taken from the newest model in the snapshot "
             f"({newest:%Y-%m-%dT%H:%M}Z); give --observed-at if you know better"

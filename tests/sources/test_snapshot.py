@@ -173,6 +173,14 @@ def test_the_observation_date_is_the_day_of_the_newest_model(
     assert earlier == by_hand(rows, "finetune", "2024-12-31")
 
 
+def test_an_observation_date_after_the_snapshot_is_doubted(rows: list[Row], tmp_path: Path) -> None:
+    path = write(tmp_path / "models.parquet", rows)
+    _, _, notes = snapshot_panel(path, observed_at="2025-06-30", progress=False)
+    assert any("90 days after the newest model of the snapshot" in note for note in notes)
+    _, _, notes = snapshot_panel(path, observed_at="2025-04-01", progress=False)
+    assert not any("after the newest model" in note for note in notes)
+
+
 def test_a_date_in_the_future_does_not_move_the_observation(
     rows: list[Row], tmp_path: Path
 ) -> None:
