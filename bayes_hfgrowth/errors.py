@@ -1,6 +1,7 @@
 """One family of errors: catch `HFGrowthError` to catch whatever this package refuses."""
 
 __all__ = [
+    "ComparisonError",
     "FitError",
     "ForecastError",
     "HFGrowthError",
@@ -55,6 +56,14 @@ class ForecastError(HFGrowthError, ValueError):
 
     Raised for an impossible horizon or interval, for a base model that the fit does not
     hold, and for files of forecasts that cannot be written.
+    """
+
+
+class ComparisonError(HFGrowthError, ValueError):
+    """Organizations cannot be compared, or a comparison cannot be written.
+
+    Raised for fewer than two organizations, for one that the fit does not hold or that is
+    named twice, and for a fit that has no organization level.
     """
 
 

@@ -1,10 +1,13 @@
 """What all tests share."""
 
+import json
 import os
 import tempfile
 
+import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from hypothesis import settings
 
 # Before anything imports huggingface_hub: it reads these once, and must not meet the user's.
@@ -31,3 +34,125 @@ def small_panel():
     ]
     columns = ["base_model", "organization", "created_at", "month", "finetunes"]
     return Panel.from_table(pd.DataFrame(rows, columns=columns).assign(observed_at="2024-04-10"))
+
+
+@pytest.fixture(scope="session")
+def make_fit():
+    """Makes fits without sampling: the posterior is a narrow cloud around the truth.
+
+    The counts come from that truth, so the model of such a fit is right; ``distort`` may then
+    change them. Three organizations, the median base model of each set by hand.
+    """
+    from bayes_hfgrowth.convergence import check_convergence
+    from bayes_hfgrowth.draws import ATTRIBUTE, FORMAT, FittedDraws
+    from bayes_hfgrowth.history import History
+    from bayes_hfgrowth.priors import LOG_SCALE, draw_prior, log_prior
+    from bayes_hfgrowth.simulation import (
+        base_model_parameters,
+        carry_over,
+        log_likelihood,
+        replicates,
+        simulated_history,
+    )
+    from bayes_hfgrowth.spec import read_spec
+
+    centres = {  # of Meta, Qwen, StabilityAI, on the scale on which they are normal
+        "fitness": [1.1, 1.3, 0.9],
+        "immediacy": [2.0, 1.4, 2.6],
+        "longevity": [0.3, 0.2, 0.5],
+        "dispersion": [0.3, 0.5, 0.1],
+    }
+
+    def make(model="surge", *, base_models=24, chains=4, draws=400, width=0.02, seed=1,
+             distort=None, diverging=0):  # fmt: skip
+        rng = np.random.default_rng(seed)
+        spec = read_spec(model)
+        organizations = ("Meta", "Qwen", "StabilityAI")
+        group = np.arange(base_models) % 3
+        ages = rng.integers(4, 24, base_models)
+        ages[-1] = 0  # one younger than a month
+        start = np.append(0, np.cumsum(ages))
+        nothing = np.zeros(start[-1])
+        history = History(
+            base_models=tuple(f"{organizations[g]}/model-{i}" for i, g in enumerate(group)),
+            organizations=organizations,
+            organization_of=group,
+            created_at=pd.DatetimeIndex(
+                [pd.Timestamp("2025-01-01", tz="UTC") - age * pd.Timedelta(days=31) for age in ages]
+            ),
+            start=start,
+            month=np.concatenate([np.arange(1.0, age + 1) for age in ages]),
+            previous=nothing,
+            new=nothing,
+        )
+        shape = (chains, draws)
+        variables = {}
+        for name in spec.parameters:
+            natural = np.exp if LOG_SCALE[name] else np.asarray
+            mean = np.array(centres[name])
+            truth = mean[group] + 0.3 * rng.standard_normal(base_models)
+
+            def cloud(centre, width=width):
+                return centre + width * rng.standard_normal((*shape, *np.shape(centre)))
+
+            lead = ("chain", "draw")
+            variables |= {
+                f"global_{name}": (lead, natural(cloud(mean.mean()))),
+                f"between_organizations_{name}": (lead, np.abs(cloud(0.25))),
+                f"organization_{name}": ((*lead, "organization"), natural(cloud(mean, 0.15))),
+                f"between_base_models_{name}": (lead, np.abs(cloud(0.3))),
+                name: ((*lead, "base_model"), natural(cloud(truth))),
+            }
+        posterior = xr.Dataset(
+            variables,
+            coords={
+                "chain": np.arange(chains),
+                "draw": np.arange(draws),
+                "organization": list(organizations),
+                "base_model": list(history.base_models),
+            },
+        )
+        theta, carry = base_model_parameters(spec, posterior), carry_over(spec, posterior)
+        history = simulated_history(spec, history, theta[0], carry[0], rng)
+        if distort is not None:
+            history = distort(history)
+
+        def over_months(values):
+            dims = ("chain", "draw", "observation")
+            return xr.Dataset({"new_finetunes": (dims, values.reshape(*shape, -1))})
+
+        observed, constant = history.to_datasets()
+        diverged = np.zeros(shape, dtype=bool)
+        diverged[0, :diverging] = True
+        stats = xr.Dataset({"diverging": (("chain", "draw"), diverged)})
+        verdict = check_convergence(posterior, stats)
+        tree = xr.DataTree.from_dict(
+            {
+                "posterior": posterior,
+                "sample_stats": stats,
+                "prior": draw_prior(spec, group, 3, 50, rng),
+                "posterior_predictive": over_months(replicates(spec, history, theta, carry, rng)),
+                "log_likelihood": over_months(log_likelihood(spec, history, theta, carry)),
+                "log_prior": log_prior(spec, posterior),
+                "observed_data": observed,
+                "constant_data": constant,
+            }
+        )
+        about = {
+            "format": FORMAT,
+            "specification": json.loads(spec.to_json()),
+            "panel": {"observed_at": "2025-01-01T00:00:00+00:00"},
+            "seed": seed,
+            "pointwise_every": 1,
+            "convergence": json.loads(verdict.to_json()),
+        }
+        tree.attrs[ATTRIBUTE] = json.dumps(about)
+        return FittedDraws(tree)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def made_fit(make_fit):
+    """One such fit, for tests that do not change it."""
+    return make_fit()

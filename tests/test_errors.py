@@ -12,6 +12,7 @@ from bayes_hfgrowth import errors
         ("SpecificationError", ValueError),
         ("FitError", ValueError),
         ("ForecastError", ValueError),
+        ("ComparisonError", ValueError),
         ("SourceError", OSError),
     ],
 )

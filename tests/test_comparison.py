@@ -1,0 +1,249 @@
+"""Organizations against each other: probabilities against brute force, tables, refusals."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from bayes_hfgrowth.comparison import NEW_BASE_MODELS, QUANTITIES, compare
+from bayes_hfgrowth.draws import ATTRIBUTE, FittedDraws
+from bayes_hfgrowth.errors import ComparisonError
+from bayes_hfgrowth.growth import curve_increment, ultimate_impact
+
+COLUMNS = [
+    "organization", "quantity", "unit", "median", "lower_50", "upper_50", "lower_95", "upper_95",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def comparison(made_fit):
+    return compare(made_fit, ["StabilityAI", "Meta", "Qwen"])
+
+
+def of(table, organization, quantity):
+    chosen = (table["organization"] == organization) & (table["quantity"] == quantity)
+    return table[chosen].iloc[0]
+
+
+def draws_of(fit, name, organization):
+    values = fit.posterior[f"organization_{name}"].sel(organization=organization)
+    return values.to_numpy().ravel().tolist()
+
+
+def test_the_table_names_every_quantity_of_every_organization(comparison):
+    table = comparison.table
+    assert list(table.columns) == COLUMNS
+    assert comparison.organizations == ("StabilityAI", "Meta", "Qwen")
+    assert list(table["organization"].unique()) == ["StabilityAI", "Meta", "Qwen"]
+    assert len(table) == 3 * len(QUANTITIES)
+    assert set(table["unit"]) == {
+        "log-months", "months", "dimensionless", "fine-tunes", "base models", "share",
+    }  # fmt: skip
+    assert list(comparison.pairs.columns) == [
+        "first", "second", "quantity", "probability", "sentence",
+    ]  # fmt: skip
+    assert len(comparison.pairs) == 3 * 6
+
+
+def test_intervals_are_nested(comparison):
+    values = comparison.table[["lower_95", "lower_50", "median", "upper_50", "upper_95"]]
+    assert (np.diff(values.to_numpy(), axis=1) >= 0).all()
+
+
+@pytest.mark.parametrize("name", ["immediacy", "longevity", "fitness"])
+def test_probabilities_and_medians_are_those_of_the_draws(made_fit, comparison, name):
+    meta, qwen = draws_of(made_fit, name, "Meta"), draws_of(made_fit, name, "Qwen")
+    larger = 0.0
+    for first, second in zip(meta, qwen, strict=True):
+        larger += 1.0 if first > second else 0.5 if first == second else 0.0
+    pair = comparison.pairs.query("first == 'Meta' and second == 'Qwen' and quantity == @name")
+    assert pair["probability"].item() == pytest.approx(larger / len(meta))
+    row = of(comparison.table, "Meta", name)
+    ordered = sorted(meta)
+    assert row["median"] == ordered[(len(ordered) - 1) // 2]
+    inside = sum(row["lower_95"] <= value <= row["upper_95"] for value in meta)
+    assert 0.95 <= inside / len(meta) <= 0.96
+
+
+def test_what_the_curve_implies_is_computed_draw_by_draw(made_fit, comparison):
+    m = made_fit.spec.m
+    parameters = [draws_of(made_fit, p, "Qwen") for p in ("fitness", "immediacy", "longevity")]
+    impacts, peaks = [], []
+    for fitness, immediacy, longevity in zip(*parameters, strict=True):
+        impacts.append(float(ultimate_impact(fitness, m)))
+        end = np.arange(1, 601)
+        growth = curve_increment(end - 1, end, fitness, immediacy, longevity, m)
+        peaks.append(int(end[np.argmax(growth)]))
+    middle = (len(peaks) - 1) // 2
+    assert of(comparison.table, "Qwen", "ultimate_impact")["median"] == pytest.approx(
+        sorted(impacts)[middle]
+    )
+    assert of(comparison.table, "Qwen", "peak_age")["median"] == sorted(peaks)[middle]
+
+
+def test_counts_of_the_data_are_added_up(made_fit, comparison):
+    history = made_fit.history
+    total, sizes = {}, []
+    for model, group, count in zip(
+        history.base_models, history.organization_of, history.finetunes, strict=True
+    ):
+        if history.organizations[group] == "Meta":
+            total[model] = int(count)
+            sizes.append(int(count))
+    assert of(comparison.table, "Meta", "base_models")["median"] == len(sizes)
+    assert of(comparison.table, "Meta", "finetunes")["median"] == sum(sizes)
+    share = of(comparison.table, "Meta", "share_of_largest")
+    assert share["median"] == share["upper_95"] == pytest.approx(max(sizes) / sum(sizes))
+    assert total[comparison.largest.loc["Meta", "base_model"]] == max(sizes)
+
+
+def with_posterior(fit, **values):
+    """The fit with other values of some posterior variables."""
+    posterior = fit.posterior.copy()
+    for name, value in values.items():
+        posterior[name] = xr.zeros_like(posterior[name]) + np.asarray(value)
+    tree = fit.tree.copy()
+    tree["posterior"] = xr.DataTree(posterior)
+    tree.attrs = dict(fit.tree.attrs)
+    return FittedDraws(tree)
+
+
+def test_new_base_models_follow_the_curve_where_nothing_is_uncertain(make_fit):
+    """Without spread, the mean of the reinforced process from 0 is the curve itself."""
+    m, fitness, immediacy, longevity = 30.0, np.array([2.0, 1.5, 2.5]), 1.5, 1.1
+    fit = with_posterior(
+        make_fit("reinforced", draws=250),
+        organization_fitness=fitness,
+        organization_immediacy=immediacy,
+        organization_longevity=longevity,
+        between_base_models_fitness=0.0,
+        between_base_models_immediacy=0.0,
+        between_base_models_longevity=0.0,
+    )
+    result = compare(fit, fit.organizations, seed=5)
+    expected = curve_increment(0, 12, fitness, immediacy, longevity, m)
+    name = "finetunes_after_12_months"
+    for position, organization in enumerate(fit.organizations):
+        row = of(result.table, organization, name)
+        # Negative binomial of size m: the median is a little under the mean.
+        assert 0.93 * expected[position] < row["median"] < expected[position] * 1.01
+        spread = np.sqrt(expected[position] * (1 + expected[position] / m))
+        assert row["upper_95"] - row["lower_95"] == pytest.approx(3.92 * spread, rel=0.1)
+        assert row["median"] == int(row["median"])
+
+
+def test_alike_organizations_are_even(make_fit):
+    same = dict.fromkeys(("fitness", "immediacy", "longevity", "dispersion"), 1.3)
+    fit = with_posterior(
+        make_fit(draws=250), **{f"organization_{name}": value for name, value in same.items()}
+    )
+    pairs = compare(fit, ["Meta", "Qwen"]).pairs.set_index("quantity")
+    certain = ["immediacy", "peak_age", "longevity", "fitness", "ultimate_impact"]
+    assert (pairs.loc[certain, "probability"] == 0.5).all()  # nothing but ties
+    assert "(ties, 100%, count half)" in pairs.loc["fitness", "sentence"]
+    number = 4 * 250 * NEW_BASE_MODELS
+    new = pairs.loc["finetunes_after_12_months", "probability"]
+    assert abs(new - 0.5) < 4 * 0.5 / np.sqrt(number)
+
+
+def test_swapping_the_order_gives_the_other_probability(made_fit):
+    there = compare(made_fit, ["Meta", "Qwen"]).pairs.set_index("quantity")["probability"]
+    back = compare(made_fit, ["Qwen", "Meta"]).pairs.set_index("quantity")["probability"]
+    curve = ["immediacy", "peak_age", "longevity", "fitness", "ultimate_impact"]
+    np.testing.assert_allclose(there[curve], 1.0 - back[curve])
+
+
+def test_the_same_seed_gives_the_same_table(made_fit):
+    first, second = (compare(made_fit, ["Meta", "Qwen"], seed=7) for _ in range(2))
+    pd.testing.assert_frame_equal(first.table, second.table)
+    pd.testing.assert_frame_equal(first.pairs, second.pairs)
+    other = compare(made_fit, ["Meta", "Qwen"], seed=8)
+    assert not other.pairs.equals(first.pairs)
+    default = compare(made_fit, ["Meta", "Qwen"])
+    assert default.table.equals(compare(made_fit, ["Meta", "Qwen"], made_fit.about["seed"]).table)
+
+
+def test_sentences_say_it_plainly(comparison):
+    lines = comparison.sentences()
+    text = "\n".join(lines)
+    pair = comparison.pairs.query(
+        "first == 'StabilityAI' and second == 'Meta' and quantity == 'finetunes_after_12_months'"
+    )
+    start = (
+        "P(a new base model of StabilityAI has more fine-tunes after 12 months than one of Meta)"
+    )
+    assert f"{start} = {pair['probability'].item():.2f}" in text
+    assert all(line.startswith("P(") for line in lines[: len(comparison.pairs)])
+    assert "of the fine-tunes of Meta" in text
+    assert "= 1.00" not in text
+    assert "= 0.00" not in text
+
+
+def test_one_base_model_that_holds_most_is_named(make_fit):
+    def distort(history):
+        new = history.new.copy()
+        new[history.start[1] - 1] += 1e5  # the last month of the first base model, one of Meta
+        return dataclasses.replace(history, new=new)
+
+    result = compare(make_fit(distort=distort), ["Meta", "Qwen"])
+    assert result.largest.loc["Meta", "base_model"] == "Meta/model-0"
+    assert any(
+        line.startswith("Meta/model-0 holds") and "mostly said of this one" in line
+        for line in result.sentences()
+    )
+
+
+def test_a_fit_of_successful_base_models_only_says_so(comparison):
+    assert comparison.min_finetunes == 0  # one base model is younger than a month
+    assert "at least" not in comparison.sentences()[-1]
+    reminder = dataclasses.replace(comparison, min_finetunes=200).sentences()[-1]
+    assert "at least 200 fine-tunes" in reminder
+
+
+@pytest.mark.parametrize(
+    ("organizations", "message"),
+    [
+        (["Meta"], "at least two organizations"),
+        ("Meta", "at least two organizations"),
+        ([], "no organization is named"),
+        (["Meta", "Meta"], "'Meta' is named twice"),
+        (["Meta", "StabiltyAI"], "did you mean 'StabilityAI'"),
+        (["Meta", "Nobody"], "'Nobody' is not in the fit"),
+    ],
+)
+def test_unusable_choices_are_refused_in_one_line(made_fit, organizations, message):
+    with pytest.raises(ComparisonError, match=message) as caught:
+        compare(made_fit, organizations)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_negative_seed_is_refused(made_fit):
+    with pytest.raises(ComparisonError, match="from 0 on"):
+        compare(made_fit, ["Meta", "Qwen"], seed=-1)
+
+
+def test_a_fit_without_organization_level_is_refused(made_fit):
+    tree = made_fit.tree.copy()
+    about = json.loads(made_fit.tree.attrs[ATTRIBUTE])
+    about["specification"]["pooling"] = "global"
+    for name in ("fitness", "immediacy", "longevity", "dispersion"):
+        del about["specification"][name]["between_organizations"]
+    tree.attrs = {ATTRIBUTE: json.dumps(about)}
+    with pytest.raises(ComparisonError, match="no organization level"):
+        compare(FittedDraws(tree), ["Meta", "Qwen"])
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_saving_writes_the_table(comparison, tmp_path, ending):
+    path = tmp_path / f"organizations.{ending}"
+    comparison.save(path)
+    read = pd.read_csv(path) if ending == "csv" else pd.read_parquet(path)
+    pd.testing.assert_frame_equal(read, comparison.table, check_dtype=False)
+
+
+def test_saving_under_another_ending_is_refused(comparison, tmp_path):
+    with pytest.raises(ComparisonError, match=r"\.csv or \.parquet"):
+        comparison.save(tmp_path / "organizations.txt")
