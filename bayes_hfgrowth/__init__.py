@@ -1,6 +1,10 @@
 """Hierarchical Bayesian growth model of the fine-tune counts of open-weight base models."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from bayes_hfgrowth.errors import (
+    ComparisonError,
     FitError,
     ForecastError,
     HFGrowthError,
@@ -9,15 +13,31 @@ from bayes_hfgrowth.errors import (
     SourceError,
     SpecificationError,
 )
-from bayes_hfgrowth.organizations import OrganizationTable, read_organizations
-from bayes_hfgrowth.panel import Panel, read_panel
-from bayes_hfgrowth.sources.example import load_example, load_paper_fits
-from bayes_hfgrowth.sources.hub import fetch_panel
-from bayes_hfgrowth.sources.snapshot import read_snapshot
+
+if TYPE_CHECKING:
+    from bayes_hfgrowth.comparison import Comparison
+    from bayes_hfgrowth.convergence import Convergence
+    from bayes_hfgrowth.diagnostics import Diagnostics
+    from bayes_hfgrowth.fit import GrowthFit, GrowthModel, load_fit
+    from bayes_hfgrowth.forecast import Forecast
+    from bayes_hfgrowth.organizations import OrganizationTable, read_organizations
+    from bayes_hfgrowth.panel import Panel, read_panel
+    from bayes_hfgrowth.sources.example import load_example, load_paper_fits
+    from bayes_hfgrowth.sources.hub import fetch_panel
+    from bayes_hfgrowth.sources.snapshot import read_snapshot
+    from bayes_hfgrowth.spec import GrowthSpec, available_models, read_spec
 
 __all__ = [
+    "Comparison",
+    "ComparisonError",
+    "Convergence",
+    "Diagnostics",
     "FitError",
+    "Forecast",
     "ForecastError",
+    "GrowthFit",
+    "GrowthModel",
+    "GrowthSpec",
     "HFGrowthError",
     "OrganizationError",
     "OrganizationTable",
@@ -26,12 +46,50 @@ __all__ = [
     "SourceError",
     "SpecificationError",
     "__version__",
+    "available_models",
     "fetch_panel",
     "load_example",
+    "load_fit",
     "load_paper_fits",
     "read_organizations",
     "read_panel",
     "read_snapshot",
+    "read_spec",
 ]
 
 __version__ = "0.1.0"
+
+# PyMC takes seconds to import, so each name is loaded when it is first asked for; the commands
+# that need no sampler stay quick.
+_HOME = {
+    "Comparison": "comparison",
+    "Convergence": "convergence",
+    "Diagnostics": "diagnostics",
+    "Forecast": "forecast",
+    "GrowthFit": "fit",
+    "GrowthModel": "fit",
+    "GrowthSpec": "spec",
+    "OrganizationTable": "organizations",
+    "Panel": "panel",
+    "available_models": "spec",
+    "fetch_panel": "sources.hub",
+    "load_example": "sources.example",
+    "load_fit": "fit",
+    "load_paper_fits": "sources.example",
+    "read_organizations": "organizations",
+    "read_panel": "panel",
+    "read_snapshot": "sources.snapshot",
+    "read_spec": "spec",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

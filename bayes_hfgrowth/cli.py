@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from bayes_hfgrowth.commands import sources
+from bayes_hfgrowth.commands import demo, fits, sources
 from bayes_hfgrowth.errors import HFGrowthError
 
 INTERRUPTED = 130
@@ -15,7 +15,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-sources.register(app)
+for family in (demo, sources, fits):
+    family.register(app)
 
 
 def main() -> None:
@@ -27,5 +28,7 @@ def main() -> None:
         sys.exit(2)
     except SystemExit as end:
         if end.code == INTERRUPTED:  # typer turns Ctrl-C into this
-            sys.stderr.write("hfgrowth: interrupted; what was finished is kept\n")
+            sys.stderr.write(
+                "hfgrowth: interrupted; finished files are whole, no half-written one is left\n"
+            )
         raise

@@ -3,7 +3,6 @@
 import json
 from dataclasses import asdict, dataclass
 
-import arviz as az
 import numpy as np
 import xarray as xr
 
@@ -94,6 +93,8 @@ def check_convergence(posterior: xr.Dataset, sample_stats: xr.Dataset) -> Conver
     sample_stats : xarray.Dataset
         With ``diverging``.
     """
+    import arviz as az  # takes seconds to load, and whoever only reads a verdict needs none of it
+
     names = population_names(posterior)
     population = posterior[names]
     singles = posterior.drop_vars(names)

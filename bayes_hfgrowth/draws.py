@@ -156,7 +156,9 @@ def read_tree(path: str | os.PathLike[str]) -> xr.DataTree:
     missing = [group for group in _GROUPS if group not in loaded.children]
     if ATTRIBUTE not in loaded.attrs or missing:
         what = f"has no group {missing[0]}" if missing else f"has no attribute {ATTRIBUTE}"
-        raise FitError(f"{name} is not a fit of this package: it {what}; make one with hfgrowth fit")
+        raise FitError(
+            f"{name} is not a fit of this package: it {what}; make one with hfgrowth fit"
+        )
     about = json.loads(loaded.attrs[ATTRIBUTE])
     if about.get("format") != FORMAT:
         raise FitError(

@@ -90,8 +90,15 @@ class GrowthModel:
 
     def __post_init__(self) -> None:
         if not isinstance(self.specification, GrowthSpec):
-            object.__setattr__(self, "specification", read_spec(Path(self.specification)
-                if isinstance(self.specification, os.PathLike) else self.specification))
+            object.__setattr__(
+                self,
+                "specification",
+                read_spec(
+                    Path(self.specification)
+                    if isinstance(self.specification, os.PathLike)
+                    else self.specification
+                ),
+            )
 
     @property
     def spec(self) -> GrowthSpec:
@@ -117,7 +124,7 @@ class GrowthModel:
         tune: int = 400,
         chains: int = 4,
         seed: int | None = None,
-        target_accept: float = 0.9,
+        target_accept: float = 0.95,
         cores: int | None = None,
         engine: Engine = "whitened",
         progress: bool = True,
@@ -244,12 +251,9 @@ def _pointwise_groups(
     every = max(1, -(-number * len(history.new) // POINTWISE_CELLS))
     kept = posterior.isel(draw=slice(None, None, every))
     theta, carry = base_model_parameters(spec, kept), carry_over(spec, kept)
-    prior = draw_prior(
-        spec, history.organization_of, len(history.organizations), PRIOR_DRAWS, rng
-    )
-    prior = prior.assign_coords(
-        chain=[0], draw=np.arange(PRIOR_DRAWS), **{k: posterior[k] for k in ("organization", "base_model")}
-    )
+    prior = draw_prior(spec, history.organization_of, len(history.organizations), PRIOR_DRAWS, rng)
+    coords: dict[Any, Any] = {name: posterior[name] for name in ("organization", "base_model")}
+    prior = prior.assign_coords({**coords, "chain": [0], "draw": np.arange(PRIOR_DRAWS)})
     prior_months = replicates(
         spec, history, base_model_parameters(spec, prior), carry_over(spec, prior), rng
     )

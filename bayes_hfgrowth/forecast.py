@@ -93,9 +93,7 @@ class Forecast:
             columns[f"upper_{name}"] = _quantile(ordered, 1.0 - tail, upper=True).ravel()
         return pd.DataFrame(columns)
 
-    def save(
-        self, path: str | os.PathLike[str], intervals: Iterable[float] = (50, 80, 95)
-    ) -> None:
+    def save(self, path: str | os.PathLike[str], intervals: Iterable[float] = (50, 80, 95)) -> None:
         """Write the table (``.csv``, ``.parquet``) or the draws (``.nc``).
 
         Parameters

@@ -1,11 +1,12 @@
 """A specification and a panel's history make a PyMC model."""
 
+from typing import Any
+
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
-from pytensor.tensor.variable import TensorVariable
 
-from bayes_hfgrowth.attention import attention_increment_pt
+from bayes_hfgrowth.attention import Tensor, attention_increment_pt
 from bayes_hfgrowth.growth import curve_increment_pt, reinforced_increment_pt
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.priors import LOG_SCALE
@@ -14,7 +15,7 @@ from bayes_hfgrowth.spec import GrowthSpec, Prior
 __all__ = ["build_model", "distribution"]
 
 
-def distribution(prior: Prior, name: str | None = None) -> TensorVariable:
+def distribution(prior: Prior, name: str | None = None) -> Tensor:
     """Make the PyMC distribution of a prior.
 
     Parameters
@@ -63,7 +64,7 @@ def build_model(spec: GrowthSpec, history: History) -> pm.Model:
     return model
 
 
-def _hierarchy(name: str, spec: GrowthSpec, history: History) -> TensorVariable:
+def _hierarchy(name: str, spec: GrowthSpec, history: History) -> Tensor:
     """Values of one growth parameter for the base models, on the natural scale."""
     pooling = spec.parameters[name]
     natural = pt.exp if LOG_SCALE[name] else (lambda value: value)
@@ -80,7 +81,7 @@ def _hierarchy(name: str, spec: GrowthSpec, history: History) -> TensorVariable:
     return pm.Deterministic(name, natural(value), dims="base_model")
 
 
-def _carry_over(spec: GrowthSpec) -> tuple[TensorVariable | float, TensorVariable | float]:
+def _carry_over(spec: GrowthSpec) -> tuple[Tensor | float, Tensor | float]:
     """Strength and memory of the carry-over: random variables, or the numbers given."""
     if spec.carry_over is None:
         return 0.0, 0.0
@@ -93,21 +94,29 @@ def _carry_over(spec: GrowthSpec) -> tuple[TensorVariable | float, TensorVariabl
     return pair[0], pair[1]
 
 
-def _observe(spec: GrowthSpec, history: History, values: dict[str, TensorVariable]) -> None:
+def _observe(spec: GrowthSpec, history: History, values: dict[str, Tensor]) -> None:
     """Declare the likelihood of the observed months."""
     index = history.base_model_of
-    curve = [values[name][index] for name in ("fitness", "immediacy", "longevity")]
-    ages = history.month - 1.0, history.month
-    observed = {"observed": history.new, "dims": "observation"}
+    fitness, immediacy, longevity = (
+        values[name][index] for name in ("fitness", "immediacy", "longevity")
+    )
+    start, end = history.month - 1.0, history.month
+    observed: Any = {"observed": history.new, "dims": "observation"}
     if spec.likelihood == "poisson":
-        pm.Poisson("new_finetunes", curve_increment_pt(*ages, *curve, spec.m), **observed)
+        pm.Poisson(
+            "new_finetunes",
+            curve_increment_pt(start, end, fitness, immediacy, longevity, spec.m),
+            **observed,
+        )
     elif spec.likelihood == "birth":
-        hazard = curve[0] * attention_increment_pt(*ages, *curve[1:])
+        hazard = fitness * attention_increment_pt(start, end, immediacy, longevity)
         pm.NegativeBinomial(
             "new_finetunes", n=history.previous + spec.m, p=pt.exp(-hazard), **observed
         )
     else:
-        expected = reinforced_increment_pt(history.previous, *ages, *curve, spec.m)
+        expected = reinforced_increment_pt(
+            history.previous, start, end, fitness, immediacy, longevity, spec.m
+        )
         strength, memory = _carry_over(spec)
         surge = pt.log((history.new + 0.5) / (expected + 0.5))
         mean = expected * pt.exp(strength * _remembered(surge, memory, history))
@@ -115,9 +124,7 @@ def _observe(spec: GrowthSpec, history: History, values: dict[str, TensorVariabl
         pm.NegativeBinomial("new_finetunes", mu=mean, alpha=size, **observed)
 
 
-def _remembered(
-    surge: TensorVariable, memory: TensorVariable | float, history: History
-) -> TensorVariable:
+def _remembered(surge: Tensor, memory: Tensor | float, history: History) -> Tensor:
     """Exponentially weighted mean of the surges before each month.
 
     Month k of a base model remembers (1 - memory) Σ_{j<k} memory^(k-1-j) surge_j, so all base

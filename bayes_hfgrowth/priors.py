@@ -121,14 +121,12 @@ def log_prior(spec: GrowthSpec, posterior: xr.Dataset) -> xr.Dataset:
     """
     densities: dict[str, xr.DataArray] = {}
 
-    def put(name: str, prior: Prior, values: xr.DataArray) -> None:
+    def put(name: str, prior: Prior, values: Any) -> None:
         densities[name] = values.copy(data=frozen(prior).logpdf(values.to_numpy()))
 
     for name, pooling in spec.parameters.items():
         location = posterior[f"global_{name}"]
-        put(
-            f"global_{name}", pooling.location, np.log(location) if LOG_SCALE[name] else location
-        )
+        put(f"global_{name}", pooling.location, np.log(location) if LOG_SCALE[name] else location)
         if pooling.between_organizations is not None:
             key = f"between_organizations_{name}"
             put(key, pooling.between_organizations, posterior[key])

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import nutpie
 import pymc as pm
 import pytensor.tensor as pt
@@ -24,13 +23,12 @@ from bayes_hfgrowth.priors import LOG_SCALE, frozen
 from bayes_hfgrowth.progress import Progress
 from bayes_hfgrowth.spec import GrowthSpec, Prior
 from bayes_hfgrowth.summaries import Months, Population, from_draws, laplace, learn_population
-from bayes_hfgrowth.transition import LIKELIHOODS, month_constants
+from bayes_hfgrowth.transition import LIKELIHOODS, Floats, month_constants
 from bayes_hfgrowth.whitening import WhitenedLogDensity
 
 __all__ = ["Engine", "Settings", "WhitenedSampler", "months_of", "sample"]
 
 type Engine = Literal["whitened", "nuts"]
-type Floats = npt.NDArray[np.float64]
 
 _PILOT = {"tune": 250, "draws": 200}
 # How far to trust the correlations of the pilot's short chains; the rest is taken as zero.
@@ -61,7 +59,7 @@ class Settings:
     tune: int = 400
     chains: int = 4
     seed: int = 0
-    target_accept: float = 0.9
+    target_accept: float = 0.95
     cores: int | None = None
     engine: Engine = "whitened"
 
@@ -278,13 +276,15 @@ class WhitenedSampler:
             means = pt.repeat(parts["location"][None, :], len(h.organizations), axis=0)
             if self.pooled:
                 means = means + pt.exp(parts["between"]) * parts["offsets"]
-            y = pm.Flat("y", shape=(base_models, parameters), initval=np.zeros((base_models, parameters)))
-            total, theta, *_ = WhitenedLogDensity(self._months.law)(
+            y = pm.Flat(
+                "y", shape=(base_models, parameters), initval=np.zeros((base_models, parameters))
+            )
+            outputs: Any = WhitenedLogDensity(self._months.law)(
                 y, means, parts["within"], self._carry_tensor(parts), precision, weighted, *data,
                 self.spec.m,
             )  # fmt: skip
-            pm.Potential("log_density", total)
-            pm.Deterministic("theta", theta)
+            pm.Potential("log_density", outputs[0])
+            pm.Deterministic("theta", outputs[1])
         return model
 
     def _carry_tensor(self, parts: dict[str, Any]) -> Any:
@@ -294,7 +294,7 @@ class WhitenedSampler:
                 values.append(pt.sigmoid(parts[name]) if name == "memory" else parts[name])
             else:
                 values.append(getattr(self.spec.carry_over, name) if self.spec.carry_over else 0.0)
-        return pt.stack([pt.as_tensor_variable(np.float64(v)) if isinstance(v, (int, float)) else v for v in values])
+        return pt.stack([pt.as_tensor_variable(value, dtype="float64") for value in values])
 
     def _log_prior(self, parts: dict[str, Any]) -> Any:
         """Log prior density of ψ, with the Jacobians of its transformations."""
@@ -353,7 +353,9 @@ class WhitenedSampler:
         parts = self._population(centre)
         start = Population(parts["means"], parts["spreads"], parts["carry"])
         between = (
-            np.exp(self._split(centre)["between"]) if self.pooled else np.full(len(self.names), 1e-3)
+            np.exp(self._split(centre)["between"])
+            if self.pooled
+            else np.full(len(self.names), 1e-3)
         )
         theta, population = learn_population(self._months, start, between)
         _, summaries, _ = laplace(self._months, population, theta, 20)
@@ -401,9 +403,7 @@ class WhitenedSampler:
             seed=_stage_seed(settings.seed, 1), **_PILOT,
         )  # fmt: skip
         aimed = self._compiled.with_data(**self._second_aim(pilot))
-        tree = _run(
-            aimed, settings, self.progress, "sample", seed=_stage_seed(settings.seed, 2)
-        )
+        tree = _run(aimed, settings, self.progress, "sample", seed=_stage_seed(settings.seed, 2))
         posterior = self._named(tree["posterior"].to_dataset())
         seconds = {**self.seconds, "sampling": time.perf_counter() - begin}
         return posterior, _statistics(tree), seconds
@@ -437,7 +437,10 @@ class WhitenedSampler:
             natural: Callable[[Floats], Floats] = np.exp if LOG_SCALE[name] else np.asarray
             variables[f"global_{name}"] = (lead, natural(parts["location"][..., k]))
             if self.pooled:
-                variables[f"between_organizations_{name}"] = (lead, np.exp(parts["between"][..., k]))
+                variables[f"between_organizations_{name}"] = (
+                    lead,
+                    np.exp(parts["between"][..., k]),
+                )
             variables[f"between_base_models_{name}"] = (lead, np.exp(parts["within"][..., k]))
             variables[f"organization_{name}"] = (
                 (*lead, "organization"),

@@ -7,15 +7,11 @@ at the mode under a guess of the population, later from the draws of a pilot run
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-from numba import njit
 
 from bayes_hfgrowth.history import History
-from bayes_hfgrowth.transition import gradient
+from bayes_hfgrowth.transition import Floats, gradients
 
-__all__ = ["Months", "Population", "Summaries", "laplace", "learn_population", "from_draws"]
-
-type Floats = npt.NDArray[np.float64]
+__all__ = ["Months", "Population", "Summaries", "from_draws", "laplace", "learn_population"]
 
 _LARGEST = 1e8  # precision of a summary in units of the prior's; keeps factorisations finite
 
@@ -65,25 +61,11 @@ class Summaries:
     weighted: Floats
 
 
-@njit(error_model="numpy", cache=True)
-def _gradients(law, start, log_age, previous, new, constants, m, theta, carry, value, slope):
-    grad = np.zeros(6)
-    point = np.zeros(4)
-    size = theta.shape[1]
-    for i in range(theta.shape[0]):
-        point[:size] = theta[i]
-        value[i] = gradient(
-            law, start[i], start[i + 1], log_age, previous, new, constants, m, point,
-            carry[0], carry[1], grad,
-        )  # fmt: skip
-        slope[i] = grad[:size]
-
-
 def _log_likelihood(months: Months, theta: Floats, carry: Floats) -> tuple[Floats, Floats]:
     """Log likelihood of each base model and its gradient in the growth parameters."""
     value, slope = np.empty(len(theta)), np.empty(theta.shape)
     h = months.history
-    _gradients(
+    gradients(
         months.law, h.start, h.log_age, h.previous, h.new, months.constants, months.m,
         np.ascontiguousarray(theta), carry, value, slope,
     )  # fmt: skip

@@ -2,7 +2,9 @@
 
 Every formula of the law stands here once, in functions of numbers that Numba compiles; the
 loops over months below them give its log density, the gradient of that, and random draws.
-`bayes_hfgrowth.model` states the same law in PyMC, and the tests hold the two together.
+`bayes_hfgrowth.model` states the same law in PyMC, and the tests hold the two together. The
+compiled functions are cached on disk, for which Numba looks at the age of this one file; so
+whatever is to be cached and uses the law by its formulas has to stand here.
 
 A base model has the growth parameters ``(ln fitness, immediacy, ln longevity)``, and under the
 surge law ``ln dispersion`` as a fourth. In the month that ends at age k, with c fine-tunes
@@ -20,7 +22,9 @@ before it, attention F(t) = Φ((ln t - immediacy) / longevity) and h = fitness �
 import math
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
+from scipy.special import gammaln
 
 __all__ = [
     "BIRTH",
@@ -29,11 +33,15 @@ __all__ = [
     "POISSON",
     "SURGE",
     "gradient",
+    "gradients",
     "month_constants",
     "pointwise",
     "replicate",
     "simulate",
 ]
+
+type Floats = npt.NDArray[np.float64]
+type Integers = npt.NDArray[np.int64]
 
 POISSON, BIRTH, SURGE = 0, 1, 2
 LIKELIHOODS = {"poisson": POISSON, "birth": BIRTH, "surge": SURGE}
@@ -45,11 +53,11 @@ CAP = float(2**53)
 _SQRT_HALF = math.sqrt(0.5)
 _DENSITY_0 = 1.0 / math.sqrt(2.0 * math.pi)
 _TINY = 1e-300
-_HUGE_HAZARD = 600.0  # exp of it is still a float, with room for the counts
+_HUGE = 600.0  # exp of it is still a float, with room for the counts
 
 
 @njit(inline="always", error_model="numpy")
-def _tails(z):
+def _tails(z: float) -> tuple[float, float]:
     """Φ(z) and 1 - Φ(z), both without cancellation."""
     tail = 0.5 * math.erfc(abs(z) * _SQRT_HALF)
     if z > 0.0:
@@ -58,34 +66,38 @@ def _tails(z):
 
 
 @njit(inline="always", error_model="numpy")
-def _share(z_before, lower_before, upper_before, lower, upper):
+def _share(
+    z_before: float, lower_before: float, upper_before: float, lower: float, upper: float
+) -> float:
     """Attention of one month, from the tails that are small there."""
     share = upper_before - upper if z_before > 0.0 else lower - lower_before
     return max(share, _TINY)
 
 
 @njit(inline="always", error_model="numpy")
-def _log_expected(law, previous, m, fitness, lower_before, growth):
-    """ln f; `growth` is exp(h) - 1."""
+def _log_expected(
+    law: int, previous: float, m: float, fitness: float, lower_before: float, growth: float
+) -> float:
+    """Ln f; `growth` is exp(h) - 1."""
     if law == POISSON:
         return math.log(m * growth) + fitness * lower_before
     return math.log((previous + m) * growth)
 
 
 @njit(inline="always", error_model="numpy")
-def _log_surge(new, expected):
+def _log_surge(new: float, expected: float) -> float:
     """How far a month surpassed what was expected of it, on the log scale."""
     return math.log((new + 0.5) / (expected + 0.5))
 
 
 @njit(inline="always", error_model="numpy")
-def _size(mean, dispersion):
+def _size(mean: float, dispersion: float) -> float:
     """Size of the negative binomial whose variance is mean + dispersion · mean^(3/2)."""
     return math.sqrt(mean) / dispersion
 
 
 @njit(error_model="numpy", cache=True)
-def _digamma(x):
+def _digamma(x: float) -> float:
     shift = 0.0
     while x < 6.0:
         shift -= 1.0 / x
@@ -97,8 +109,8 @@ def _digamma(x):
 
 
 @njit(error_model="numpy", cache=True)
-def _rising(size, new):
-    """ln Γ(new + size) - ln Γ(size), and its derivative in size; exact sums for small counts."""
+def _rising(size: float, new: float) -> tuple[float, float]:
+    """Ln Γ(new + size) - ln Γ(size), and its derivative in size; exact sums for small counts."""
     if new <= 12.0:
         product = 1.0
         derivative = 0.0
@@ -112,7 +124,7 @@ def _rising(size, new):
     )
 
 
-def month_constants(law, previous, new, m):
+def month_constants(law: int, previous: Floats, new: Floats, m: float) -> Floats:
     """Terms of the log density that no parameter enters.
 
     Parameters
@@ -129,8 +141,6 @@ def month_constants(law, previous, new, m):
     ndarray of float
         To be added to the log density of each month.
     """
-    from scipy.special import gammaln
-
     constants = -gammaln(new + 1.0)
     if law == BIRTH:
         constants = constants + gammaln(new + previous + m) - gammaln(previous + m)
@@ -139,8 +149,19 @@ def month_constants(law, previous, new, m):
 
 @njit(inline="always", error_model="numpy")
 def gradient(
-    law, first, last, log_age, previous, new, constants, m, theta, strength, memory, grad
-):
+    law: int,
+    first: int,
+    last: int,
+    log_age: Floats,
+    previous: Floats,
+    new: Floats,
+    constants: Floats,
+    m: float,
+    theta: Floats,
+    strength: float,
+    memory: float,
+    grad: Floats,
+) -> float:
     """Log density of one base model's months, and its gradient.
 
     Parameters
@@ -164,7 +185,7 @@ def gradient(
     Returns
     -------
     float
-        Sum of the log densities; -inf where a month's growth factor overflows.
+        Sum of the log densities; -inf where the growth or the mean of a month overflows.
     """
     fitness = math.exp(theta[0])
     immediacy = theta[1]
@@ -182,8 +203,9 @@ def gradient(
         density = _DENSITY_0 * math.exp(-0.5 * z * z)
         lower1 = -density * inverse
         lower2 = -z * density
-        hazard = fitness * _share(z_before, lower_before, upper_before, lower, upper)
-        if hazard > _HUGE_HAZARD:
+        share = _share(z_before, lower_before, upper_before, lower, upper)
+        hazard = max(fitness * share, _TINY)
+        if hazard > _HUGE:
             total = -np.inf
             break
         growth = math.expm1(hazard)
@@ -206,7 +228,10 @@ def gradient(
                 total += x * (math.log(growth) - hazard)
             slope = (x - f) / (growth + 1.0)
         else:
-            log_mean = log_f + strength * s
+            log_mean = max(log_f + strength * s, -_HUGE)
+            if log_mean > _HUGE:
+                total = -np.inf
+                break
             mean = math.exp(log_mean)
             size = _size(mean, dispersion)
             rising, d_rising = _rising(size, x)
@@ -240,16 +265,81 @@ def gradient(
     return total
 
 
+@njit(error_model="numpy", cache=True)
+def gradients(
+    law: int,
+    start: Integers,
+    log_age: Floats,
+    previous: Floats,
+    new: Floats,
+    constants: Floats,
+    m: float,
+    theta: Floats,
+    carry: Floats,
+    value: Floats,
+    slope: Floats,
+) -> None:
+    """Log density of every base model's months, and its gradient.
+
+    Parameters
+    ----------
+    law : int
+        One of ``POISSON``, ``BIRTH``, ``SURGE``.
+    start : ndarray of int, shape (base models + 1,)
+        Base model i has the months ``start[i] .. start[i + 1] - 1``.
+    log_age, previous, new, constants, m
+        As in `gradient`.
+    theta : ndarray, shape (base models, 3 or 4)
+        Growth parameters.
+    carry : ndarray, shape (2,)
+        Strength and memory of the carry-over.
+    value : ndarray, shape (base models,)
+        Filled with the log densities.
+    slope : ndarray, shape (base models, 3 or 4)
+        Filled with their derivatives by `theta`.
+    """
+    grad = np.zeros(6)
+    point = np.zeros(4)
+    size = theta.shape[1]
+    for i in range(theta.shape[0]):
+        point[:size] = theta[i]
+        value[i] = gradient(
+            law, start[i], start[i + 1], log_age, previous, new, constants, m, point,
+            carry[0], carry[1], grad,
+        )  # fmt: skip
+        slope[i] = grad[:size]
+
+
 @njit(inline="always", error_model="numpy")
-def _hazard_at(log_age, z_before, lower_before, upper_before, fitness, immediacy, inverse):
+def _hazard_at(
+    log_age: float,
+    z_before: float,
+    lower_before: float,
+    upper_before: float,
+    fitness: float,
+    immediacy: float,
+    inverse: float,
+) -> tuple[float, float, float, float]:
     z = (log_age - immediacy) * inverse
     lower, upper = _tails(z)
-    hazard = fitness * _share(z_before, lower_before, upper_before, lower, upper)
-    return min(hazard, _HUGE_HAZARD), z, lower, upper
+    share = _share(z_before, lower_before, upper_before, lower, upper)
+    hazard = min(max(fitness * share, _TINY), _HUGE)
+    return hazard, z, lower, upper
 
 
 @njit(error_model="numpy", cache=True)
-def pointwise(law, start, log_age, previous, new, constants, m, theta, carry, out):
+def pointwise(
+    law: int,
+    start: Integers,
+    log_age: Floats,
+    previous: Floats,
+    new: Floats,
+    constants: Floats,
+    m: float,
+    theta: Floats,
+    carry: Floats,
+    out: npt.NDArray[np.float32],
+) -> None:
     """Log density of every month under every draw.
 
     Parameters
@@ -290,7 +380,7 @@ def pointwise(law, start, log_age, previous, new, constants, m, theta, carry, ou
                     if x > 0.0:
                         value += x * (math.log(growth) - hazard)
                 else:
-                    log_mean = log_f + strength * s
+                    log_mean = max(min(log_f + strength * s, _HUGE), -_HUGE)
                     mean = math.exp(log_mean)
                     size = _size(mean, dispersion)
                     value = _rising(size, x)[0] - size * math.log1p(mean / size)
@@ -301,14 +391,24 @@ def pointwise(law, start, log_age, previous, new, constants, m, theta, carry, ou
 
 
 @njit(inline="always", error_model="numpy")
-def _draw(law, log_f, previous, m, growth, strength, s, dispersion, rng):
+def _draw(
+    law: int,
+    log_f: float,
+    previous: float,
+    m: float,
+    growth: float,
+    strength: float,
+    s: float,
+    dispersion: float,
+    rng: np.random.Generator,
+) -> float:
     """One month's new fine-tunes, by the gamma-Poisson mixture where the law is overdispersed."""
     if law == POISSON:
         rate = math.exp(min(log_f, 40.0))
     elif law == BIRTH:
         rate = rng.gamma(previous + m, growth)
     else:
-        mean = math.exp(min(log_f + strength * s, 40.0))
+        mean = math.exp(max(min(log_f + strength * s, 40.0), -_HUGE))
         size = _size(mean, dispersion)
         # A gamma of tiny shape underflows to 0, and its Poisson draw is 0 as it should be.
         rate = rng.gamma(size, mean / size) if size > 0.0 else 0.0
@@ -318,7 +418,18 @@ def _draw(law, log_f, previous, m, growth, strength, s, dispersion, rng):
 
 
 @njit(error_model="numpy", cache=True)
-def replicate(law, start, log_age, previous, new, m, theta, carry, rng, out):
+def replicate(
+    law: int,
+    start: Integers,
+    log_age: Floats,
+    previous: Floats,
+    new: Floats,
+    m: float,
+    theta: Floats,
+    carry: Floats,
+    rng: np.random.Generator,
+    out: Integers,
+) -> None:
     """Draw every observed month anew, given the months that were really observed before it.
 
     Parameters
@@ -345,15 +456,25 @@ def replicate(law, start, log_age, previous, new, m, theta, carry, rng, out):
                 )
                 growth = math.expm1(hazard)
                 log_f = _log_expected(law, previous[j], m, fitness, lower_before, growth)
-                out[d, j] = _draw(
-                    law, log_f, previous[j], m, growth, strength, s, dispersion, rng
-                )
+                out[d, j] = _draw(law, log_f, previous[j], m, growth, strength, s, dispersion, rng)
                 if law == SURGE:
                     s = memory * s + (1.0 - memory) * _log_surge(new[j], math.exp(log_f))
 
 
 @njit(error_model="numpy", cache=True)
-def simulate(law, start, log_age, previous, new, m, theta, carry, months, rng, out):
+def simulate(
+    law: int,
+    start: Integers,
+    log_age: Floats,
+    previous: Floats,
+    new: Floats,
+    m: float,
+    theta: Floats,
+    carry: Floats,
+    months: int,
+    rng: np.random.Generator,
+    out: Integers,
+) -> None:
     """Continue every base model from what was observed, one path for each draw.
 
     Parameters

@@ -19,6 +19,8 @@ Hamiltonian Monte Carlo of Kleppe 2019.)
 """
 
 import math
+import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,17 +34,29 @@ from pytensor.link.numba.dispatch.basic import (
     register_funcify_default_op_cache_key,
 )
 
-
-from bayes_hfgrowth.transition import gradient
+from bayes_hfgrowth import transition
+from bayes_hfgrowth.transition import Floats, Integers, gradient
 
 __all__ = ["WhitenedLogDensity", "log_density"]
 
 
-@njit(error_model="numpy", cache=True)
+@njit(error_model="numpy")
 def log_density(
-    law, y, means, log_spreads, carry, precision, weighted, group, start, log_age, previous, new,
-    constants, m,
-):  # fmt: skip
+    law: int,
+    y: Floats,
+    means: Floats,
+    log_spreads: Floats,
+    carry: Floats,
+    precision: Floats,
+    weighted: Floats,
+    group: Integers,
+    start: Integers,
+    log_age: Floats,
+    previous: Floats,
+    new: Floats,
+    constants: Floats,
+    m: float,
+) -> tuple[float, Floats, Floats, Floats, Floats, Floats]:
     """Log density of all base models in whitened coordinates, and its gradient.
 
     Parameters
@@ -186,15 +200,15 @@ class WhitenedLogDensity(Op):
     def __init__(self, law: int) -> None:
         self.law = law
 
-    def make_node(self, *inputs: Any) -> Apply:
+    def make_node(self, *inputs: Any) -> Apply[Any]:
         """Declare the operation on the inputs of `log_density` after ``law``."""
         variables = [pt.as_tensor_variable(value) for value in inputs]
         outputs = [pt.dscalar(), *(pt.dmatrix() for _ in range(3)), pt.dvector(), pt.dvector()]
         return Apply(self, variables, outputs)
 
-    def perform(self, node: Apply, inputs: Any, output_storage: Any) -> None:
+    def perform(self, node: Apply[Any], inputs: Any, output_storage: Any) -> None:
         """Evaluate outside compiled graphs."""
-        results = log_density(self.law, *inputs[:-1], float(inputs[-1]))
+        results: Any = log_density(self.law, *inputs[:-1], float(inputs[-1]))  # type: ignore[call-arg]
         for storage, value in zip(output_storage, results, strict=True):
             storage[0] = np.asarray(value)
 
@@ -203,7 +217,7 @@ class WhitenedLogDensity(Op):
         known = [cotangents[0] * outputs[2 + k] for k in range(self.n_differentiable)]
         return known + [DisconnectedType()() for _ in inputs[self.n_differentiable :]]
 
-    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+    def connection_pattern(self, node: Apply[Any]) -> list[list[bool]]:
         """Say that only the log density depends differentiably on anything."""
         return [
             [k < self.n_differentiable and output == 0 for output in range(len(node.outputs))]
@@ -212,11 +226,12 @@ class WhitenedLogDensity(Op):
 
 
 @register_funcify_default_op_cache_key(WhitenedLogDensity)
-def _numba_whitened(op: WhitenedLogDensity, node: Apply, **_: Any) -> Any:
+def _numba_whitened(op: WhitenedLogDensity, node: Apply[Any], **_: Any) -> tuple[Any, int]:
+    """Compile the operation; the number tells PyTensor's cache one version of it from another."""
     law = op.law
 
     @numba_njit
-    def whitened(
+    def whitened(  # type: ignore[no-untyped-def]
         y, means, log_spreads, carry, precision, weighted, group, start, log_age, previous, new,
         constants, m,
     ):  # fmt: skip
@@ -226,6 +241,5 @@ def _numba_whitened(op: WhitenedLogDensity, node: Apply, **_: Any) -> Any:
         )  # fmt: skip
         return np.asarray(total), theta, by_y, by_means, by_log_spreads, by_carry
 
-    return whitened
-
-
+    sources = [Path(__file__), Path(transition.__file__)]
+    return whitened, zlib.crc32(b"".join(path.read_bytes() for path in sources))

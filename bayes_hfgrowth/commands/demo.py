@@ -1,0 +1,99 @@
+"""The command `hfgrowth demo`: the main job on the shipped data."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from bayes_hfgrowth.commands.screen import announce, show_table, show_verdict
+from bayes_hfgrowth.errors import FitError
+
+HORIZON = 12
+MIN_FINETUNES = 30
+ORGANIZATIONS = ("Meta", "StabilityAI")
+WELL_KNOWN = (
+    "meta-llama/Llama-3.1-8B",
+    "meta-llama/Llama-2-7b-hf",
+    "mistralai/Mistral-7B-v0.1",
+    "stabilityai/stable-diffusion-xl-base-1.0",
+    "openai/whisper-small",
+    "google/gemma-2b",
+)
+
+
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder to write to; made if missing.")
+    ] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 1,
+) -> None:
+    """Fit the shipped data, forecast 12 months, compare Meta with StabilityAI.
+
+    The fit takes the base models with at least 30 fine-tunes, as of the data's last day.
+    """
+    from bayes_hfgrowth.figures import fan_chart, organization_forest, paper_comparison, save_figure
+    from bayes_hfgrowth.fit import GrowthModel
+    from bayes_hfgrowth.sources.example import load_example, load_paper_fits
+
+    begin = time.perf_counter()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as failure:
+        raise FitError(f"{out} cannot be made a folder: {failure.strerror}") from failure
+    everything = load_example()
+    panel = everything.select(min_finetunes=MIN_FINETUNES)
+    announce(
+        f"fitting the {len(panel.base_models)} base models with at least {MIN_FINETUNES} "
+        f"fine-tunes, of {len(everything.base_models)} in the shipped data"
+    )
+    fit = GrowthModel("surge").fit(panel, seed=seed)
+    fit.save(out / "fit.nc")
+    show_verdict(fit.convergence)
+
+    forecast = fit.forecast(HORIZON)
+    forecast.save(out / "forecast.csv")
+    forecast.save(out / "forecast.nc")
+    table = forecast.table()
+    save_figure(fan_chart(table, forecast.history, WELL_KNOWN), out / "fan_chart.png")
+    comparison = fit.compare(ORGANIZATIONS)
+    comparison.save(out / "organizations.csv")
+    save_figure(organization_forest(fit), out / "organizations.png")
+    save_figure(paper_comparison(fit, load_paper_fits()), out / "paper_fits.png")
+    diagnostics = fit.diagnose()
+    diagnostics.save(out / "diagnostics")
+
+    known = table[table["base_model"].isin(WELL_KNOWN) & (table["horizon"] == HORIZON)]
+    title = f"Fine-tunes {HORIZON} months on (median and 80% interval)"
+    show_table(_readable(known), title, ("observed", "median", "lower_80", "upper_80"))
+    for sentence in comparison.sentences():
+        typer.echo(sentence)
+    typer.echo(f"\nWritten to {out}:")
+    for name, what in _CONTENTS.items():
+        typer.echo(f"  {name:<20}{what}")
+    announce(f"done in {time.perf_counter() - begin:.0f} s")
+    show_verdict(fit.convergence, only_bad=True)
+
+
+_CONTENTS = {
+    "fit.nc": "the posterior, with all that ArviZ needs (NetCDF)",
+    "forecast.csv": f"medians and intervals for 1 to {HORIZON} months ahead",
+    "forecast.nc": "the forecast draws behind them (NetCDF)",
+    "fan_chart.png": "data and forecast of six well-known base models",
+    "organizations.csv": " and ".join(ORGANIZATIONS) + " compared",
+    "organizations.png": "all organizations side by side",
+    "paper_fits.png": "our curves beside the published least-squares fits",
+    "diagnostics": "convergence and posterior predictive checks",
+}
+
+
+def _readable(table: pd.DataFrame) -> pd.DataFrame:
+    return table.sort_values("median", ascending=False)[
+        ["base_model", "observed", "median", "lower_80", "upper_80"]
+    ]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command()(demo)

@@ -1,0 +1,171 @@
+"""The commands around a fit: `hfgrowth fit`, `forecast`, `compare` and `diagnose`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bayes_hfgrowth.commands.screen import announce, show_table, show_verdict
+from bayes_hfgrowth.errors import FitError, ForecastError
+
+FitFile = Annotated[Path, typer.Argument(metavar="FIT", help="Fit file, .nc.")]
+Seed = Annotated[
+    int | None, typer.Option(help="Makes the run repeatable; without it one is drawn and stored.")
+]
+ReadSeed = Annotated[
+    int | None, typer.Option(help="Makes the run repeatable; by default the seed of the fit.")
+]
+
+
+def fit(
+    panel: Annotated[Path, typer.Argument(metavar="PANEL", help="Panel file, .csv or .parquet.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FIT", help="Fit file to write, .nc.")],
+    model: Annotated[
+        str, typer.Option(metavar="NAME|FILE.toml", help="Growth model: a shipped one or a file.")
+    ] = "surge",
+    as_of: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Use only what was known at this date.")
+    ] = None,
+    organization: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Use only this organization; repeatable."),
+    ] = None,
+    organizations_file: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Table of your own: namespace, organization."),
+    ] = None,
+    min_finetunes: Annotated[
+        int, typer.Option(min=0, help="Leave out base models with fewer fine-tunes.")
+    ] = 0,
+    draws: Annotated[int, typer.Option(min=1, help="Kept draws of each chain.")] = 1000,
+    tune: Annotated[int, typer.Option(min=1, help="Warm-up draws of each chain.")] = 400,
+    chains: Annotated[int, typer.Option(min=1, help="Independent chains.")] = 4,
+    seed: Seed = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="whitened|nuts",
+            help="Coordinates to sample in: whitened is fast, nuts the plain reference.",
+        ),
+    ] = "whitened",
+) -> None:
+    """Fit the hierarchical growth model to a panel.
+
+    The exit status is 0 even if the sampler did not converge; the verdict is in the file and
+    on the screen.
+    """
+    from bayes_hfgrowth.fit import GrowthModel
+    from bayes_hfgrowth.organizations import read_organizations
+    from bayes_hfgrowth.panel import read_panel
+
+    _check_writable(out)
+    growth_model = GrowthModel(model)
+    table = read_organizations(organizations_file) if organizations_file else None
+    data = read_panel(panel, table)
+    if as_of is not None:
+        data = data.as_of(as_of)
+    data = data.select(organizations=organization or None, min_finetunes=min_finetunes)
+    announce(
+        f"fitting {growth_model.spec.name} to {len(data.base_models)} base models "
+        f"of {data.base_models['organization'].nunique()} organizations"
+    )
+    result = growth_model.fit(
+        data, draws=draws, tune=tune, chains=chains, seed=seed,
+        engine=engine,  # type: ignore[arg-type]
+    )  # fmt: skip
+    result.save(out)
+    announce(f"wrote {out}")
+    show_verdict(result.convergence)
+
+
+def forecast(
+    fit_file: FitFile,
+    months: Annotated[int, typer.Option("--months", metavar="H", help="How far ahead, in months.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", metavar="FILE", help="Table (.csv, .parquet) or draws (.nc) to write."
+        ),
+    ],
+    base_model: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Only this base model; repeatable.")
+    ] = None,
+    intervals: Annotated[
+        str, typer.Option(metavar="P,P,…", help="Central intervals of the table, in percent.")
+    ] = "50,80,95",
+    seed: ReadSeed = None,
+) -> None:
+    """Forecast cumulative fine-tunes from a fit."""
+    from bayes_hfgrowth.fit import load_fit
+
+    if out.suffix not in (".csv", ".parquet", ".nc"):
+        raise ForecastError(f"{out} does not end in .csv, .parquet (table) or .nc (draws)")
+    levels = _levels(intervals)
+    result = load_fit(fit_file)
+    show_verdict(result.convergence, only_bad=True)
+    predicted = result.forecast(months, base_model or None, seed)
+    predicted.save(out, levels)
+    announce(f"wrote {out}: {predicted.draws.sizes['base_model']} base models, {months} months")
+
+
+def compare(
+    fit_file: FitFile,
+    organizations: Annotated[
+        list[str], typer.Argument(metavar="ORGANIZATION...", help="At least two, by name.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Table to write, .csv or .parquet.")
+    ] = None,
+    seed: ReadSeed = None,
+) -> None:
+    """Compare organizations: immediacy, longevity, fitness, and their next base model."""
+    from bayes_hfgrowth.fit import load_fit
+
+    result = load_fit(fit_file)
+    show_verdict(result.convergence, only_bad=True)
+    comparison = result.compare(organizations, seed)
+    show_table(comparison.table, "Organizations", ("median", "lower_95", "upper_95"))
+    for sentence in comparison.sentences():
+        typer.echo(sentence)
+    if out is not None:
+        comparison.save(out)
+        announce(f"wrote {out}")
+
+
+def diagnose(
+    fit_file: FitFile,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder for tables and figures.")
+    ] = None,
+) -> None:
+    """Check a fit: convergence, leave-one-out, posterior predictive checks."""
+    from bayes_hfgrowth.fit import load_fit
+
+    diagnostics = load_fit(fit_file).diagnose()
+    typer.echo(diagnostics.text())
+    if out is not None:
+        diagnostics.save(out)
+        announce(f"wrote {out}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    for command in (fit, forecast, compare, diagnose):
+        app.command()(command)
+
+
+def _check_writable(out: Path) -> None:
+    """Refuse a bad output name before the sampler has run for minutes."""
+    if out.suffix != ".nc":
+        raise FitError(f"{out} does not end in .nc; a fit is one NetCDF file")
+    if not out.parent.is_dir():
+        raise FitError(f"{out}: there is no folder {out.parent}; create it first")
+
+
+def _levels(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise ForecastError(
+            f"intervals {text!r} are not numbers with commas between them, such as 50,80,95"
+        ) from None

@@ -1,0 +1,73 @@
+"""What the commands print: messages on standard error, results on standard output."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from rich.console import Console
+from rich.panel import Panel as Box
+from rich.table import Table
+from rich.text import Text
+
+from bayes_hfgrowth.convergence import Convergence
+
+__all__ = ["announce", "show_table", "show_verdict"]
+
+
+def announce(message: str) -> None:
+    """Print one line about what is going on, on standard error."""
+    Console(stderr=True, soft_wrap=True).print(Text(message))
+
+
+def show_verdict(verdict: Convergence, *, only_bad: bool = False) -> None:
+    """Print the verdict on convergence, in a red box when it is bad, on standard error.
+
+    Parameters
+    ----------
+    verdict : Convergence
+        What the checks found.
+    only_bad : bool
+        Whether to stay silent about a good one.
+    """
+    console = Console(stderr=True)
+    if not verdict.converged:
+        advice = (
+            "Do not trust these numbers. Run longer (--tune, --draws), or see hfgrowth diagnose."
+        )
+        lines = "\n".join(f"- {problem}" for problem in verdict.problems)
+        console.print(
+            Box(Text(f"{lines}\n{advice}"), title="THE SAMPLER DID NOT CONVERGE", style="bold red")
+        )
+    elif not only_bad:
+        console.print(Text(str(verdict)), soft_wrap=True)
+
+
+def show_table(table: pd.DataFrame, title: str, numbers: Sequence[str]) -> None:
+    """Print a table on standard output.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows to print; text columns come first, then `numbers`.
+    title : str
+        Title of the table.
+    numbers : sequence of str
+        Which numeric columns to print.
+    """
+    texts = [str(name) for name in table.columns if table[name].dtype.kind in "OUT"]
+    grid = Table(title=title)
+    for name in texts:
+        grid.add_column(name.replace("_", " "))
+    for name in numbers:
+        grid.add_column(name.replace("_", " "), justify="right")
+    for row in table[[*texts, *numbers]].itertuples(index=False):
+        cells = [value if isinstance(value, str) else _number(value) for value in row]
+        grid.add_row(*(Text(cell) for cell in cells))
+    Console().print(grid)
+
+
+def _number(value: float) -> str:
+    if pd.isna(value):
+        return "-"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:.2g}"

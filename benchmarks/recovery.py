@@ -1,0 +1,140 @@
+"""Are known parameters recovered? Simulated panels, fitted; kept intervals counted.
+
+For each growth model, parameters are drawn from its priors, a panel is simulated from them, and
+the panel is fitted. Over many panels a central 90% interval must hold the truth 90% of the
+time. A panel in which some count passes a million is thrown away before anyone looks at its
+parameters; choosing by the data leaves the posterior, and so the coverage, as it is.
+
+    python -m benchmarks.recovery --panels 200 --out recovery
+
+writes recovery.csv (truth, interval and rank of every population parameter of every panel) and
+prints the coverage. The model files are read as they are shipped.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_hfgrowth.convergence import population_names
+from bayes_hfgrowth.history import History
+from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.priors import draw_prior
+from bayes_hfgrowth.progress import Progress
+from bayes_hfgrowth.sampling import Settings, WhitenedSampler
+from bayes_hfgrowth.simulation import base_model_parameters, carry_over, simulated_history
+from bayes_hfgrowth.spec import GrowthSpec, available_models, read_spec
+
+TOO_MANY = 1e6
+
+
+def template(organizations: int, base_models: int, seed: int) -> History:
+    """Names and ages of a panel whose counts are to be simulated; ages of 3 to 24 months."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for o in range(organizations):
+        for b in range(base_models):
+            months = int(rng.integers(3, 25))
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "base_model": f"organization-{o}/model-{b}",
+                        "organization": f"organization-{o}",
+                        "created_at": "2023-01-01T00:00:00Z",
+                        "month": np.arange(months + 1),
+                        "finetunes": 0,
+                    }
+                )
+            )
+    return History.from_panel(Panel.from_table(pd.concat(frames, ignore_index=True)))
+
+
+def simulate_panel(
+    spec: GrowthSpec, empty: History, rng: np.random.Generator
+) -> tuple[xr.Dataset, History, int]:
+    """Draw a truth and a panel from it; also how many panels were thrown away."""
+    thrown = 0
+    while True:
+        truth = draw_prior(spec, empty.organization_of, len(empty.organizations), 1, rng)
+        history = simulated_history(
+            spec, empty, base_model_parameters(spec, truth)[0], carry_over(spec, truth)[0], rng
+        )
+        if (history.previous + history.new).max() <= TOO_MANY:
+            return truth, history, thrown
+        thrown += 1
+
+
+def recover(spec: GrowthSpec, panels: int, settings: Settings, empty: History) -> pd.DataFrame:
+    """Fit simulated panels; one row for each population parameter of each panel."""
+    rng = np.random.default_rng(np.random.SeedSequence([settings.seed, len(spec.name)]))
+    sampler = WhitenedSampler(spec, empty, Progress())
+    rows = []
+    for number in range(panels):
+        truth, history, thrown = simulate_panel(spec, empty, rng)
+        run = Settings(
+            settings.draws, settings.tune, settings.chains, number, settings.target_accept
+        )
+        posterior, stats, _ = sampler.with_history(history).run(run)
+        for name in population_names(posterior):
+            values = posterior[name]
+            low, high = values.quantile([0.05, 0.95], dim=("chain", "draw")).to_numpy()
+            known = truth[name].isel(chain=0, draw=0)
+            rank = (values < known).mean(("chain", "draw"))
+            rows += [
+                {
+                    "model": spec.name,
+                    "panel": number,
+                    "parameter": name,
+                    "truth": float(np.ravel(known)[index]),
+                    "lower_90": float(np.ravel(low)[index]),
+                    "upper_90": float(np.ravel(high)[index]),
+                    "rank": float(np.ravel(rank)[index]),
+                    "divergences": int(stats["diverging"].sum()),
+                    "thrown": thrown,
+                }
+                for index in range(known.size)
+            ]
+    return pd.DataFrame(rows)
+
+
+def coverage(table: pd.DataFrame) -> pd.DataFrame:
+    """Share of panels whose 90% interval holds the truth, with its Monte Carlo error."""
+    held = (table["truth"] >= table["lower_90"]) & (table["truth"] <= table["upper_90"])
+    groups = table.assign(held=held).groupby(["model", "parameter"], sort=False)
+    result = groups.agg(coverage=("held", "mean"), intervals=("held", "size"))
+    error = (0.9 * 0.1 / groups["panel"].nunique()) ** 0.5
+    return result.assign(standard_error=error)
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--panels", type=int, default=200)
+    parser.add_argument("--model", action="append", choices=available_models())
+    parser.add_argument("--organizations", type=int, default=5)
+    parser.add_argument("--base-models", type=int, default=6, help="of each organization")
+    parser.add_argument("--draws", type=int, default=300)
+    parser.add_argument("--tune", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("recovery"))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    empty = template(options.organizations, options.base_models, options.seed)
+    settings = Settings(options.draws, options.tune, 4, options.seed, 0.8)
+    tables = []
+    for name in options.model or available_models():
+        begin = time.perf_counter()
+        tables.append(recover(read_spec(name), options.panels, settings, empty))
+        seconds = time.perf_counter() - begin
+        print(f"{name}: {options.panels} panels in {seconds:.0f} s")
+        print(coverage(tables[-1]).round(3).to_string())
+        pd.concat(tables).to_csv(options.out / "recovery.csv", index=False)
+
+
+if __name__ == "__main__":
+    main()

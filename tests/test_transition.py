@@ -1,0 +1,210 @@
+"""The compiled transition law against SciPy, finite differences and its own simulations."""
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from bayes_hfgrowth import transition
+from bayes_hfgrowth.growth import cumulative, curve_increment, reinforced_increment
+from bayes_hfgrowth.history import History
+from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.simulation import futures, log_likelihood, replicates
+from bayes_hfgrowth.spec import CarryOver, GrowthSpec, read_spec
+from bayes_hfgrowth.transition import LIKELIHOODS, gradients, month_constants
+
+COUNTS = [0, 0, 3, 10, 80, 81, 81, 140]
+THETA = {3: [1.2, 1.5, -0.2], 4: [1.2, 1.5, -0.2, 0.4]}
+
+
+def history_of(counts: list[int]) -> History:
+    table = pd.DataFrame(
+        {
+            "base_model": "a/model",
+            "organization": "a",
+            "created_at": "2023-01-01T00:00:00Z",
+            "month": np.arange(len(counts)),
+            "finetunes": counts,
+        }
+    )
+    return History.from_panel(Panel.from_table(table))
+
+
+def spec_of(name: str, strength: float = 0.6, memory: float = 0.3) -> GrowthSpec:
+    spec = read_spec(name)
+    if spec.carry_over is None:
+        return spec
+    return dataclasses.replace(spec, carry_over=CarryOver(strength, memory))
+
+
+def point_of(spec: GrowthSpec) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    carry = spec.carry_over
+    theta = np.array(THETA[len(spec.parameters)])
+    return theta, np.array([carry.strength, carry.memory]) if carry else np.zeros(2)
+
+
+def by_hand(spec: GrowthSpec, counts: list[int]) -> list[stats.rv_discrete]:
+    """The distribution of each month, written with SciPy, month by month."""
+    theta, (strength, memory) = point_of(spec)
+    curve = (np.exp(theta[0]), theta[1], np.exp(theta[2]))
+    laws = []
+    s = 0.0
+    for k in range(1, len(counts)):
+        before, new = counts[k - 1], counts[k] - counts[k - 1]
+        if spec.likelihood == "poisson":
+            laws.append(stats.poisson(curve_increment(k - 1, k, *curve, spec.m)))
+            continue
+        f = float(reinforced_increment(before, k - 1, k, *curve, spec.m))
+        if spec.likelihood == "birth":
+            laws.append(stats.nbinom(before + spec.m, (before + spec.m) / (before + spec.m + f)))
+            continue
+        mean = f * np.exp(strength * s)
+        variance = mean + np.exp(theta[3]) * mean**1.5
+        laws.append(stats.nbinom(mean**2 / (variance - mean), mean / variance))
+        s = memory * s + (1 - memory) * np.log((new + 0.5) / (f + 0.5))
+    return laws
+
+
+@pytest.mark.parametrize("name", ["citation", "reinforced", "surge"])
+def test_log_density_is_that_of_the_law_by_hand(name: str) -> None:
+    spec = spec_of(name)
+    theta, carry = point_of(spec)
+    found = log_likelihood(spec, history_of(COUNTS), theta[None, None], carry[None])[0]
+    new = np.diff(COUNTS)
+    expected = [law.logpmf(x) for law, x in zip(by_hand(spec, COUNTS), new, strict=True)]
+    np.testing.assert_allclose(found, expected, rtol=2e-6)
+
+
+def value_and_gradient(
+    spec: GrowthSpec,
+    history: History,
+    theta: npt.NDArray[np.float64],
+    carry: npt.NDArray[np.float64],
+) -> tuple[float, npt.NDArray[np.float64]]:
+    law = LIKELIHOODS[spec.likelihood]
+    constants = month_constants(law, history.previous, history.new, spec.m)
+    value, slope = np.empty(1), np.empty((1, len(theta)))
+    gradients(
+        law, history.start, history.log_age, history.previous, history.new, constants, spec.m,
+        theta[None], carry, value, slope,
+    )  # fmt: skip
+    return float(value[0]), slope[0]
+
+
+@pytest.mark.parametrize("name", ["citation", "reinforced", "surge"])
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_gradient_agrees_with_finite_differences(name: str, data: st.DataObject) -> None:
+    spec = spec_of(
+        name, data.draw(st.floats(-0.9, 0.9), "strength"), data.draw(st.floats(0, 0.95), "memory")
+    )
+    increments = data.draw(st.lists(st.integers(0, 400), min_size=1, max_size=30), "increments")
+    history = history_of([0, *np.cumsum(increments).tolist()])
+    low, high = [-2.0, 0.0, -0.7, -2.0], [2.0, 4.0, 1.5, 2.5]
+    theta = np.array([data.draw(st.floats(low[k], high[k])) for k in range(len(spec.parameters))])
+    carry = point_of(spec)[1]
+    value, slope = value_and_gradient(spec, history, theta, carry)
+    pointwise = log_likelihood(spec, history, theta[None, None], carry[None])
+    assert value == pytest.approx(float(pointwise.sum(dtype=np.float64)), rel=1e-5, abs=1e-3)
+    for k in range(len(theta)):
+        step = np.zeros(len(theta))
+        step[k] = 1e-6
+        up = value_and_gradient(spec, history, theta + step, carry)[0]
+        down = value_and_gradient(spec, history, theta - step, carry)[0]
+        assert slope[k] == pytest.approx((up - down) / 2e-6, rel=2e-4, abs=1e-3 + 1e-7 * abs(value))
+
+
+@pytest.mark.parametrize("name", ["citation", "reinforced", "surge"])
+def test_log_density_stays_a_number_far_out(name: str) -> None:
+    spec = spec_of(name)
+    history = history_of(COUNTS)
+    carry = point_of(spec)[1]
+    for immediacy in (-40.0, 40.0):
+        for log_longevity in (-4.0, 4.0):
+            for log_fitness in (-30.0, 5.0):
+                theta = np.array([log_fitness, immediacy, log_longevity, 0.0])
+                value, slope = value_and_gradient(
+                    spec, history, theta[: len(spec.parameters)], carry
+                )
+                assert not np.isnan(value)
+                assert value < 0
+                assert not np.isnan(slope).any()
+
+
+@pytest.mark.parametrize("name", ["citation", "reinforced", "surge"])
+def test_replicates_follow_the_law_by_hand(name: str) -> None:
+    spec = spec_of(name)
+    theta, carry = point_of(spec)
+    draws = 20_000
+    found = replicates(
+        spec, history_of(COUNTS), np.tile(theta, (draws, 1, 1)), np.tile(carry, (draws, 1)),
+        np.random.default_rng(1),
+    )  # fmt: skip
+    for month, law in enumerate(by_hand(spec, COUNTS)):
+        levels = np.unique(law.ppf(np.linspace(0.1, 0.9, 5)))
+        edges = np.array([-1, *levels, np.inf])
+        expected = draws * np.diff(law.cdf(edges))
+        observed = np.histogram(found[:, month], bins=np.append(edges[:-1] + 0.5, np.inf))[0]
+        kept = expected > 5
+        chance = stats.chisquare(
+            observed[kept], expected[kept] * observed[kept].sum() / expected[kept].sum()
+        ).pvalue
+        assert chance > 1e-4, (month, observed, expected)
+
+
+def test_futures_start_from_today_and_never_fall() -> None:
+    spec = spec_of("surge")
+    theta, carry = point_of(spec)
+    paths = futures(
+        spec, history_of(COUNTS), np.tile(theta, (500, 1, 1)), np.tile(carry, (500, 1)), 24,
+        np.random.default_rng(2),
+    )  # fmt: skip
+    assert paths.dtype == np.int64
+    assert paths.min() >= COUNTS[-1]
+    assert (np.diff(paths, axis=-1) >= 0).all()
+
+
+@pytest.mark.parametrize("name", ["citation", "reinforced"])
+def test_mean_of_newborn_futures_is_the_papers_curve(name: str) -> None:
+    spec = spec_of(name)
+    theta, carry = point_of(spec)
+    draws, months = 40_000, 12
+    newborn = history_of([0])
+    paths = futures(
+        spec, newborn, np.tile(theta, (draws, 1, 1)), np.tile(carry, (draws, 1)), months,
+        np.random.default_rng(3),
+    )[:, 0]  # fmt: skip
+    curve = cumulative(
+        np.arange(1, months + 1), np.exp(theta[0]), theta[1], np.exp(theta[2]), spec.m
+    )
+    error = paths.std(axis=0) / np.sqrt(draws)
+    assert (np.abs(paths.mean(axis=0) - curve) < 4.5 * error).all()
+
+
+def test_one_step_of_the_future_is_the_law_of_the_next_month() -> None:
+    spec = spec_of("surge")
+    theta, carry = point_of(spec)
+    draws = 20_000
+    paths = futures(
+        spec, history_of(COUNTS), np.tile(theta, (draws, 1, 1)), np.tile(carry, (draws, 1)), 1,
+        np.random.default_rng(4),
+    )[:, 0, 0] - COUNTS[-1]  # fmt: skip
+    law = by_hand(spec, [*COUNTS, COUNTS[-1]])[-1]
+    assert paths.mean() == pytest.approx(law.mean(), abs=4.5 * law.std() / np.sqrt(draws))
+    assert np.mean(paths == 0) == pytest.approx(law.pmf(0), abs=0.02)
+
+
+def test_counts_stop_at_the_cap() -> None:
+    spec = spec_of("reinforced")
+    theta = np.array([6.0, 0.0, -1.0])
+    paths = futures(
+        spec, history_of(COUNTS), np.tile(theta, (20, 1, 1)), np.zeros((20, 2)), 12,
+        np.random.default_rng(5),
+    )  # fmt: skip
+    assert paths.max() <= transition.CAP
+    assert (np.diff(paths, axis=-1) >= 0).all()
