@@ -1,0 +1,89 @@
+"""Organizations side by side."""
+
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bayes_hfgrowth.comparison import NEW_MONTHS, QUANTITIES
+from bayes_hfgrowth.errors import ComparisonError
+from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, styled
+from bayes_hfgrowth.names import indices_of
+
+__all__ = ["organization_forest"]
+
+_DEFAULT = ("immediacy", "longevity", "fitness", f"finetunes_after_{NEW_MONTHS}_months")
+_LOGARITHMIC = {"ultimate_impact", f"finetunes_after_{NEW_MONTHS}_months", "finetunes"}
+
+
+def organization_forest(
+    table: pd.DataFrame,
+    organizations: Sequence[str] | None = None,
+    quantities: Sequence[str] = _DEFAULT,
+) -> Figure:
+    """Medians with 50% and 95% intervals, one panel for each quantity.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `bayes_hfgrowth.comparison.Comparison`.
+    organizations : sequence of str, optional
+        Which to draw, from the top down; all in the order of the table when not given.
+    quantities : sequence of str
+        Which panels; at most five stay readable.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ComparisonError
+        When an organization or a quantity is not in the table.
+    """
+    known = list(table["organization"].unique())
+    rows = indices_of(organizations, known, "organization", "comparison", ComparisonError)
+    names = [known[index] for index in rows]
+    every = list(table["quantity"].unique())
+    columns = indices_of(quantities, every, "quantity", "comparison", ComparisonError)
+    place = np.arange(len(names))
+    cells = table.set_index(["quantity", "organization"])
+    with styled():
+        figure = new_figure(1.3 + 0.21 * len(names))
+        panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
+        for axes, column in zip(panels, columns, strict=True):
+            key = every[column]
+            values = cells.loc[key].loc[names]
+            for level, width in ((95, 1.0), (50, 3.0)):
+                axes.hlines(
+                    place, values[f"lower_{level}"], values[f"upper_{level}"],
+                    color=COLOURS["model"], linewidth=width,
+                )  # fmt: skip
+            axes.plot(values["median"], place, "o", color=COLOURS["observed"], markersize=3)
+            if key in _LOGARITHMIC:
+                # Logarithmic from one fine-tune on, and still room for none.
+                axes.set_xscale("symlog", linthresh=1.0, linscale=0.5)
+            counts_on(axes, x=True)
+            label = textwrap.fill(QUANTITIES[key].label, 16)
+            axes.set_xlabel(f"{label}\n({QUANTITIES[key].unit})")
+            axes.tick_params(axis="y", length=0)
+            axes.grid(axis="x", linewidth=0.3, color="#D0D0D0")
+            axes.set_axisbelow(True)
+        figure.legend(handles=_legend(), loc="outside upper left", ncols=3)
+        panels[0].set_yticks(place, names)
+        panels[0].set_ylim(len(names) - 0.5, -0.5)
+    return figure
+
+
+def _legend() -> list[Line2D]:
+    return [
+        Line2D(
+            [], [], color=COLOURS["observed"], marker="o", markersize=3, linestyle="none",
+            label="median",
+        ),
+        Line2D([], [], color=COLOURS["model"], linewidth=3.0, label="50% interval"),
+        Line2D([], [], color=COLOURS["model"], linewidth=1.0, label="95% interval"),
+    ]  # fmt: skip

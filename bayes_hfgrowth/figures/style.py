@@ -1,0 +1,152 @@
+"""One look for all figures: sizes, colours, and how a figure is saved."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from bayes_hfgrowth.errors import HFGrowthError
+from bayes_hfgrowth.files import whole_file
+
+__all__ = [
+    "COLOURS",
+    "ENDINGS",
+    "WIDTH",
+    "counts_on",
+    "new_figure",
+    "panel_title",
+    "save_figure",
+    "shortened",
+    "styled",
+]
+
+WIDTH = 7.0
+"""Width of a figure in inches: the text width of a paper."""
+
+ENDINGS = (".png", ".svg", ".pdf")
+"""Formats that figures are saved in."""
+
+# Okabe and Ito (2008): told apart under every common form of colour blindness.
+COLOURS = {
+    "observed": "#000000",
+    "model": "#0072B2",
+    "paper": "#D55E00",
+    "other": "#009E73",
+    "muted": "#7F7F7F",
+}
+"""What each colour stands for in every figure."""
+
+_RC: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8.0,
+    "axes.titlesize": 8.0,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.labelsize": 7.0,
+    "ytick.labelsize": 7.0,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.2,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "bayes-hfgrowth",
+    "pdf.fonttype": 42,
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw inside this; the user's own settings of matplotlib come back afterwards."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_RC)
+        yield
+
+
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """Empty figure that belongs to no window and to no list of open figures.
+
+    Parameters
+    ----------
+    height, width : float
+        Inches.
+    """
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def counts_on(axes: Axes, *, x: bool = False, y: bool = False) -> None:
+    """Write the ticks of an axis as counts: 950, 1,200, 12k, 3.4M."""
+    formatter = FuncFormatter(lambda value, _: _count(value))
+    if x:
+        axes.xaxis.set_major_formatter(formatter)
+    if y:
+        axes.yaxis.set_major_formatter(formatter)
+
+
+def shortened(text: str, longest: int) -> str:
+    """The text, cut in the middle where it is too long for its place."""
+    if len(text) <= longest:
+        return text
+    keep = longest - 1
+    return f"{text[: keep - keep // 2]}…{text[len(text) - keep // 2 :]}"
+
+
+def panel_title(name: str, longest: int) -> str:
+    """A base model's name on one line if it fits, else its namespace above the rest."""
+    if len(name) <= longest:
+        return name
+    namespace, slash, rest = name.rpartition("/")
+    lines = [namespace + slash, rest] if namespace else [rest]
+    return "\n".join(shortened(line, longest) for line in lines)
+
+
+def save_figure(
+    figure: Figure,
+    path: str | os.PathLike[str],
+    error: type[HFGrowthError] = HFGrowthError,
+) -> None:
+    """Write a figure, whole or not at all; the same figure gives the same file.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        From any function of `bayes_hfgrowth.figures`.
+    path : path-like
+        Ends in ``.png``, ``.svg`` or ``.pdf``.
+    error : type of HFGrowthError
+        What to raise.
+
+    Raises
+    ------
+    HFGrowthError
+        Of the given type, when the ending is another or the file cannot be written.
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in ENDINGS:
+        raise error(
+            f"{os.fspath(path)} ends in {ending or 'nothing'}; "
+            "figures are saved as .png, .svg or .pdf"
+        )
+    undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(ending)
+    with styled(), whole_file(path, error) as temporary:
+        figure.savefig(temporary, format=ending[1:], dpi=200, metadata=undated)
+
+
+def _count(value: float) -> str:
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= unit * (10 if name == "k" else 1):
+            return f"{value / unit:g}{name}"
+    return f"{value:,.0f}" if value == round(value) else f"{value:g}"
