@@ -98,12 +98,14 @@ def check_convergence(posterior: xr.Dataset, sample_stats: xr.Dataset) -> Conver
     names = population_names(posterior)
     population = posterior[names]
     singles = posterior.drop_vars(names)
-    r_hat, r_hat_name = _extreme(az.rhat(population), largest=True)
-    bulk, bulk_name = _extreme(az.ess(population, method="bulk"), largest=False)
-    tail, tail_name = _extreme(az.ess(population, method="tail"), largest=False)
-    single_r_hat = float(max(az.rhat(singles).to_array().max(), 0.0)) if singles else np.nan
-    sizes = az.ess(singles, method="bulk").to_array().to_numpy() if singles else np.ones(1)
-    single_ess = float(np.nanquantile(sizes, 1.0 - SHARE_BASE_MODEL))
+    # A parameter that never moves makes both divide 0 by 0; NaN then counts as the worst value.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r_hat, r_hat_name = _extreme(az.rhat(population), largest=True)
+        bulk, bulk_name = _extreme(az.ess(population, method="bulk"), largest=False)
+        tail, tail_name = _extreme(az.ess(population, method="tail"), largest=False)
+        single_r_hat, _ = _extreme(az.rhat(singles), largest=True)
+        sizes = az.ess(singles, method="bulk").to_array().to_numpy()
+    single_ess = float(np.quantile(np.nan_to_num(sizes, nan=0.0), 1.0 - SHARE_BASE_MODEL))
     divergences = int(sample_stats["diverging"].sum())
 
     problems = []

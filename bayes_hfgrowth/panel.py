@@ -1,11 +1,10 @@
 """The panel: monthly counts of fine-tunes of many base models, of which all else speaks."""
 
 import datetime as dt
-import difflib
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -16,6 +15,7 @@ import pandas as pd
 from bayes_hfgrowth.errors import PanelError
 from bayes_hfgrowth.files import read_table, row_place, write_table
 from bayes_hfgrowth.months import as_utc, month_end
+from bayes_hfgrowth.names import indices_of
 from bayes_hfgrowth.organizations import OrganizationTable
 from bayes_hfgrowth.panel_rules import COLUMNS, OBSERVED_AT, TEXT_COLUMNS, checked
 
@@ -184,11 +184,13 @@ class Panel:
         models = self.base_models
         kept = models["finetunes"] >= min_finetunes
         if base_models is not None:
-            kept &= models.index.isin(_known(base_models, models.index, "base model"))
+            known = tuple(models.index)
+            named = indices_of(base_models, known, "base model", "panel", PanelError)
+            kept &= np.isin(np.arange(len(known)), named)
         if organizations is not None:
-            kept &= models["organization"].isin(
-                _known(organizations, models["organization"].unique(), "organization")
-            )
+            known = tuple(models["organization"].unique())
+            named = indices_of(organizations, known, "organization", "panel", PanelError)
+            kept &= models["organization"].isin([known[index] for index in named])
         if not kept.any():
             raise PanelError(
                 "no base model of the panel meets all conditions of the selection; "
@@ -283,19 +285,3 @@ def read_panel(
     return Panel(
         *checked(table, os.fspath(path), organizations, lambda row: row_place(Path(path), row))
     )
-
-
-def _known(names: Iterable[str], known: Collection[str], what: str) -> list[str]:
-    """Return the names if all are known, and suggest near ones if not."""
-    wanted = [names] if isinstance(names, str) else list(names)
-    by_lower = {name.lower(): name for name in known}
-    for name in wanted:
-        if name not in set(known):
-            near = difflib.get_close_matches(str(name).lower(), by_lower, n=3)
-            hint = (
-                "did you mean " + " or ".join(repr(by_lower[match]) for match in near) + "?"
-                if near
-                else f"the panel has {len(known)} {what}s, such as {next(iter(known))!r}"
-            )
-            raise PanelError(f"{what} {name!r} is not in the panel; {hint}")
-    return wanted

@@ -281,10 +281,10 @@ def test_select(small_panel):
     ("condition", "message"),
     [
         ({"base_models": ["Qwen/b"]}, "base model 'Qwen/b' is not in the panel; .* 'Qwen/B'"),
-        ({"base_models": ["zzz"]}, "is not in the panel; the panel has 3 base models, such as"),
+        ({"base_models": ["zzz"]}, "is not in the panel; the panel holds 3 base models, such as"),
         ({"organizations": ["meta"]}, "organization 'meta' is not .*; did you mean 'Meta'"),
         ({"min_finetunes": 10}, "no base model of the panel meets all conditions"),
-        ({"base_models": []}, "no base model of the panel meets all conditions"),
+        ({"base_models": []}, "no base model is named"),
         ({"min_finetunes": -1}, "min_finetunes is -1"),
     ],
 )

@@ -59,7 +59,8 @@ def demo(
     save_figure(fan_chart(table, forecast.history, WELL_KNOWN), out / "fan_chart.png")
     comparison = fit.compare(ORGANIZATIONS)
     comparison.save(out / "organizations.csv")
-    save_figure(organization_forest(fit), out / "organizations.png")
+    everyone = fit.compare(fit.organizations)
+    save_figure(organization_forest(everyone.table), out / "organizations.png")
     save_figure(paper_comparison(fit, load_paper_fits()), out / "paper_fits.png")
     diagnostics = fit.diagnose()
     diagnostics.save(out / "diagnostics")
@@ -83,7 +84,7 @@ _CONTENTS = {
     "fan_chart.png": "data and forecast of six well-known base models",
     "organizations.csv": " and ".join(ORGANIZATIONS) + " compared",
     "organizations.png": "all organizations side by side",
-    "paper_fits.png": "our curves beside the published least-squares fits",
+    "paper_fits.png": "our fit and the published least-squares curves beside the data",
     "diagnostics": "convergence and posterior predictive checks",
 }
 
