@@ -1,7 +1,7 @@
 """Draw from the posterior: two engines, one set of posterior variables.
 
 ``whitened`` moves the base models in the coordinates of `bayes_hfgrowth.whitening` and the
-population in coordinates turned by a pilot run; ``nuts`` samples the PyMC model of
+population in coordinates turned by two pilot runs; ``nuts`` samples the PyMC model of
 `bayes_hfgrowth.model` as it stands, non-centred. Both are the No-U-Turn sampler of nutpie on
 the same posterior. The first is the fast one, the second the reference.
 """
@@ -30,7 +30,8 @@ __all__ = ["Engine", "Settings", "WhitenedSampler", "months_of", "sample"]
 
 type Engine = Literal["whitened", "nuts"]
 
-_PILOT = {"tune": 250, "draws": 200}
+# Two pilot runs, each aimed by what came before it; they enter no result.
+_PILOTS = ({"tune": 250, "draws": 150}, {"tune": 200, "draws": 400})
 # How far to trust the correlations of the pilot's short chains; the rest is taken as zero.
 _TRUST = 0.8
 
@@ -347,7 +348,7 @@ class WhitenedSampler:
                 scale.append(0.2)
         return np.array(centre), np.array(scale)
 
-    def _first_aim(self) -> dict[str, Floats]:
+    def _aim_blind(self) -> dict[str, Floats]:
         """Aim by expectation-maximisation and Laplace's method."""
         centre, scale = self._prior_psi()
         parts = self._population(centre)
@@ -371,7 +372,7 @@ class WhitenedSampler:
             "weighted": summaries.weighted,
         }
 
-    def _second_aim(self, tree: xr.DataTree) -> dict[str, Floats]:
+    def _aim_by(self, tree: xr.DataTree) -> dict[str, Floats]:
         """Aim by the means and covariances of a pilot run."""
         stacked = tree["posterior"].to_dataset().stack(sample=("chain", "draw"))
         psi = stacked["psi"].transpose("sample", ...).to_numpy()
@@ -397,13 +398,15 @@ class WhitenedSampler:
         """Sample; see `sample` for what it returns."""
         begin = time.perf_counter()
         with self.progress.stage("aim"):
-            aimed = self._compiled.with_data(**self._first_aim())
-        pilot = _run(
-            aimed, settings, self.progress, "pilot", target_accept=0.8, chains=4,
-            seed=_stage_seed(settings.seed, 1), **_PILOT,
-        )  # fmt: skip
-        aimed = self._compiled.with_data(**self._second_aim(pilot))
-        tree = _run(aimed, settings, self.progress, "sample", seed=_stage_seed(settings.seed, 2))
+            aim = self._aim_blind()
+        for number, length in enumerate(_PILOTS, start=1):
+            pilot = _run(
+                self._compiled.with_data(**aim), settings, self.progress, f"pilot {number}",
+                target_accept=0.8, chains=4, seed=_stage_seed(settings.seed, number), **length,
+            )  # fmt: skip
+            aim = self._aim_by(pilot)
+        aimed = self._compiled.with_data(**aim)
+        tree = _run(aimed, settings, self.progress, "sample", seed=_stage_seed(settings.seed, 0))
         posterior = self._named(tree["posterior"].to_dataset())
         seconds = {**self.seconds, "sampling": time.perf_counter() - begin}
         return posterior, _statistics(tree), seconds
