@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from bayes_hfgrowth.convergence import Convergence
-from bayes_hfgrowth.errors import FitError
+from bayes_hfgrowth.errors import FitError, HFGrowthError
 from bayes_hfgrowth.files import whole_file
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.spec import GrowthSpec
@@ -118,7 +118,7 @@ def write_tree(tree: xr.DataTree, path: str | os.PathLike[str]) -> None:
     FitError
         When the name does not end in ``.nc``, or the file cannot be written.
     """
-    if Path(path).suffix != ".nc":
+    if Path(path).suffix.lower() != ".nc":
         raise FitError(f"{os.fspath(path)} does not end in .nc; a fit is one NetCDF file")
     encoding = {
         group.path: {
@@ -145,12 +145,16 @@ def read_tree(path: str | os.PathLike[str]) -> xr.DataTree:
         raise FitError(f"{name} does not exist; make a fit with: hfgrowth fit PANEL --out {name}")
     if Path(path).is_dir():
         raise FitError(f"{name} is a folder; give the .nc file of a fit")
-    if not h5py.is_hdf5(name):
+    if Path(path).exists() and not os.access(path, os.R_OK):
+        raise FitError(f"{name} cannot be read; ask for the right to")
+    if not Path(path).is_file() or not h5py.is_hdf5(name):
         raise FitError(f"{name} is not a NetCDF file; give the .nc file that hfgrowth fit wrote")
     try:
+        with h5py.File(name) as file:  # h5netcdf prints a traceback of its own if this fails
+            file.visititems(lambda _, item: list(item.attrs.items()))
         with xr.open_datatree(name, engine="h5netcdf") as tree:
             loaded = tree.load()
-    except (OSError, KeyError, ValueError, RuntimeError) as failure:
+    except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as failure:
         reason = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
         raise FitError(f"{name} is damaged ({reason}); fit the panel again") from failure
     missing = [group for group in _GROUPS if group not in loaded.children]
@@ -159,10 +163,38 @@ def read_tree(path: str | os.PathLike[str]) -> xr.DataTree:
         raise FitError(
             f"{name} is not a fit of this package: it {what}; make one with hfgrowth fit"
         )
-    about = json.loads(loaded.attrs[ATTRIBUTE])
-    if about.get("format") != FORMAT:
+    try:
+        _check_tree(loaded)
+    except (HFGrowthError, AttributeError, KeyError, TypeError, ValueError) as failure:
+        reason = f"{type(failure).__name__}: {failure}" if failure.args else type(failure).__name__
         raise FitError(
-            f"{name} has format {about.get('format')}, this version reads format {FORMAT}; "
-            "fit the panel again"
-        )
+            f"{name} is not a fit that this version reads ({reason}); fit the panel again"
+        ) from failure
     return loaded
+
+
+def _check_tree(tree: xr.DataTree) -> None:
+    """Read everything that a fit promises; whatever that raises is a fault of the file."""
+    fit = FittedDraws(tree)
+    if fit.about["format"] != FORMAT:
+        raise ValueError(f"it has format {fit.about['format']}, not {FORMAT}")
+    for key in ("panel", "seed", "pointwise_every", "convergence"):
+        if key not in fit.about:
+            raise ValueError(f"its attribute {ATTRIBUTE} has no {key!r}")
+    assert isinstance(fit.convergence.problems, tuple)
+    history, posterior = fit.history, fit.posterior
+    sample = {"chain": posterior.sizes["chain"], "draw": posterior.sizes["draw"]}
+    base_models = {"base_model": len(history.base_models)}
+    organizations = {"organization": len(history.organizations)}
+    for name in fit.spec.parameters:
+        for variable, levels in (
+            (name, base_models),
+            (f"organization_{name}", organizations),
+            (f"global_{name}", {}),
+        ):
+            if dict(posterior[variable].sizes) != sample | levels:
+                raise ValueError(f"{variable} has the dimensions {dict(posterior[variable].sizes)}")
+    for group in ("posterior_predictive", "log_likelihood"):
+        months = tree[group]["new_finetunes"].sizes["observation"]
+        if months != len(history.new):
+            raise ValueError(f"{group} holds {months} months, the data hold {len(history.new)}")

@@ -7,6 +7,7 @@ import platform
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ class GrowthModel:
         panel : Panel
             The data.
         """
-        return build_model(self.spec, _checked_history(panel))
+        return build_model(self.spec, checked_history(panel))
 
     def fit(
         self,
@@ -163,9 +164,12 @@ class GrowthModel:
         spec = self.spec
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1)[0])
-        settings = Settings(draws, tune, chains, seed, target_accept, cores, engine)
-        _check_settings(settings)
-        history = _checked_history(panel)
+        seed = index(seed)  # NumPy's integers cannot be written as JSON
+        settings = Settings(
+            index(draws), index(tune), index(chains), seed, float(target_accept), cores, engine
+        )
+        check_settings(settings)
+        history = checked_history(panel)
         shown = Progress(progress)
         posterior, sample_stats, seconds = sample(spec, history, settings, shown)
         singles = [n for n in posterior.data_vars if n not in population_names(posterior)]
@@ -216,7 +220,14 @@ def load_fit(path: str | os.PathLike[str]) -> GrowthFit:
     return GrowthFit(read_tree(path))
 
 
-def _checked_history(panel: Panel) -> History:
+def checked_history(panel: Panel) -> History:
+    """Take the months from a panel that is to be fitted.
+
+    Raises
+    ------
+    FitError
+        When it holds none.
+    """
     history = History.from_panel(panel)
     if len(history.new) == 0:
         raise FitError(
@@ -226,7 +237,14 @@ def _checked_history(panel: Panel) -> History:
     return history
 
 
-def _check_settings(settings: Settings) -> None:
+def check_settings(settings: Settings) -> None:
+    """Check that the sampler can be run like this.
+
+    Raises
+    ------
+    FitError
+        When a setting is out of range.
+    """
     bounds = {"draws": (4, 100_000), "tune": (20, 100_000), "chains": (2, 64)}
     for name, (low, high) in bounds.items():
         value = getattr(settings, name)
@@ -236,6 +254,8 @@ def _check_settings(settings: Settings) -> None:
         raise FitError(
             f"target_accept is {settings.target_accept}; give at least 0.5 and less than 1"
         )
+    if settings.cores is not None and settings.cores < 1:
+        raise FitError(f"cores is {settings.cores}; give a number from 1 on")
     if settings.seed < 0:
         raise FitError(f"seed is {settings.seed}; give a number from 0 on")
     if settings.engine not in ("whitened", "nuts"):

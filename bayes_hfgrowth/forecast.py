@@ -108,7 +108,7 @@ class Forecast:
         ForecastError
             When the ending is another, or the file cannot be written.
         """
-        if Path(path).suffix == ".nc":
+        if Path(path).suffix.lower() == ".nc":
             encoding = {"finetunes": {"zlib": True, "complevel": 1, "shuffle": True}}
             with whole_file(path, ForecastError) as temporary:
                 self.draws.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
@@ -164,14 +164,18 @@ def forecast(
     Raises
     ------
     ForecastError
-        When the horizon is out of range or a base model is not in the fit.
+        When the horizon is out of range, a base model is not in the fit, or the seed is
+        negative.
     """
+    seed = fit.about["seed"] if seed is None else seed
+    if seed < 0:
+        raise ForecastError(f"the seed is {seed}; give a number from 0 on")
     if not 1 <= months <= LONGEST:
         raise ForecastError(f"{months} months ahead is out of range; give 1 to {LONGEST}")
     history = fit.history
     chosen = indices_of(base_models, history.base_models, "base model", "fit", ForecastError)
     part = history.subset(chosen)
-    seeds = np.random.SeedSequence([fit.about["seed"] if seed is None else seed, 3])
+    seeds = np.random.SeedSequence([seed, 3])
     posterior = fit.posterior.isel(base_model=chosen)
     counts = futures(
         fit.spec,
@@ -225,7 +229,7 @@ def _checked_intervals(intervals: Iterable[float]) -> list[tuple[str, float]]:
             )
     if not levels:
         raise ForecastError("no interval is given; name at least one, such as 80")
-    return [(f"{level:g}", level) for level in sorted(set(levels))]
+    return [(np.format_float_positional(level, trim="-"), level) for level in sorted(set(levels))]
 
 
 def _quantile(ordered: np.ndarray, probability: float, *, upper: bool) -> np.ndarray:

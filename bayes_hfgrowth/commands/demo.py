@@ -1,5 +1,10 @@
-"""The command `hfgrowth demo`: the main job on the shipped data."""
+"""The command `hfgrowth demo`: the main job on the shipped data.
 
+With the environment variable ``HFGROWTH_QUICK`` set, the same steps run on fewer base models
+and fewer draws; tests use it, its numbers are not meant to be read.
+"""
+
+import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -7,11 +12,14 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+from bayes_hfgrowth.commands.outputs import check_folder
 from bayes_hfgrowth.commands.screen import announce, show_table, show_verdict
 from bayes_hfgrowth.errors import FitError
 
 HORIZON = 12
 MIN_FINETUNES = 30
+QUICK_MIN_FINETUNES = 100  # fewer, and no published fit is left to compare with
+QUICK_DRAWS = 100
 ORGANIZATIONS = ("Meta", "StabilityAI")
 WELL_KNOWN = (
     "meta-llama/Llama-3.1-8B",
@@ -34,21 +42,27 @@ def demo(
     The fit takes the base models with at least 30 fine-tunes, as of the data's last day.
     """
     from bayes_hfgrowth.figures import fan_chart, organization_forest, paper_comparison, save_figure
-    from bayes_hfgrowth.fit import GrowthModel
+    from bayes_hfgrowth.fit import GrowthModel, check_settings
+    from bayes_hfgrowth.sampling import Settings
     from bayes_hfgrowth.sources.example import load_example, load_paper_fits
 
     begin = time.perf_counter()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as failure:
-        raise FitError(f"{out} cannot be made a folder: {failure.strerror}") from failure
+    check_folder(out, FitError)
+    check_settings(Settings(seed=seed))
+    out.mkdir(parents=True, exist_ok=True)
+    quick = bool(os.environ.get("HFGROWTH_QUICK"))
+    least = QUICK_MIN_FINETUNES if quick else MIN_FINETUNES
     everything = load_example()
-    panel = everything.select(min_finetunes=MIN_FINETUNES)
+    panel = everything.select(min_finetunes=least)
     announce(
-        f"fitting the {len(panel.base_models)} base models with at least {MIN_FINETUNES} "
+        f"fitting the {len(panel.base_models)} base models with at least {least} "
         f"fine-tunes, of {len(everything.base_models)} in the shipped data"
     )
-    fit = GrowthModel("surge").fit(panel, seed=seed)
+    model = GrowthModel("surge")
+    if quick:
+        fit = model.fit(panel, seed=seed, draws=QUICK_DRAWS, tune=QUICK_DRAWS)
+    else:
+        fit = model.fit(panel, seed=seed)
     fit.save(out / "fit.nc")
     show_verdict(fit.convergence)
 

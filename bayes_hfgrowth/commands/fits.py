@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from bayes_hfgrowth.commands.outputs import check_file, check_folder
 from bayes_hfgrowth.commands.screen import announce, show_table, show_verdict
-from bayes_hfgrowth.errors import FitError, ForecastError
+from bayes_hfgrowth.errors import ComparisonError, FitError, ForecastError
 
 FitFile = Annotated[Path, typer.Argument(metavar="FIT", help="Fit file, .nc.")]
 Seed = Annotated[
@@ -37,9 +38,9 @@ def fit(
     min_finetunes: Annotated[
         int, typer.Option(min=0, help="Leave out base models with fewer fine-tunes.")
     ] = 0,
-    draws: Annotated[int, typer.Option(min=1, help="Kept draws of each chain.")] = 1000,
-    tune: Annotated[int, typer.Option(min=1, help="Warm-up draws of each chain.")] = 400,
-    chains: Annotated[int, typer.Option(min=1, help="Independent chains.")] = 4,
+    draws: Annotated[int, typer.Option(help="Kept draws of each chain.")] = 1000,
+    tune: Annotated[int, typer.Option(help="Warm-up draws of each chain.")] = 400,
+    chains: Annotated[int, typer.Option(help="Independent chains, at least 2.")] = 4,
     seed: Seed = None,
     engine: Annotated[
         str,
@@ -54,17 +55,24 @@ def fit(
     The exit status is 0 even if the sampler did not converge; the verdict is in the file and
     on the screen.
     """
-    from bayes_hfgrowth.fit import GrowthModel
+    from bayes_hfgrowth.fit import GrowthModel, check_settings, checked_history
     from bayes_hfgrowth.organizations import read_organizations
     from bayes_hfgrowth.panel import read_panel
+    from bayes_hfgrowth.sampling import Settings
 
-    _check_writable(out)
+    check_file(out, (".nc",), FitError)
+    settings = Settings(
+        draws, tune, chains, seed or 0,
+        engine=engine,  # type: ignore[arg-type]
+    )  # fmt: skip
+    check_settings(settings)
     growth_model = GrowthModel(model)
     table = read_organizations(organizations_file) if organizations_file else None
     data = read_panel(panel, table)
     if as_of is not None:
         data = data.as_of(as_of)
     data = data.select(organizations=organization or None, min_finetunes=min_finetunes)
+    checked_history(data)
     announce(
         f"fitting {growth_model.spec.name} to {len(data.base_models)} base models "
         f"of {data.base_models['organization'].nunique()} organizations"
@@ -97,15 +105,16 @@ def forecast(
 ) -> None:
     """Forecast cumulative fine-tunes from a fit."""
     from bayes_hfgrowth.fit import load_fit
+    from bayes_hfgrowth.forecast import interval_columns
 
-    if out.suffix not in (".csv", ".parquet", ".nc"):
-        raise ForecastError(f"{out} does not end in .csv, .parquet (table) or .nc (draws)")
+    check_file(out, (".csv", ".parquet", ".nc"), ForecastError)
     levels = _levels(intervals)
+    interval_columns(levels)  # refuses impossible ones
     result = load_fit(fit_file)
-    show_verdict(result.convergence, only_bad=True)
     predicted = result.forecast(months, base_model or None, seed)
     predicted.save(out, levels)
     announce(f"wrote {out}: {predicted.draws.sizes['base_model']} base models, {months} months")
+    show_verdict(result.convergence, only_bad=True)
 
 
 def compare(
@@ -121,15 +130,17 @@ def compare(
     """Compare organizations: immediacy, longevity, fitness, and their next base model."""
     from bayes_hfgrowth.fit import load_fit
 
+    if out is not None:
+        check_file(out, (".csv", ".parquet"), ComparisonError)
     result = load_fit(fit_file)
-    show_verdict(result.convergence, only_bad=True)
     comparison = result.compare(organizations, seed)
-    show_table(comparison.table, "Organizations", ("median", "lower_95", "upper_95"))
-    for sentence in comparison.sentences():
-        typer.echo(sentence)
     if out is not None:
         comparison.save(out)
         announce(f"wrote {out}")
+    show_table(comparison.table, "Organizations", ("median", "lower_95", "upper_95"))
+    for sentence in comparison.sentences():
+        typer.echo(sentence)
+    show_verdict(result.convergence, only_bad=True)
 
 
 def diagnose(
@@ -141,25 +152,19 @@ def diagnose(
     """Check a fit: convergence, leave-one-out, posterior predictive checks."""
     from bayes_hfgrowth.fit import load_fit
 
+    if out is not None:
+        check_folder(out, FitError)
     diagnostics = load_fit(fit_file).diagnose()
-    typer.echo(diagnostics.text())
     if out is not None:
         diagnostics.save(out)
         announce(f"wrote {out}")
+    typer.echo(diagnostics.text(), nl=False)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     for command in (fit, forecast, compare, diagnose):
         app.command()(command)
-
-
-def _check_writable(out: Path) -> None:
-    """Refuse a bad output name before the sampler has run for minutes."""
-    if out.suffix != ".nc":
-        raise FitError(f"{out} does not end in .nc; a fit is one NetCDF file")
-    if not out.parent.is_dir():
-        raise FitError(f"{out}: there is no folder {out.parent}; create it first")
 
 
 def _levels(text: str) -> list[float]:

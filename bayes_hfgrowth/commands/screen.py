@@ -34,9 +34,7 @@ def show_verdict(verdict: Convergence, *, only_bad: bool = False) -> None:
             "Do not trust these numbers. Run longer (--tune, --draws), or see hfgrowth diagnose."
         )
         lines = "\n".join(f"- {problem}" for problem in verdict.problems)
-        console.print(
-            Box(Text(f"{lines}\n{advice}"), title="THE SAMPLER DID NOT CONVERGE", style="bold red")
-        )
+        console.print(Box(Text(f"{lines}\n{advice}"), title="NOT CONVERGED", style="bold red"))
     elif not only_bad:
         console.print(Text(str(verdict)), soft_wrap=True)
 

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from bayes_hfgrowth.commands.outputs import check_file
 from bayes_hfgrowth.errors import PanelError
-from bayes_hfgrowth.files import table_format
 from bayes_hfgrowth.panel import Panel
 from bayes_hfgrowth.sources.relations import RELATIONS, Relation
 
@@ -54,7 +54,7 @@ def fetch(
     """
     from bayes_hfgrowth.sources.hub import collect
 
-    _check_out(out)
+    check_file(out, (".csv", ".parquet"), PanelError)
     collection = collect(
         base_models or (),
         organizations=organization or (),
@@ -97,7 +97,7 @@ def snapshot(
     """Build a panel of all base models from a snapshot of the whole Hub."""
     from bayes_hfgrowth.sources.snapshot import snapshot_panel
 
-    _check_out(out)
+    check_file(out, (".csv", ".parquet"), PanelError)
     panel, summary, notes = snapshot_panel(
         files,
         relation=relation,
@@ -112,13 +112,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command()(fetch)
     app.command()(snapshot)
-
-
-def _check_out(out: Path) -> None:
-    """Refuse a place that can't be written to before the work, not after."""
-    table_format(out, PanelError)
-    if not out.parent.is_dir():
-        raise PanelError(f"{out}: there is no folder {out.parent}; create it first")
 
 
 def _finish(panel: Panel, lines: Iterable[str], out: Path) -> None:
