@@ -30,8 +30,6 @@ __all__ = ["Engine", "Settings", "WhitenedSampler", "months_of", "sample"]
 
 type Engine = Literal["whitened", "nuts"]
 
-# Two pilot runs, each aimed by what came before it; they enter no result.
-_PILOTS = ({"tune": 250, "draws": 150}, {"tune": 200, "draws": 400})
 # How far to trust the correlations of the pilot's short chains; the rest is taken as zero.
 _TRUST = 0.8
 
@@ -54,6 +52,9 @@ class Settings:
         Chains that run at once; all cores when None.
     engine : {"whitened", "nuts"}
         Which coordinates to sample in.
+    pilots : tuple of (int, int)
+        Warm-up draws and draws of the pilot runs of the engine ``whitened``, each aimed by
+        what came before it. They enter no result.
     """
 
     draws: int = 1000
@@ -63,6 +64,7 @@ class Settings:
     target_accept: float = 0.95
     cores: int | None = None
     engine: Engine = "whitened"
+    pilots: tuple[tuple[int, int], ...] = ((250, 150), (200, 400))
 
 
 def months_of(spec: GrowthSpec, history: History) -> Months:
@@ -399,10 +401,11 @@ class WhitenedSampler:
         begin = time.perf_counter()
         with self.progress.stage("aim"):
             aim = self._aim_blind()
-        for number, length in enumerate(_PILOTS, start=1):
+        for number, (tune, draws) in enumerate(settings.pilots, start=1):
             pilot = _run(
                 self._compiled.with_data(**aim), settings, self.progress, f"pilot {number}",
-                target_accept=0.8, chains=4, seed=_stage_seed(settings.seed, number), **length,
+                target_accept=0.8, chains=4, seed=_stage_seed(settings.seed, number), tune=tune,
+                draws=draws,
             )  # fmt: skip
             aim = self._aim_by(pilot)
         aimed = self._compiled.with_data(**aim)

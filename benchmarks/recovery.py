@@ -12,6 +12,7 @@ prints the coverage. The model files are read as they are shipped.
 """
 
 import argparse
+import dataclasses
 import time
 from pathlib import Path
 
@@ -74,9 +75,9 @@ def recover(spec: GrowthSpec, panels: int, settings: Settings, empty: History) -
     rows = []
     for number in range(panels):
         truth, history, thrown = simulate_panel(spec, empty, rng)
-        run = Settings(
-            settings.draws, settings.tune, settings.chains, number, settings.target_accept
-        )
+        run = dataclasses.replace(settings, seed=number)
+        if number % 20 == 0:
+            print(f"{spec.name}: panel {number}", flush=True)
         posterior, stats, _ = sampler.with_history(history).run(run)
         for name in population_names(posterior):
             values = posterior[name]
@@ -116,16 +117,18 @@ def main() -> None:
     )
     parser.add_argument("--panels", type=int, default=200)
     parser.add_argument("--model", action="append", choices=available_models())
-    parser.add_argument("--organizations", type=int, default=5)
+    parser.add_argument("--organizations", type=int, default=4)
     parser.add_argument("--base-models", type=int, default=6, help="of each organization")
-    parser.add_argument("--draws", type=int, default=250)
+    parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--tune", type=int, default=150)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("recovery"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     empty = template(options.organizations, options.base_models, options.seed)
-    settings = Settings(options.draws, options.tune, 4, options.seed, 0.8)
+    settings = Settings(
+        options.draws, options.tune, 4, options.seed, target_accept=0.8, pilots=((200, 100),)
+    )
     tables = []
     for name in options.model or available_models():
         begin = time.perf_counter()
