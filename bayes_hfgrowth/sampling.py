@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import nutpie
 import pymc as pm
+import pytensor
 import pytensor.tensor as pt
 import xarray as xr
 
@@ -106,6 +107,16 @@ def sample(
     return sampler.run(settings)
 
 
+def _compile(model: pm.Model) -> Any:
+    """Compile with arithmetic that rounds alike whether code is fresh or from PyTensor's cache.
+
+    With its default, ``fastmath``, the first run on a machine differs in the last bits from
+    later ones, and a chain makes all bits of that.
+    """
+    with pytensor.config.change_flags(numba__fastmath=False):
+        return nutpie.compile_pymc_model(model)
+
+
 def _run(
     compiled: Any, settings: Settings, progress: Progress, title: str, **changes: Any
 ) -> xr.DataTree:
@@ -158,8 +169,7 @@ def _sample_plain(
 ) -> tuple[xr.Dataset, xr.Dataset, dict[str, float]]:
     begin = time.perf_counter()
     with progress.stage("compile"):
-        model = build_model(spec, history)
-        compiled = nutpie.compile_pymc_model(model)
+        compiled = _compile(build_model(spec, history))
     compilation = time.perf_counter() - begin
     begin = time.perf_counter()
     tree = _run(compiled, settings, progress, "sample")
@@ -199,7 +209,7 @@ class WhitenedSampler:
         self._months = months_of(self.spec, self.history)
         begin = time.perf_counter()
         with self.progress.stage("compile"):
-            self._compiled = nutpie.compile_pymc_model(self._build())
+            self._compiled = _compile(self._build())
         self.seconds["compilation"] = time.perf_counter() - begin
 
     # --- The population vector ---------------------------------------------------------
