@@ -52,12 +52,11 @@ def test_intervals_are_nested_and_hold_their_share_of_draws(made_fit):
     for inner, outer in ((50, 80), (80, 95)):
         assert (table[f"lower_{outer}"] <= table[f"lower_{inner}"]).all()
         assert (table[f"upper_{outer}"] >= table[f"upper_{inner}"]).all()
-    counts = predicted.draws["finetunes"].stack(sample=("chain", "draw"))
+    counts = predicted.draws["finetunes"].transpose("base_model", "horizon", "chain", "draw")
+    values = counts.to_numpy().reshape(*counts.shape[:2], -1)
     for level in (50, 80, 95):
-        shape = (counts.sizes["base_model"], counts.sizes["horizon"])
-        low = table[f"lower_{level}"].to_numpy().reshape(shape)
-        high = table[f"upper_{level}"].to_numpy().reshape(shape)
-        values = counts.transpose("base_model", "horizon", "sample").to_numpy()
+        low = table[f"lower_{level}"].to_numpy().reshape(counts.shape[:2])
+        high = table[f"upper_{level}"].to_numpy().reshape(counts.shape[:2])
         inside = ((values >= low[..., None]) & (values <= high[..., None])).mean(axis=-1)
         assert (inside >= level / 100 - 1e-9).all()
     assert (table["median"] >= table["observed"]).all()
