@@ -43,6 +43,9 @@ PRIOR_DRAWS = 500
 POINTWISE_CELLS = 16_000_000
 """Most draws times months that the pointwise groups keep; beyond it the draws are thinned."""
 
+LEAST_POINTWISE = 100
+"""Draws that the pointwise groups keep of the largest panel; leave-one-out needs some."""
+
 _PACKAGES = ("pymc", "pytensor", "nutpie", "arviz", "numpy", "xarray", "pandas")
 
 
@@ -245,7 +248,7 @@ def check_settings(settings: Settings) -> None:
     FitError
         When a setting is out of range.
     """
-    bounds = {"draws": (4, 100_000), "tune": (20, 100_000), "chains": (2, 64)}
+    bounds = {"draws": (20, 100_000), "tune": (20, 100_000), "chains": (2, 64)}
     for name, (low, high) in bounds.items():
         value = getattr(settings, name)
         if not low <= value <= high:
@@ -269,6 +272,7 @@ def _pointwise_groups(
     rng = np.random.default_rng(np.random.SeedSequence([seed, 4]))
     number = posterior.sizes["chain"] * posterior.sizes["draw"]
     every = max(1, -(-number * len(history.new) // POINTWISE_CELLS))
+    every = min(every, max(1, number // LEAST_POINTWISE))
     kept = posterior.isel(draw=slice(None, None, every))
     theta, carry = base_model_parameters(spec, kept), carry_over(spec, kept)
     prior = draw_prior(spec, history.organization_of, len(history.organizations), PRIOR_DRAWS, rng)

@@ -156,3 +156,60 @@ def make_fit():
 def made_fit(make_fit):
     """One such fit, for tests that do not change it."""
     return make_fit()
+
+
+AS_OF = "2024-08-01"
+TINY = (
+    "facebook/opt-125m", "meta-llama/Llama-2-7b", "meta-llama/Llama-2-7b-hf",
+    "facebook/mms-tts-mqn",  # no fine-tune at all
+    "meta-llama/Llama-3.1-8B",  # younger than a month
+    "stabilityai/stable-diffusion-2", "stabilityai/stable-diffusion-2-1",
+    "stabilityai/stable-diffusion-2-1-base", "stabilityai/stable-diffusion-xl-base-1.0",
+    "openai/whisper-base", "openai/whisper-medium", "openai/whisper-small",
+    "openai/whisper-tiny", "openai/whisper-tiny.en",
+    "apple/AIM",  # alone in its organization
+)  # fmt: skip
+SHORT = {"draws": 200, "tune": 200, "seed": 1}
+
+
+@pytest.fixture(scope="session")
+def tiny_panel():
+    """Fifteen base models of four organizations, to the end of the shipped data."""
+    from bayes_hfgrowth import load_example
+
+    return load_example().select(base_models=TINY)
+
+
+@pytest.fixture(scope="session")
+def refit(tiny_panel):
+    """Fits the tiny panel as of the date, or one of its shape, by the sampler compiled once."""
+    from bayes_hfgrowth import GrowthModel, sampling
+    from bayes_hfgrowth.history import History
+    from bayes_hfgrowth.progress import Progress
+    from bayes_hfgrowth.spec import read_spec
+
+    history = History.from_panel(tiny_panel.as_of(AS_OF))
+    compiled = sampling.WhitenedSampler(read_spec("surge"), history, Progress(False))
+
+    def fit(panel, **options):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                sampling, "WhitenedSampler", lambda spec, history, _: compiled.with_history(history)
+            )
+            return GrowthModel("surge").fit(panel, **{**SHORT, "progress": False, **options})
+
+    return fit
+
+
+@pytest.fixture(scope="session")
+def tiny_fit(tiny_panel, refit):
+    """A real fit of what was known of the tiny panel at the as-of date; short."""
+    return refit(tiny_panel.as_of(AS_OF))
+
+
+@pytest.fixture(scope="session")
+def tiny_fit_file(tiny_fit, tmp_path_factory):
+    """The file of that fit."""
+    path = tmp_path_factory.mktemp("tiny") / "fit.nc"
+    tiny_fit.save(path)
+    return path

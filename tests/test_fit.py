@@ -1,0 +1,381 @@
+"""Real fits of small panels: what the file holds, repeatability, the two engines, odd panels."""
+
+import json
+from pathlib import Path
+
+import arviz as az
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import bayes_hfgrowth as hfg
+from bayes_hfgrowth import fit as fit_module
+from bayes_hfgrowth.draws import ATTRIBUTE, FORMAT
+from bayes_hfgrowth.errors import FitError
+
+AS_OF = "2024-08-01"
+SHORT = {"draws": 100, "tune": 100, "seed": 1, "progress": False}
+NEWBORN = "meta-llama/Llama-3.1-8B"
+GROWTH = ("fitness", "immediacy", "longevity", "dispersion")
+
+# A fit of 15 base models has months with a large Pareto k, and so few draws a rough one.
+pareto_k = pytest.mark.filterwarnings("ignore:Estimated shape parameter:UserWarning")
+
+
+@pytest.fixture(autouse=True)
+def headless():
+    with mpl.rc_context({"backend": "agg"}):
+        yield
+        plt.close("all")
+
+
+# --- What a fit holds -----------------------------------------------------------------------
+
+
+def test_groups_variables_and_dimensions(tiny_fit_file, tiny_fit):
+    with xr.open_datatree(tiny_fit_file, engine="h5netcdf") as tree:
+        assert set(tree.children) == {
+            "posterior", "sample_stats", "prior", "prior_predictive", "posterior_predictive",
+            "log_likelihood", "log_prior", "observed_data", "constant_data",
+        }  # fmt: skip
+        variables: dict[str, tuple[str, ...]] = {}
+        for name in GROWTH:
+            variables |= {
+                name: ("chain", "draw", "base_model"),
+                f"organization_{name}": ("chain", "draw", "organization"),
+                f"global_{name}": ("chain", "draw"),
+                f"between_organizations_{name}": ("chain", "draw"),
+                f"between_base_models_{name}": ("chain", "draw"),
+            }
+        for group in ("posterior", "prior"):
+            assert {str(k): v.dims for k, v in tree[group].data_vars.items()} == variables
+        months = ("chain", "draw", "observation")
+        for group in ("prior_predictive", "posterior_predictive", "log_likelihood"):
+            assert {k: v.dims for k, v in tree[group].data_vars.items()} == {
+                "new_finetunes": months
+            }
+        assert {str(k) for k in tree["log_prior"].data_vars} == {
+            f"{level}_{name}"
+            for name in GROWTH
+            for level in ("global", "between_organizations", "between_base_models")
+        }
+        assert {k: v.dims for k, v in tree["observed_data"].data_vars.items()} == {
+            "new_finetunes": ("observation",)
+        }
+        assert {k: v.dims for k, v in tree["constant_data"].data_vars.items()} == {
+            "base_model_index": ("observation",),
+            "month": ("observation",),
+            "previous": ("observation",),
+            "organization_index": ("base_model",),
+            "created_at": ("base_model",),
+            "months": ("base_model",),
+            "finetunes": ("base_model",),
+        }
+        assert {"diverging", "energy", "logp", "step_size"} <= set(tree["sample_stats"].data_vars)
+        assert tree["posterior"].sizes["chain"] == 4
+        assert tree["posterior"].sizes["draw"] == 200
+        assert tree["posterior"]["organization"].to_numpy().tolist() == [
+            "Apple", "Meta", "OpenAI", "StabilityAI",
+        ]  # fmt: skip
+        assert tree["posterior"]["base_model"].to_numpy().tolist() == list(tiny_fit.base_models)
+        assert not any(np.isnan(value).any() for value in tree["posterior"].data_vars.values())
+
+
+def test_everything_but_arrays_is_one_json_attribute(tiny_fit_file, tiny_panel):
+    with xr.open_datatree(tiny_fit_file, engine="h5netcdf") as tree:
+        assert list(tree.attrs) == [ATTRIBUTE]
+        about = json.loads(tree.attrs[ATTRIBUTE])
+    assert set(about) == {
+        "format", "specification", "panel", "sampler", "seconds", "seed", "pointwise_every",
+        "convergence", "versions",
+    }  # fmt: skip
+    assert about["format"] == FORMAT
+    cut = tiny_panel.as_of(AS_OF)
+    assert about["panel"] == {
+        "digest": cut.digest,
+        "observed_at": "2024-08-01T00:00:00+00:00",
+        "base_models": 15,
+        "finetunes": int(cut.base_models["finetunes"].sum()),
+        "last_month": cut.base_models["observed_until"].max().isoformat(),
+    }
+    assert about["specification"] == json.loads(hfg.read_spec("surge").to_json())
+    assert about["seed"] == about["sampler"]["seed"] == 1
+    assert set(about["sampler"]) == {
+        "draws", "tune", "chains", "seed", "target_accept", "cores", "engine", "pilots",
+    }  # fmt: skip
+    assert {"bayes-hfgrowth", "python", "pymc", "nutpie", "arviz"} <= set(about["versions"])
+    assert about["versions"]["bayes-hfgrowth"] == hfg.__version__
+
+
+def test_large_variables_are_narrow(tiny_fit, tiny_fit_file):
+    for name in GROWTH:
+        assert tiny_fit.posterior[name].dtype == np.float32
+        assert tiny_fit.posterior[f"global_{name}"].dtype == np.float64
+    assert tiny_fit.tree["log_likelihood"]["new_finetunes"].dtype == np.float32
+    assert tiny_fit.tree["posterior_predictive"]["new_finetunes"].dtype == np.int32
+    draws, months = 4 * 200, len(tiny_fit.history.new)
+    assert tiny_fit_file.stat().st_size < 10 * draws * (months + 100)
+
+
+def test_no_draw_is_outside_its_range(tiny_fit):
+    posterior = tiny_fit.posterior
+    for name in GROWTH:
+        assert (posterior[f"between_base_models_{name}"] > 0).all()
+        if name != "immediacy":
+            assert (posterior[name] > 0).all()
+    for group in ("prior_predictive", "posterior_predictive"):
+        assert (tiny_fit.tree[group]["new_finetunes"] >= 0).all()
+
+
+# --- ArviZ on the file as it stands ---------------------------------------------------------
+
+
+@pareto_k
+def test_arviz_reads_and_uses_the_file(tiny_fit_file, tiny_fit):
+    tree = az.from_netcdf(tiny_fit_file)
+    summary = az.summary(tree, var_names=["global", "organization_fitness"], filter_vars="like")
+    assert "organization_fitness[Meta]" in summary.index
+    loo = az.loo(tree, pointwise=True)
+    assert loo.elpd_i.sizes["observation"] == len(tiny_fit.history.new)
+    assert np.isfinite(loo.elpd)
+    order = az.compare({"one": loo, "same": az.loo(tree, pointwise=True)})
+    assert order["elpd_diff"].abs().max() == 0
+    sensitivity = az.psense_summary(tree, var_names=["global_fitness", "global_longevity"])
+    assert sensitivity[["prior", "likelihood"]].to_numpy().dtype.kind == "f"
+
+
+@pareto_k
+@pytest.mark.filterwarnings("ignore:Variables new_finetunes in .* look discrete")
+@pytest.mark.parametrize(
+    ("plot", "options"),
+    [
+        (az.plot_ppc_dist, {"num_samples": 20}),
+        (az.plot_ppc_rootogram, {}),
+        (az.plot_loo_pit, {}),
+        (az.plot_energy, {}),
+        (az.plot_rank_dist, {"var_names": ["global_fitness"]}),
+        (az.plot_forest, {"var_names": ["organization_fitness"]}),
+        (az.plot_prior_posterior, {"var_names": ["global_fitness"]}),
+        (az.plot_psense_dist, {"var_names": ["global_fitness"]}),
+    ],
+)
+def test_arviz_draws_from_the_file(tiny_fit_file, plot, options):
+    assert plot(az.from_netcdf(tiny_fit_file), backend="matplotlib", **options) is not None
+
+
+# --- Save, load, repeat ---------------------------------------------------------------------
+
+
+def test_a_loaded_fit_is_the_same_fit(tiny_fit, tiny_fit_file):
+    loaded = hfg.load_fit(tiny_fit_file)
+    for name in tiny_fit.tree.children:
+        xr.testing.assert_equal(loaded.tree[name].to_dataset(), tiny_fit.tree[name].to_dataset())
+    assert loaded.about == tiny_fit.about
+    assert loaded.spec == tiny_fit.spec
+    assert loaded.convergence == tiny_fit.convergence
+    xr.testing.assert_identical(loaded.forecast(3).draws, tiny_fit.forecast(3).draws)
+    pd.testing.assert_frame_equal(
+        loaded.compare(["Meta", "OpenAI"]).table, tiny_fit.compare(["Meta", "OpenAI"]).table
+    )
+    pd.testing.assert_frame_equal(loaded.diagnose().predictive, tiny_fit.diagnose().predictive)
+
+
+def test_same_seed_same_fit_other_seed_other(tiny_fit, tiny_panel, refit):
+    cut = tiny_panel.as_of(AS_OF)
+    again, other = refit(cut), refit(cut, seed=np.int64(2))
+    for group in ("posterior", "prior", "prior_predictive", "posterior_predictive"):
+        same, first, second = (f.tree[group].to_dataset() for f in (again, tiny_fit, other))
+        xr.testing.assert_equal(same, first)
+        assert not any(first[name].equals(second[name]) for name in first.data_vars)
+    pd.testing.assert_frame_equal(again.forecast(6).table(), tiny_fit.forecast(6).table())
+    assert not other.forecast(6).table().equals(tiny_fit.forecast(6).table())
+
+
+def test_a_seed_that_was_not_given_is_drawn_and_stored(tiny_panel, refit):
+    cut = tiny_panel.as_of(AS_OF)
+    one, two = (refit(cut, seed=None, draws=20, tune=20) for _ in range(2))
+    assert one.about["seed"] != two.about["seed"]
+    again = refit(cut, seed=one.about["seed"], draws=20, tune=20)
+    xr.testing.assert_equal(again.posterior, one.posterior)
+
+
+def test_nothing_after_the_as_of_date_enters(tiny_fit, tiny_panel, refit):
+    """A table from which the later rows were deleted gives the same fit."""
+    table = tiny_panel.table
+    born = table["created_at"]
+    ends = [b + pd.DateOffset(months=m) for b, m in zip(born, table["month"], strict=True)]
+    kept = table[pd.DatetimeIndex(ends) <= pd.Timestamp(AS_OF, tz="UTC")]
+    assert len(kept) < len(table)
+    by_hand = refit(hfg.Panel.from_table(kept.assign(observed_at=AS_OF)))
+    assert by_hand.about["panel"] == tiny_fit.about["panel"]
+    for name in tiny_fit.tree.children:
+        xr.testing.assert_equal(by_hand.tree[name].to_dataset(), tiny_fit.tree[name].to_dataset())
+
+
+# --- The engines ----------------------------------------------------------------------------
+
+
+def test_the_engines_agree(tiny_panel, refit):
+    """Means within five standard errors of their difference, spreads within a quarter."""
+    cut = tiny_panel.as_of(AS_OF)
+    options = {**SHORT, "draws": 500, "tune": 400}
+    whitened = refit(cut, **options).posterior
+    plain = hfg.GrowthModel("surge").fit(cut, engine="nuts", **options).posterior
+    assert {k: v.dims for k, v in whitened.data_vars.items()} == {
+        k: v.dims for k, v in plain.data_vars.items()
+    }
+    logs = [
+        posterior.map(lambda v: v if "immediacy" in v.name and "between" not in v.name
+                      else np.log(v)).astype(np.float64)
+        for posterior in (whitened, plain)
+    ]  # fmt: skip
+    for name in whitened.data_vars:
+        a, b = (posterior[name] for posterior in logs)
+        errors = [az.mcse(posterior[[name]])[name] for posterior in logs]
+        distance = np.abs(a.mean(("chain", "draw")) - b.mean(("chain", "draw")))
+        assert (distance < 5 * np.hypot(*errors)).all(), name
+        ratio = a.std(("chain", "draw")) / b.std(("chain", "draw"))
+        assert (np.abs(np.log(ratio)) < 0.3).all(), (name, ratio)
+
+
+# --- What is kept of every month ------------------------------------------------------------
+
+
+def test_thinned_groups_hold_the_right_draws(tiny_fit, tiny_panel, refit, monkeypatch):
+    months = len(tiny_fit.history.new)
+    monkeypatch.setattr(fit_module, "POINTWISE_CELLS", 800 * months // 3 + 1)
+    thin = refit(tiny_panel.as_of(AS_OF))
+    assert tiny_fit.about["pointwise_every"] == 1
+    assert thin.about["pointwise_every"] == 3
+    xr.testing.assert_equal(thin.posterior, tiny_fit.posterior)
+    for group in ("log_likelihood", "log_prior"):
+        xr.testing.assert_equal(
+            thin.tree[group].to_dataset(),
+            tiny_fit.tree[group].to_dataset().isel(draw=slice(None, None, 3)),
+        )
+    kept = thin.tree["posterior_predictive"]
+    assert kept["draw"].to_numpy().tolist() == list(range(0, 200, 3))
+    assert kept.sizes["observation"] == months
+
+
+def test_replicates_look_like_the_data(tiny_fit):
+    """Prior and posterior predictive are of the months observed, and the posterior's near them."""
+    new = tiny_fit.tree["observed_data"]["new_finetunes"].astype(float)
+    prior, posterior = (
+        np.log1p(tiny_fit.tree[group]["new_finetunes"].astype(float)).mean(("chain", "draw"))
+        for group in ("prior_predictive", "posterior_predictive")
+    )
+    seen = np.log1p(new)
+    assert np.corrcoef(posterior, seen)[0, 1] > 0.8
+    assert np.abs(posterior - seen).mean() < 0.6 * np.abs(prior - seen).mean()
+
+
+def test_a_short_run_is_said_not_to_have_converged(tiny_panel, refit, tmp_path):
+    short = refit(tiny_panel.as_of(AS_OF), draws=20, tune=20, chains=2)
+    assert not short.convergence.converged
+    assert any("effective sample size" in problem for problem in short.convergence.problems)
+    short.save(tmp_path / "short.nc")
+    assert hfg.load_fit(tmp_path / "short.nc").convergence == short.convergence
+    assert "HAS NOT CONVERGED" in short.diagnose().text()
+
+
+# --- Odd panels -----------------------------------------------------------------------------
+
+
+def test_a_base_model_younger_than_a_month_gets_a_forecast(tiny_fit):
+    table = tiny_fit.forecast(12, [NEWBORN]).table()
+    assert table["month"].tolist() == list(range(1, 13))
+    assert (table["observed"] == 0).all()
+    assert table["upper_80"].iloc[-1] > 50  # it is Meta's, whose base models are used
+    assert table["date"].iloc[0] == pd.Timestamp("2024-08-14T22:20:15Z")
+
+
+def test_a_panel_of_newborns_is_refused(tiny_panel):
+    newborns = tiny_panel.as_of("2024-07-20").select(base_models=[NEWBORN])
+    with pytest.raises(FitError, match="no base model of the panel is a whole month old"):
+        hfg.GrowthModel("surge").fit(newborns)
+
+
+@pytest.mark.filterwarnings("ignore:Glyph .* missing from font:UserWarning")
+def test_strange_names_and_a_thousand_million_finetunes(tmp_path):
+    names = {
+        'a/"quoted", with comma': "Quotes, 'and' \"more\"",
+        "b/<script>alert(1)</script>": "<b>Bold</b>",
+        "c/模型-модель-🤗": "Организация",
+        "d/" + "long" * 60: "Організація",
+        "e/%s {braces} [/red] $x^2$": "Organization [bold]",
+    }
+    counts = {name: [0, 3, 9, 12, 20, 22] for name in names}
+    counts["b/<script>alert(1)</script>"] = [0, 10, 10**6, 10**9, 2 * 10**9, 3 * 10**9]
+    rows = [
+        (name, names[name], "2024-01-15T00:00:00Z", month, count)
+        for name, series in counts.items()
+        for month, count in enumerate(series)
+    ]
+    columns = ["base_model", "organization", "created_at", "month", "finetunes"]
+    hfg.Panel.from_table(pd.DataFrame(rows, columns=columns)).write(tmp_path / "panel.csv")
+    panel = hfg.read_panel(tmp_path / "panel.csv")
+    fit = hfg.GrowthModel("surge").fit(panel, **SHORT)
+    fit.save(tmp_path / "fit.nc")
+    loaded = hfg.load_fit(tmp_path / "fit.nc")
+    assert loaded.base_models == tuple(names)
+    assert set(loaded.organizations) == set(names.values())
+    forecast = loaded.forecast(6)
+    forecast.save(tmp_path / "forecast.csv")
+    forecast.save(tmp_path / "forecast.nc")
+    table = pd.read_csv(tmp_path / "forecast.csv")
+    assert table["base_model"].unique().tolist() == list(names)
+    assert (table["lower_95"] >= table["observed"]).all()
+    assert table["observed"].max() == 3 * 10**9
+    forecast.plot(list(names)).savefig(tmp_path / "fan.png")
+    assert len(loaded.compare(list(names.values())).sentences()) > 0
+    loaded.diagnose().save(tmp_path / "checks")
+
+
+def test_one_base_model_under_a_law_and_pooling_of_ones_own(tmp_path, tiny_panel):
+    lines = Path("models/citation.toml")
+    text = (Path(__file__).parents[1] / lines).read_text(encoding="utf-8")
+    blocks = text.replace('pooling = "organization"', 'pooling = "global"').split("\n[")
+    kept = [block for block in blocks if "between_organizations]" not in block.split("\n")[0]]
+    own = tmp_path / "own.toml"
+    own.write_text("\n[".join(kept), encoding="utf-8")
+    alone = tiny_panel.as_of(AS_OF).select(base_models=["openai/whisper-tiny.en"])
+    fit = hfg.GrowthModel(own).fit(alone, **SHORT)
+    assert fit.spec.likelihood == "poisson"
+    assert fit.organizations == ("OpenAI",)
+    assert not any(name.startswith("between_organizations") for name in fit.posterior.data_vars)
+    fit.save(tmp_path / "fit.nc")
+    table = hfg.load_fit(tmp_path / "fit.nc").forecast(3).table()
+    assert (table["lower_95"] >= 46).all()
+    with pytest.raises(hfg.ComparisonError, match="organization"):
+        fit.compare(["OpenAI", "Meta"])
+
+
+# --- Refusals -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"draws": 19}, "draws is 19; give 20 to"),
+        ({"draws": -5}, "draws is -5"),
+        ({"tune": 10**9}, "tune is 1000000000"),
+        ({"chains": 1}, "chains is 1; give 2 to"),
+        ({"seed": -1}, "seed is -1"),
+        ({"target_accept": 1.0}, "target_accept is 1.0"),
+        ({"target_accept": float("nan")}, "target_accept is nan"),
+        ({"cores": 0}, "cores is 0"),
+        ({"engine": "magic"}, "engine 'magic' does not exist"),
+    ],
+)
+def test_impossible_settings_are_refused_before_anything_runs(tiny_panel, options, message):
+    with pytest.raises(FitError, match=message):
+        hfg.GrowthModel("surge").fit(tiny_panel, **options)
+
+
+def test_the_pymc_model_can_be_had(tiny_panel):
+    model = hfg.GrowthModel("surge").pymc_model(tiny_panel.as_of(AS_OF))
+    assert {"fitness", "organization_fitness", "new_finetunes"} <= set(model.named_vars)
