@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from bayes_hfgrowth.commands import demo, fits, sources
+from bayes_hfgrowth.commands import demo, fits, questions, sources
 from bayes_hfgrowth.errors import HFGrowthError
 
 FAILURE, BAD_INPUT, INTERRUPTED = 1, 2, 130
@@ -21,7 +21,7 @@ app = typer.Typer(
     help="Bayesian growth of the fine-tune counts of open-weight base models.",
     pretty_exceptions_enable=False,
 )
-for family in (demo, sources, fits):
+for family in (demo, sources, fits, questions):
     family.register(app)
 
 
