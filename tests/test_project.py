@@ -18,7 +18,7 @@ import bayes_hfgrowth
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
-CONDA_NAMES = {"python-duckdb": "duckdb"}
+CONDA_NAMES = {"python-duckdb": "duckdb", "playwright-python": "playwright"}
 """Packages that conda-forge calls otherwise."""
 
 
