@@ -1,0 +1,1 @@
+"""Do the forecasts keep their promise? Scores, baselines, backtests."""
