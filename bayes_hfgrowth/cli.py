@@ -11,10 +11,12 @@ import typer
 from bayes_hfgrowth.commands import demo, fits, questions, sources
 from bayes_hfgrowth.errors import HFGrowthError
 
-FAILURE, BAD_INPUT, INTERRUPTED = 1, 2, 130
+FAILURE, BAD_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 TRACEBACK = "HFGROWTH_TRACEBACK"
 """Environment variable: when set, a failure of the program itself shows its traceback."""
+
+_NOTHING_HALF = "finished files are whole, no half-written one is left"
 
 app = typer.Typer(
     name="hfgrowth",
@@ -41,7 +43,13 @@ def main() -> NoReturn:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "hfgrowth"
         _end(f"{error.format_message().rstrip('.')}; see {command} --help", error.exit_code)
-    except Exception as error:
+    except SystemExit as end:
+        if end.code == TERMINATED:
+            _end("terminated; " + _NOTHING_HALF, TERMINATED)
+        raise
+    except KeyboardInterrupt:  # before or after typer
+        status = INTERRUPTED
+    except BaseException as error:  # a panic of the sampler's Rust is no Exception
         if os.environ.get(TRACEBACK):
             raise
         _end(
@@ -50,7 +58,7 @@ def main() -> NoReturn:
             FAILURE,
         )
     if status == INTERRUPTED:  # typer turns Ctrl-C into this
-        _end("interrupted; finished files are whole, no half-written one is left", INTERRUPTED)
+        _end("interrupted; " + _NOTHING_HALF, INTERRUPTED)
     sys.exit(status or (0 if arguments else BAD_INPUT))
 
 
@@ -62,4 +70,4 @@ def _end(message: str, status: int) -> NoReturn:
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     """End as after Ctrl-C, so that temporary files go."""
-    sys.exit(128 + number)
+    sys.exit(TERMINATED)
