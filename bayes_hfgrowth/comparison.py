@@ -326,25 +326,10 @@ def _new_base_models(spec: GrowthSpec, posterior: xr.Dataset, rng: np.random.Gen
         spread = posterior[f"between_base_models_{name}"].transpose("chain", "draw").to_numpy()
         offsets = rng.standard_normal((len(mean), NEW_BASE_MODELS, organizations))
         columns.append((mean + spread.reshape(-1, 1, 1) * offsets).reshape(len(mean), -1))
-    newborn = _newborn(NEW_BASE_MODELS * organizations)
+    newborn = History.newborn(NEW_BASE_MODELS * organizations)
     theta, carry = np.stack(columns, axis=-1), carry_over(spec, posterior)
     counts = futures(spec, newborn, theta, carry, NEW_MONTHS, rng)[:, :, -1]
     return counts.reshape(-1, organizations).astype(np.float64)
-
-
-def _newborn(number: int) -> History:
-    """Base models without any month yet."""
-    nothing = np.empty(0)
-    return History(
-        base_models=("",) * number,
-        organizations=("",),
-        organization_of=np.zeros(number, dtype=np.int64),
-        created_at=pd.DatetimeIndex([pd.NaT] * number, tz="UTC"),
-        start=np.zeros(number + 1, dtype=np.int64),
-        month=nothing,
-        previous=nothing,
-        new=nothing,
-    )
 
 
 def _largest(counts: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:

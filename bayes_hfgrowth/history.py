@@ -60,6 +60,27 @@ class History:
             new=rows["new"].to_numpy(np.float64),
         )
 
+    @classmethod
+    def newborn(cls, number: int) -> "History":
+        """Nameless base models of one organization before their first month, to simulate from.
+
+        Parameters
+        ----------
+        number : int
+            How many.
+        """
+        nothing = np.empty(0)
+        return cls(
+            base_models=("",) * number,
+            organizations=("",),
+            organization_of=np.zeros(number, dtype=np.int64),
+            created_at=pd.DatetimeIndex([pd.NaT] * number, tz="UTC"),
+            start=np.zeros(number + 1, dtype=np.int64),
+            month=nothing,
+            previous=nothing,
+            new=nothing,
+        )
+
     @cached_property
     def log_age(self) -> npt.NDArray[np.float64]:
         """Natural logarithm of the age at the end of each month."""

@@ -179,14 +179,7 @@ def simulated_history(
     rng : numpy.random.Generator
         Source of randomness.
     """
-    nothing = np.empty(0)
-    newborn = replace(
-        history,
-        start=np.zeros_like(history.start),
-        month=nothing,
-        previous=nothing,
-        new=nothing,
-    )
+    newborn = History.newborn(len(history.base_models))
     longest = int(history.months.max(initial=0))
     paths = futures(spec, newborn, theta[None], carry[None], longest, rng)[0]
     column = history.month.astype(np.int64) - 1

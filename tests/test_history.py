@@ -62,3 +62,11 @@ def test_a_base_model_younger_than_a_month_has_no_months() -> None:
     assert history.months.tolist() == [1, 0]
     assert history.finetunes.tolist() == [3, 0]
     assert history.subset(np.array([1])).new.size == 0
+
+
+def test_newborns_have_neither_months_nor_counts() -> None:
+    history = History.newborn(3)
+    assert len(history.base_models) == 3
+    assert history.months.tolist() == [0, 0, 0]
+    assert history.finetunes.tolist() == [0, 0, 0]
+    assert history.subset(np.array([2])).created_at.isna().all()
