@@ -1,0 +1,17 @@
+"""Can the fit be trusted, and does the model describe the counts? Checks, in tables and text."""
+
+from bayes_hfgrowth.diagnostics.leave_one_out import LeaveOneOut
+from bayes_hfgrowth.diagnostics.predictive import LEVELS, MOST_REPLICATES
+from bayes_hfgrowth.diagnostics.results import Diagnostics, diagnose
+from bayes_hfgrowth.diagnostics.verdicts import CHECKS, LEVEL, VERDICTS
+
+__all__ = [
+    "CHECKS",
+    "LEVEL",
+    "LEVELS",
+    "MOST_REPLICATES",
+    "VERDICTS",
+    "Diagnostics",
+    "LeaveOneOut",
+    "diagnose",
+]
