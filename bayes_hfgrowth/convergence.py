@@ -56,6 +56,30 @@ class Convergence:
     base_model_r_hat: float
     base_model_ess: float
 
+    @property
+    def advice(self) -> str:
+        """What to change in the next fit, by what failed; empty when nothing did."""
+        failed = [
+            (
+                self.divergences > 0,
+                "the divergences ask for smaller steps: bring --target-accept nearer to 1, "
+                "such as 0.99",
+            ),
+            (
+                not (self.r_hat < MAX_R_HAT and self.base_model_r_hat < MAX_R_HAT_BASE_MODEL),
+                "the chains disagree (R-hat): give them more --tune and --draws",
+            ),
+            (
+                not (
+                    self.ess_bulk >= MIN_ESS
+                    and self.ess_tail >= MIN_ESS
+                    and self.base_model_ess >= MIN_ESS_BASE_MODEL
+                ),
+                "too few effective draws (ESS): give more --draws",
+            ),
+        ]
+        return "; ".join(what for happened, what in failed if happened)
+
     def to_json(self) -> str:
         """Write as JSON."""
         return json.dumps(asdict(self))

@@ -58,11 +58,30 @@ def test_each_fault_is_named(posterior, diverging, problem):
     assert str(verdict).startswith("NOT CONVERGED")
 
 
+@pytest.mark.parametrize(
+    ("posterior", "diverging", "asked", "not_asked"),
+    [
+        (draws(), 0, (), ("--",)),
+        (draws(), 3, ("--target-accept",), ("--draws", "--tune")),
+        (draws(shift=1.0), 0, ("--tune", "--draws"), ("--target-accept",)),
+        (draws().isel(draw=slice(99)), 0, ("ESS", "--draws"), ("--target-accept", "--tune")),
+        (draws(shift=1.0), 1, ("--target-accept", "--tune", "--draws"), ()),
+    ],
+)
+def test_the_advice_fits_what_failed(posterior, diverging, asked, not_asked):
+    flags = stats(diverging).isel(draw=slice(posterior.sizes["draw"]))
+    verdict = check_convergence(posterior, flags)
+    assert all(option in verdict.advice for option in asked)
+    assert not any(option in verdict.advice for option in not_asked)
+    assert bool(verdict.advice) is not verdict.converged
+
+
 def test_a_stuck_parameter_is_a_fault():
     posterior = draws()
     posterior["organization_fitness"][..., 1] = 1.0
     verdict = check_convergence(posterior, stats())
     assert not verdict.converged
+    assert "--draws" in verdict.advice
     assert "organization_fitness[Qwen]" in verdict.problems[0]
 
 

@@ -41,6 +41,13 @@ def fit(
     draws: Annotated[int, typer.Option(help="Kept draws of each chain.")] = 1000,
     tune: Annotated[int, typer.Option(help="Warm-up draws of each chain.")] = 400,
     chains: Annotated[int, typer.Option(help="Independent chains, at least 2.")] = 4,
+    target_accept: Annotated[
+        float,
+        typer.Option(
+            metavar="P",
+            help="Acceptance the step size is tuned to, 0.5 to below 1; more after divergences.",
+        ),
+    ] = 0.95,
     seed: Seed = None,
     engine: Annotated[
         str,
@@ -62,7 +69,7 @@ def fit(
 
     check_file(out, (".nc",), FitError)
     settings = Settings(
-        draws, tune, chains, seed or 0,
+        draws, tune, chains, seed or 0, target_accept,
         engine=engine,  # type: ignore[arg-type]
     )  # fmt: skip
     check_settings(settings)
@@ -78,7 +85,7 @@ def fit(
         f"of {data.base_models['organization'].nunique()} organizations"
     )
     result = growth_model.fit(
-        data, draws=draws, tune=tune, chains=chains, seed=seed,
+        data, draws=draws, tune=tune, chains=chains, seed=seed, target_accept=target_accept,
         engine=engine,  # type: ignore[arg-type]
     )  # fmt: skip
     result.save(out)

@@ -30,11 +30,9 @@ def show_verdict(verdict: Convergence, *, only_bad: bool = False) -> None:
     """
     console = Console(stderr=True)
     if not verdict.converged:
-        advice = (
-            "Do not trust these numbers. Run longer (--tune, --draws), or see hfgrowth diagnose."
-        )
         lines = "\n".join(f"- {problem}" for problem in verdict.problems)
-        console.print(Box(Text(f"{lines}\n{advice}"), title="NOT CONVERGED", style="bold red"))
+        text = f"{lines}\nDo not trust these numbers. Fit again: {verdict.advice}."
+        console.print(Box(Text(text), title="NOT CONVERGED", style="bold red"))
     elif not only_bad:
         console.print(Text(str(verdict)), soft_wrap=True)
 
