@@ -1,14 +1,16 @@
 # What a newcomer and the machine of continuous integration both run.
 VENV := .venv
+BASELINES := .venv-baselines
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test lint constraints clean
+.PHONY: help install demo test lint baselines constraints clean
 
 help:
 	@echo "make install      set up $(VENV) with the package and the tools of its developers"
 	@echo "make demo         fit the shipped data and write forecasts and a report to demo/"
 	@echo "make test         run the tests"
 	@echo "make lint         check style and types"
+	@echo "make baselines    set up $(BASELINES), which the rivals of statsforecast run in"
 	@echo "make constraints  write the versions installed in $(VENV) to constraints.txt"
 	@echo "make clean        remove $(VENV), caches and demo/"
 
@@ -34,6 +36,15 @@ lint: install
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 
+# statsforecast wants an older pandas than the package does.
+baselines: $(BASELINES)/.installed
+
+$(BASELINES)/.installed: constraints-baselines.txt
+	@python=$$(sh .ci/find-python) && "$$python" -m venv --clear $(BASELINES)
+	@$(BASELINES)/bin/python -m pip install -qq --disable-pip-version-check \
+	  --requirement constraints-baselines.txt
+	@touch $@
+
 # Run it in a fresh $(VENV), so that nothing foreign is pinned.
 constraints: install
 	@{ echo "# Versions that the tests passed with; made by 'make constraints'."; \
@@ -41,4 +52,4 @@ constraints: install
 	} > constraints.txt
 
 clean:
-	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache build demo dist
+	rm -rf $(VENV) $(BASELINES) .hypothesis .mypy_cache .pytest_cache .ruff_cache build demo dist
