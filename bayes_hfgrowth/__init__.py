@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bayes_hfgrowth.comparison import Comparison
     from bayes_hfgrowth.convergence import Convergence
     from bayes_hfgrowth.diagnostics import Diagnostics
+    from bayes_hfgrowth.evaluation.backtest import Backtest, backtest
     from bayes_hfgrowth.fit import GrowthFit, GrowthModel, load_fit
     from bayes_hfgrowth.forecast import Forecast
     from bayes_hfgrowth.organizations import OrganizationTable, read_organizations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from bayes_hfgrowth.spec import GrowthSpec, available_models, read_spec
 
 __all__ = [
+    "Backtest",
     "Comparison",
     "ComparisonError",
     "Convergence",
@@ -47,6 +49,7 @@ __all__ = [
     "SpecificationError",
     "__version__",
     "available_models",
+    "backtest",
     "fetch_panel",
     "load_example",
     "load_fit",
@@ -62,6 +65,7 @@ __version__ = "0.1.0"
 # PyMC takes seconds to import, so each name is loaded when it is first asked for; the commands
 # that need no sampler stay quick.
 _HOME = {
+    "Backtest": "evaluation.backtest",
     "Comparison": "comparison",
     "Convergence": "convergence",
     "Diagnostics": "diagnostics",
@@ -72,6 +76,7 @@ _HOME = {
     "OrganizationTable": "organizations",
     "Panel": "panel",
     "available_models": "spec",
+    "backtest": "evaluation.backtest",
     "fetch_panel": "sources.hub",
     "load_example": "sources.example",
     "load_fit": "fit",
