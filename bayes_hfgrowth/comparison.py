@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,7 +18,8 @@ from bayes_hfgrowth.growth import cumulative, ultimate_impact
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.names import indices_of, suggestion
 from bayes_hfgrowth.priors import LOG_SCALE
-from bayes_hfgrowth.simulation import carry_over, futures
+from bayes_hfgrowth.ranks import rank_table
+from bayes_hfgrowth.simulation import carry_over, dormancy_shares, futures
 from bayes_hfgrowth.spec import GrowthSpec
 
 if TYPE_CHECKING:
@@ -86,6 +87,11 @@ QUANTITIES = {
         "Ultimate impact",
         "the median base model of {first} has larger ultimate impact than that of {second}",
     ),
+    "dormancy": Quantity(
+        "share",
+        "Dormant base models",
+        "{first} has a larger share of base models that never get any fine-tune than {second}",
+    ),
     f"finetunes_after_{NEW_MONTHS}_months": Quantity(
         "fine-tunes",
         f"New base model after {NEW_MONTHS} months",
@@ -116,6 +122,8 @@ class Comparison:
         - ``peak_age``: the age of that base model at the end of the month that brings most
           fine-tunes, 1 to 600 months;
         - ``ultimate_impact``: the fine-tunes that its curve ends at;
+        - ``dormancy``: the share of base models that never get any fine-tune (NaN, and no
+          pairs, where the growth model has none);
         - ``finetunes_after_12_months``: of a new base model, drawn from the organization's
           population, so its interval holds the spread among base models and the chance of
           the months besides the uncertainty of the fit;
@@ -126,6 +134,10 @@ class Comparison:
         One row for each pair of organizations and quantity with uncertainty: ``first``,
         ``second``, ``quantity``, ``probability`` that the first's is larger (a tie counts
         half), ``sentence``.
+    ranks : pandas.DataFrame
+        One row for each quantity with uncertainty and organization: ``quantity``,
+        ``organization``, ``median_rank``, ``lower_95``, ``upper_95``, ``largest``,
+        ``smallest``; rank 1 has the largest value. See `bayes_hfgrowth.ranks.rank_table`.
     largest : pandas.DataFrame
         Indexed by organization: ``base_model`` with most fine-tunes, its ``finetunes``, and
         its ``share`` of the organization's.
@@ -137,6 +149,7 @@ class Comparison:
     organizations: tuple[str, ...]
     table: pd.DataFrame
     pairs: pd.DataFrame
+    ranks: pd.DataFrame
     largest: pd.DataFrame
     min_finetunes: int
 
@@ -237,6 +250,7 @@ def compare(fit: FittedDraws, organizations: Sequence[str], seed: int | None = N
         organizations=names,
         table=_table(names, draws, counts, largest),
         pairs=_pairs(names, draws),
+        ranks=rank_table(names, draws),
         largest=largest,
         min_finetunes=int(counts["finetunes"].min()),
     )
@@ -275,12 +289,14 @@ def _quantity_draws(
     fitness = of_organizations("fitness")
     immediacy = of_organizations("immediacy")
     longevity = of_organizations("longevity")
+    shares = dormancy_shares(spec, posterior)
     return {
         "immediacy": immediacy,
         "peak_age": _peak_month(fitness, immediacy, longevity, spec.m),
         "longevity": longevity,
         "fitness": fitness,
         "ultimate_impact": ultimate_impact(fitness, spec.m),
+        **({} if shares is None else {"dormancy": shares}),
         f"finetunes_after_{NEW_MONTHS}_months": _new_base_models(spec, posterior, rng),
     }
 
@@ -310,7 +326,7 @@ def _new_base_models(spec: GrowthSpec, posterior: xr.Dataset, rng: np.random.Gen
 
     Each draw brings the organization means and the spread of base models around them; from
     these come `NEW_BASE_MODELS` base models for each organization, and the transition law
-    runs each from birth.
+    runs each from birth; with dormancy in the growth model, some of them never start.
 
     Returns
     -------
@@ -326,9 +342,14 @@ def _new_base_models(spec: GrowthSpec, posterior: xr.Dataset, rng: np.random.Gen
         spread = posterior[f"between_base_models_{name}"].transpose("chain", "draw").to_numpy()
         offsets = rng.standard_normal((len(mean), NEW_BASE_MODELS, organizations))
         columns.append((mean + spread.reshape(-1, 1, 1) * offsets).reshape(len(mean), -1))
-    newborn = History.newborn(NEW_BASE_MODELS * organizations)
+    newborn = replace(
+        History.newborn(NEW_BASE_MODELS * organizations),
+        organizations=tuple(str(name) for name in posterior["organization"].to_numpy()),
+        organization_of=np.tile(np.arange(organizations), NEW_BASE_MODELS),
+    )
     theta, carry = np.stack(columns, axis=-1), carry_over(spec, posterior)
-    counts = futures(spec, newborn, theta, carry, NEW_MONTHS, rng)[:, :, -1]
+    shares = dormancy_shares(spec, posterior)
+    counts = futures(spec, newborn, theta, carry, NEW_MONTHS, rng, shares)[:, :, -1]
     return counts.reshape(-1, organizations).astype(np.float64)
 
 
@@ -373,6 +394,8 @@ def _table(
                     at: float(np.quantile(values, probability, method=method))
                     for at, (probability, method) in tails.items()
                 }
+            elif quantity.larger is not None:  # the growth model has no such thing
+                row |= dict.fromkeys(tails, np.nan)
             else:
                 row |= dict.fromkeys(tails, float(observed[key][name]))
             rows.append(row)

@@ -30,6 +30,7 @@ from bayes_hfgrowth.sampling import Engine, Settings, sample
 from bayes_hfgrowth.simulation import (
     base_model_parameters,
     carry_over,
+    dormancy_shares,
     log_likelihood,
     replicates,
 )
@@ -275,12 +276,14 @@ def _pointwise_groups(
     every = min(every, max(1, number // LEAST_POINTWISE))
     kept = posterior.isel(draw=slice(None, None, every))
     theta, carry = base_model_parameters(spec, kept), carry_over(spec, kept)
+    dormancy = dormancy_shares(spec, kept)
     prior = draw_prior(spec, history.organization_of, len(history.organizations), PRIOR_DRAWS, rng)
     coords: dict[Any, Any] = {name: posterior[name] for name in ("organization", "base_model")}
     prior = prior.assign_coords({**coords, "chain": [0], "draw": np.arange(PRIOR_DRAWS)})
     prior_months = replicates(
-        spec, history, base_model_parameters(spec, prior), carry_over(spec, prior), rng
-    )
+        spec, history, base_model_parameters(spec, prior), carry_over(spec, prior), rng,
+        dormancy_shares(spec, prior),
+    )  # fmt: skip
 
     def over_months(values: np.ndarray, like: xr.Dataset) -> xr.Dataset:
         shape = (like.sizes["chain"], like.sizes["draw"], len(history.new))
@@ -296,9 +299,9 @@ def _pointwise_groups(
         "prior": prior,
         "prior_predictive": over_months(prior_months, prior),
         "posterior_predictive": over_months(
-            _narrow(replicates(spec, history, theta, carry, rng)), kept
+            _narrow(replicates(spec, history, theta, carry, rng, dormancy)), kept
         ),
-        "log_likelihood": over_months(log_likelihood(spec, history, theta, carry), kept),
+        "log_likelihood": over_months(log_likelihood(spec, history, theta, carry, dormancy), kept),
         "log_prior": log_prior(spec, kept),
         "every": every,
     }

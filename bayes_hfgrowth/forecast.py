@@ -15,7 +15,12 @@ from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.files import whole_file, write_table
 from bayes_hfgrowth.months import month_end
 from bayes_hfgrowth.names import indices_of
-from bayes_hfgrowth.simulation import base_model_parameters, carry_over, futures
+from bayes_hfgrowth.simulation import (
+    base_model_parameters,
+    carry_over,
+    dormancy_shares,
+    futures,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -184,6 +189,7 @@ def forecast(
         carry_over(fit.spec, posterior),
         months,
         np.random.default_rng(seeds),
+        dormancy_shares(fit.spec, posterior),
     )
     chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
     if counts.max(initial=0) < np.iinfo(np.int32).max:

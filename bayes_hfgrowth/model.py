@@ -55,12 +55,15 @@ def build_model(spec: GrowthSpec, history: History) -> pm.Model:
         growth parameter p: ``global_p`` (the median base model's, natural scale),
         ``between_organizations_p`` and ``between_base_models_p`` (standard deviations, on
         the scale that is normal), ``organization_p`` and ``p`` (natural scale); under the
-        surge law ``carry_over_strength`` and ``carry_over_memory``; observed
-        ``new_finetunes``.
+        surge law ``carry_over_strength`` and ``carry_over_memory``; ``global_dormancy``,
+        ``between_organizations_dormancy`` (on the logit scale) and ``organization_dormancy``
+        where some base models may be dormant; observed ``new_finetunes``.
     """
     with pm.Model(coords=history.coords) as model:
         values = {name: _hierarchy(name, spec, history) for name in spec.parameters}
-        _observe(spec, history, values)
+        law = _observe(spec, history, values)
+        if spec.dormancy is not None:
+            _let_sleep(spec, history, law)
     return model
 
 
@@ -94,8 +97,8 @@ def _carry_over(spec: GrowthSpec) -> tuple[Tensor | float, Tensor | float]:
     return pair[0], pair[1]
 
 
-def _observe(spec: GrowthSpec, history: History, values: dict[str, Tensor]) -> None:
-    """Declare the likelihood of the observed months."""
+def _observe(spec: GrowthSpec, history: History, values: dict[str, Tensor]) -> Tensor:
+    """Declare the likelihood of the observed months, and return their law."""
     index = history.base_model_of
     fitness, immediacy, longevity = (
         values[name][index] for name in ("fitness", "immediacy", "longevity")
@@ -103,16 +106,12 @@ def _observe(spec: GrowthSpec, history: History, values: dict[str, Tensor]) -> N
     start, end = history.month - 1.0, history.month
     observed: Any = {"observed": history.new, "dims": "observation"}
     if spec.likelihood == "poisson":
-        pm.Poisson(
-            "new_finetunes",
-            curve_increment_pt(start, end, fitness, immediacy, longevity, spec.m),
-            **observed,
-        )
-    elif spec.likelihood == "birth":
+        rate = curve_increment_pt(start, end, fitness, immediacy, longevity, spec.m)
+        pm.Poisson("new_finetunes", rate, **observed)
+        return pm.Poisson.dist(rate)
+    if spec.likelihood == "birth":
         hazard = fitness * attention_increment_pt(start, end, immediacy, longevity)
-        pm.NegativeBinomial(
-            "new_finetunes", n=history.previous + spec.m, p=pt.exp(-hazard), **observed
-        )
+        law = {"n": history.previous + spec.m, "p": pt.exp(-hazard)}
     else:
         expected = reinforced_increment_pt(
             history.previous, start, end, fitness, immediacy, longevity, spec.m
@@ -120,8 +119,33 @@ def _observe(spec: GrowthSpec, history: History, values: dict[str, Tensor]) -> N
         strength, memory = _carry_over(spec)
         surge = pt.log((history.new + 0.5) / (expected + 0.5))
         mean = expected * pt.exp(strength * _remembered(surge, memory, history))
-        size = pt.sqrt(mean) / values["dispersion"][index]
-        pm.NegativeBinomial("new_finetunes", mu=mean, alpha=size, **observed)
+        law = {"mu": mean, "alpha": pt.sqrt(mean) / values["dispersion"][index]}
+    pm.NegativeBinomial("new_finetunes", **law, **observed)
+    return pm.NegativeBinomial.dist(**law)
+
+
+def _let_sleep(spec: GrowthSpec, history: History, law: Tensor) -> None:
+    """Mix the likelihood of each base model with that of a dormant one.
+
+    With share π of dormant base models and likelihood L of its months if it is not dormant, a
+    base model has the likelihood (1 - π) L, and π + (1 - π) L if all its months are empty.
+    """
+    assert spec.dormancy is not None
+    location = distribution(spec.dormancy.location, "location_dormancy")
+    pm.Deterministic("global_dormancy", pt.sigmoid(location))
+    mean = location + pt.zeros(len(history.organizations))
+    if spec.dormancy.between_organizations is not None:
+        spread = distribution(spec.dormancy.between_organizations, "between_organizations_dormancy")
+        mean = mean + spread * pm.Normal("organization_dormancy_offset", dims="organization")
+    pm.Deterministic("organization_dormancy", pt.sigmoid(mean), dims="organization")
+    dormant = mean[history.organization_of]
+    log_dormant, log_awake = -pt.softplus(-dormant), -pt.softplus(dormant)
+    likelihood = pt.zeros(len(history.base_models))
+    likelihood = pt.inc_subtensor(likelihood[history.base_model_of], pm.logp(law, history.new))
+    silent = (history.finetunes == 0) & (history.months > 0)
+    either = pt.logaddexp(log_dormant - likelihood, log_awake)
+    told = np.where(history.months > 0, 1.0, 0.0)  # a newborn tells nothing
+    pm.Potential("dormancy", (told * pt.where(silent, either, log_awake)).sum())
 
 
 def _remembered(surge: Tensor, memory: Tensor | float, history: History) -> Tensor:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 from scipy import stats
+from scipy.special import expit, logit
 
 from bayes_hfgrowth.spec import GrowthSpec, Prior
 
@@ -95,6 +96,15 @@ def draw_prior(
         with np.errstate(over="ignore"):
             values = natural(mean[:, organization_of] + spread[:, None] * offsets)
         put(name, values, "base_model")
+    if spec.dormancy is not None:
+        location = draw(spec.dormancy.location)
+        put("global_dormancy", expit(location))
+        mean = np.repeat(location[:, None], organizations, axis=1)
+        if spec.dormancy.between_organizations is not None:
+            spread = draw(spec.dormancy.between_organizations)
+            put("between_organizations_dormancy", spread)
+            mean = mean + spread[:, None] * rng.standard_normal(mean.shape)
+        put("organization_dormancy", expit(mean), "organization")
     if spec.carry_over is not None:
         for part in ("strength", "memory"):
             prior = getattr(spec.carry_over, part)
@@ -132,6 +142,11 @@ def log_prior(spec: GrowthSpec, posterior: xr.Dataset) -> xr.Dataset:
             put(key, pooling.between_organizations, posterior[key])
         key = f"between_base_models_{name}"
         put(key, pooling.between_base_models, posterior[key])
+    if spec.dormancy is not None:
+        put("global_dormancy", spec.dormancy.location, logit(posterior["global_dormancy"]))
+        if spec.dormancy.between_organizations is not None:
+            key = "between_organizations_dormancy"
+            put(key, spec.dormancy.between_organizations, posterior[key])
     if spec.carry_over is not None:
         for part in ("strength", "memory"):
             prior = getattr(spec.carry_over, part)

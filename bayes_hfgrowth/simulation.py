@@ -20,6 +20,7 @@ from bayes_hfgrowth.transition import (
 __all__ = [
     "base_model_parameters",
     "carry_over",
+    "dormancy_shares",
     "futures",
     "log_likelihood",
     "replicates",
@@ -79,10 +80,43 @@ def carry_over(spec: GrowthSpec, draws: xr.Dataset) -> Floats:
     return carry
 
 
+def dormancy_shares(spec: GrowthSpec, draws: xr.Dataset) -> Floats | None:
+    """Share of dormant base models of each organization, where the growth model has one.
+
+    Parameters
+    ----------
+    spec : GrowthSpec
+        Says whether there is one.
+    draws : xarray.Dataset
+        Then holds ``organization_dormancy``.
+
+    Returns
+    -------
+    ndarray of float64, shape (chains * draws, organizations), or None
+    """
+    if spec.dormancy is None:
+        return None
+    shares = draws["organization_dormancy"].transpose("chain", "draw", "organization").to_numpy()
+    return np.asarray(shares.reshape(-1, shares.shape[-1]), dtype=np.float64)
+
+
+def _shares(spec: GrowthSpec, history: History, draws: int, dormancy: Floats | None) -> Floats:
+    """The shares as the compiled law takes them; 0 where the growth model has none."""
+    if spec.dormancy is not None and dormancy is None:
+        raise ValueError(f"the growth model {spec.name} needs the shares of dormant base models")
+    if spec.dormancy is None or dormancy is None:
+        return np.zeros((draws, max(1, len(history.organizations))))
+    return np.ascontiguousarray(dormancy, dtype=np.float64)
+
+
 def log_likelihood(
-    spec: GrowthSpec, history: History, theta: Floats, carry: Floats
+    spec: GrowthSpec,
+    history: History,
+    theta: Floats,
+    carry: Floats,
+    dormancy: Floats | None = None,
 ) -> npt.NDArray[np.float32]:
-    """Log density of every observed month under every draw.
+    """Log density of every observed month under every draw, given the months before it.
 
     Parameters
     ----------
@@ -92,6 +126,8 @@ def log_likelihood(
         The months.
     theta, carry : ndarray
         From `base_model_parameters` and `carry_over`.
+    dormancy : ndarray, optional
+        From `dormancy_shares`; needed where the growth model has one.
 
     Returns
     -------
@@ -102,19 +138,25 @@ def log_likelihood(
     constants = month_constants(law, history.previous, history.new, spec.m)
     pointwise(
         law, history.start, history.log_age, history.previous, history.new, constants,
-        spec.m, theta, carry, out,
+        spec.m, theta, carry, history.organization_of,
+        _shares(spec, history, len(theta), dormancy), out,
     )  # fmt: skip
     return out
 
 
 def replicates(
-    spec: GrowthSpec, history: History, theta: Floats, carry: Floats, rng: np.random.Generator
+    spec: GrowthSpec,
+    history: History,
+    theta: Floats,
+    carry: Floats,
+    rng: np.random.Generator,
+    dormancy: Floats | None = None,
 ) -> Counts:
     """Draw every observed month anew, given the months observed before it.
 
     Parameters
     ----------
-    spec, history, theta, carry
+    spec, history, theta, carry, dormancy
         As in `log_likelihood`.
     rng : numpy.random.Generator
         Source of randomness.
@@ -126,7 +168,8 @@ def replicates(
     out = np.empty((len(theta), len(history.new)), dtype=np.int64)
     replicate(
         LIKELIHOODS[spec.likelihood], history.start, history.log_age, history.previous,
-        history.new, spec.m, theta, carry, rng, out,
+        history.new, spec.m, theta, carry, history.organization_of,
+        _shares(spec, history, len(theta), dormancy), rng, out,
     )  # fmt: skip
     return out
 
@@ -138,12 +181,13 @@ def futures(
     carry: Floats,
     months: int,
     rng: np.random.Generator,
+    dormancy: Floats | None = None,
 ) -> Counts:
     """Continue every base model from the count known today, one path for each draw.
 
     Parameters
     ----------
-    spec, history, theta, carry
+    spec, history, theta, carry, dormancy
         As in `log_likelihood`.
     months : int
         How far to go, in months.
@@ -158,13 +202,19 @@ def futures(
     out = np.empty((len(theta), len(history.base_models), months), dtype=np.int64)
     simulate(
         LIKELIHOODS[spec.likelihood], history.start, history.log_age, history.previous,
-        history.new, spec.m, theta, carry, months, rng, out,
+        history.new, spec.m, theta, carry, history.organization_of,
+        _shares(spec, history, len(theta), dormancy), months, rng, out,
     )  # fmt: skip
     return out
 
 
 def simulated_history(
-    spec: GrowthSpec, history: History, theta: Floats, carry: Floats, rng: np.random.Generator
+    spec: GrowthSpec,
+    history: History,
+    theta: Floats,
+    carry: Floats,
+    rng: np.random.Generator,
+    dormancy: Floats | None = None,
 ) -> History:
     """Make up the counts of a history from the model, ages and names as they are.
 
@@ -178,10 +228,17 @@ def simulated_history(
         Strength and memory of the carry-over.
     rng : numpy.random.Generator
         Source of randomness.
+    dormancy : ndarray, shape (organizations,), optional
+        Shares of dormant base models; needed where the growth model has them.
     """
-    newborn = History.newborn(len(history.base_models))
+    newborn = replace(
+        History.newborn(len(history.base_models)),
+        organizations=history.organizations,
+        organization_of=history.organization_of,
+    )
     longest = int(history.months.max(initial=0))
-    paths = futures(spec, newborn, theta[None], carry[None], longest, rng)[0]
+    shares = None if dormancy is None else dormancy[None]
+    paths = futures(spec, newborn, theta[None], carry[None], longest, rng, shares)[0]
     column = history.month.astype(np.int64) - 1
     counts = paths[history.base_model_of, column].astype(np.float64)
     first = column == 0

@@ -14,6 +14,7 @@ from bayes_hfgrowth.errors import SpecificationError
 
 __all__ = [
     "CarryOver",
+    "Dormancy",
     "GrowthSpec",
     "Likelihood",
     "Pooling",
@@ -28,6 +29,7 @@ _LIKELIHOODS = ("poisson", "birth", "surge")
 _POOLINGS = ("organization", "global")
 _PARAMETERS = ("fitness", "immediacy", "longevity")
 _DISPERSION = "dispersion"
+_DORMANCY = "dormancy"
 
 # Parameters of each distribution; all but the mean of a Normal must be positive.
 _DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
@@ -109,6 +111,22 @@ class CarryOver:
 
 
 @dataclass(frozen=True)
+class Dormancy:
+    """Share of base models that never get any fine-tune, on the logit scale.
+
+    Parameters
+    ----------
+    location : Prior
+        Global mean; a Normal.
+    between_organizations : Prior or None
+        Standard deviation of the organizations around it; None where the pooling is global.
+    """
+
+    location: Prior
+    between_organizations: Prior | None
+
+
+@dataclass(frozen=True)
 class GrowthSpec:
     """A growth model as data: everything that tells one growth model from another.
 
@@ -131,6 +149,8 @@ class GrowthSpec:
         Why this value.
     carry_over : CarryOver or None
         Only with the likelihood ``"surge"``, and always there.
+    dormancy : Dormancy or None
+        None where every base model may grow.
     parameters : mapping of str to Pooling
         ``"fitness"``, ``"immediacy"``, ``"longevity"`` and, with the likelihood
         ``"surge"``, ``"dispersion"``, in this order.
@@ -143,6 +163,7 @@ class GrowthSpec:
     m: float
     m_reason: str
     carry_over: CarryOver | None
+    dormancy: Dormancy | None
     parameters: Mapping[str, Pooling]
 
     def to_json(self) -> str:
@@ -160,15 +181,15 @@ class GrowthSpec:
                 "strength": _plain(self.carry_over.strength),
                 "memory": _plain(self.carry_over.memory),
             }
-        for name, pooling in self.parameters.items():
+        tables: list[tuple[str, Dormancy | Pooling]] = list(self.parameters.items())
+        if self.dormancy is not None:
+            tables.append((_DORMANCY, self.dormancy))
+        for name, table in tables:
+            levels = ("location", "between_organizations", "between_base_models")
             document[name] = {
                 level: _plain(prior)
-                for level, prior in (
-                    ("location", pooling.location),
-                    ("between_organizations", pooling.between_organizations),
-                    ("between_base_models", pooling.between_base_models),
-                )
-                if prior is not None
+                for level in levels
+                if (prior := getattr(table, level, None)) is not None
             }
         return json.dumps(document)
 
@@ -366,7 +387,8 @@ class _Table:
             self.text("reason"),
         )
 
-    def pooled(self, by_organization: bool) -> Pooling:
+    def levels(self, by_organization: bool, *others: str) -> tuple[Prior, Prior | None]:
+        """Location and spread between organizations; `others` may stand beside them."""
         between = "between_organizations"
         if between in self.values and not by_organization:
             raise self.refusal(
@@ -374,13 +396,16 @@ class _Table:
                 'has no place where pooling is "global"; leave it out, or set pooling = '
                 '"organization"',
             )
-        levels = ("location", *([between] if by_organization else []), "between_base_models")
-        self.only(levels)
-        return Pooling(
+        self.only(("location", *([between] if by_organization else []), *others))
+        return (
             self.table("location").prior(_MEANS),
             self.table(between).prior(_SPREADS) if by_organization else None,
-            self.table("between_base_models").prior(_SPREADS),
         )
+
+    def pooled(self, by_organization: bool) -> Pooling:
+        within = "between_base_models"
+        location, between = self.levels(by_organization, within)
+        return Pooling(location, between, self.table(within).prior(_SPREADS))
 
     def fixed_or_prior(
         self, key: str, above: float, inclusive: bool, allowed: Collection[str]
@@ -411,7 +436,7 @@ class _Table:
         always = ("name", "description", "likelihood", "pooling", "m", "m_reason", *_PARAMETERS)
         surge_only = ("carry_over", _DISPERSION)
         if "likelihood" not in self.values:
-            self.only(always, surge_only)
+            self.only(always, (*surge_only, _DORMANCY))
         likelihood = self.choice("likelihood", _LIKELIHOODS)
         surge = likelihood == "surge"
         for key in surge_only:
@@ -421,7 +446,7 @@ class _Table:
                     f"has no place with the likelihood {_shown(likelihood)}; leave it out, or "
                     'set likelihood = "surge"',
                 )
-        self.only((*always, *surge_only) if surge else always)
+        self.only((*always, *surge_only) if surge else always, (_DORMANCY,))
         pooling = self.choice("pooling", _POOLINGS)
         parameters = (*_PARAMETERS, _DISPERSION) if surge else _PARAMETERS
         return {
@@ -435,6 +460,9 @@ class _Table:
             "parameters": {
                 name: self.table(name).pooled(pooling == "organization") for name in parameters
             },
+            "dormancy": Dormancy(*self.table(_DORMANCY).levels(pooling == "organization"))
+            if _DORMANCY in self.values
+            else None,
         }
 
 

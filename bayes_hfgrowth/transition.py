@@ -17,6 +17,10 @@ before it, attention F(t) = Φ((ln t - immediacy) / longevity) and h = fitness �
 - ``SURGE``: new ~ NegativeBinomial with mean ν = f · exp(strength · s) and variance
   ν + dispersion · ν^(3/2), where f is that of ``BIRTH`` and s remembers the surges so far:
   s = 0 at first, then s ← memory · s + (1 - memory) · ln((new + ½) / (f + ½)).
+
+A base model may be dormant: then it never gets any fine-tune. Before its first month that has
+the probability that its organization's share of dormant base models says; with each month that
+stays empty it becomes likelier, by Bayes' rule, and with the first fine-tune it is ruled out.
 """
 
 import math
@@ -111,6 +115,8 @@ def _digamma(x: float) -> float:
 @njit(error_model="numpy", cache=True)
 def _rising(size: float, new: float) -> tuple[float, float]:
     """Ln Γ(new + size) - ln Γ(size), and its derivative in size; exact sums for small counts."""
+    if new == 0.0:
+        return 0.0, 0.0
     if new <= 12.0:
         product = 1.0
         derivative = 0.0
@@ -147,7 +153,7 @@ def month_constants(law: int, previous: Floats, new: Floats, m: float) -> Floats
     return constants
 
 
-@njit(inline="always", error_model="numpy")
+@njit(error_model="numpy")
 def gradient(
     law: int,
     first: int,
@@ -161,8 +167,9 @@ def gradient(
     strength: float,
     memory: float,
     grad: Floats,
+    trace: Floats,
 ) -> float:
-    """Log density of one base model's months, and its gradient.
+    """Log density of one base model's months if it is not dormant, and its gradient.
 
     Parameters
     ----------
@@ -181,6 +188,9 @@ def gradient(
         Of the carry-over of surges.
     grad : ndarray, shape (6,)
         Filled with the derivatives by theta (always four places), strength and memory.
+    trace : ndarray, shape (0, 7) or (at least the months, 7)
+        Where it has rows, row k is filled with the sum over months 1 .. k + 1 and its
+        derivatives.
 
     Returns
     -------
@@ -260,6 +270,10 @@ def gradient(
         g2 += slope * d2
         z_before, lower_before, upper_before = z, lower, upper
         lower1_before, lower2_before = lower1, lower2
+        if len(trace) > 0:
+            row = trace[j - first]
+            row[0], row[1], row[2], row[3], row[4] = total, g0, g1, g2, g3
+            row[5], row[6] = g_strength, g_memory
     grad[0], grad[1], grad[2], grad[3] = g0, g1, g2, g3
     grad[4], grad[5] = g_strength, g_memory
     return total
@@ -279,7 +293,7 @@ def gradients(
     value: Floats,
     slope: Floats,
 ) -> None:
-    """Log density of every base model's months, and its gradient.
+    """Log density of every base model's months if it is not dormant, and its gradient.
 
     Parameters
     ----------
@@ -300,12 +314,13 @@ def gradients(
     """
     grad = np.zeros(6)
     point = np.zeros(4)
+    no_trace = np.empty((0, 7))
     size = theta.shape[1]
     for i in range(theta.shape[0]):
         point[:size] = theta[i]
         value[i] = gradient(
             law, start[i], start[i + 1], log_age, previous, new, constants, m, point,
-            carry[0], carry[1], grad,
+            carry[0], carry[1], grad, no_trace,
         )  # fmt: skip
         slope[i] = grad[:size]
 
@@ -327,6 +342,39 @@ def _hazard_at(
     return hazard, z, lower, upper
 
 
+@njit(inline="always", error_model="numpy")
+def _unless_dormant(value: float, dormant: float, new: float) -> tuple[float, float]:
+    """Log density of a month when the base model may be dormant, and how likely that is then.
+
+    `value` is the log density if it is not; `dormant` the probability before this month.
+    """
+    if new > 0.0:
+        return value + math.log1p(-dormant), 0.0
+    empty = dormant + (1.0 - dormant) * math.exp(value)
+    return math.log(empty), dormant / empty
+
+
+@njit(inline="always", error_model="numpy")
+def _log_empty(
+    law: int,
+    log_f: float,
+    hazard: float,
+    count: float,
+    m: float,
+    strength: float,
+    s: float,
+    dispersion: float,
+) -> float:
+    """Log probability of a month without any fine-tune."""
+    if law == POISSON:
+        return -math.exp(log_f)
+    if law == BIRTH:
+        return -(count + m) * hazard
+    mean = math.exp(max(min(log_f + strength * s, _HUGE), -_HUGE))
+    size = _size(mean, dispersion)
+    return -size * math.log1p(mean / size)
+
+
 @njit(error_model="numpy", cache=True)
 def pointwise(
     law: int,
@@ -338,6 +386,8 @@ def pointwise(
     m: float,
     theta: Floats,
     carry: Floats,
+    group: Integers,
+    dormancy: Floats,
     out: npt.NDArray[np.float32],
 ) -> None:
     """Log density of every month under every draw.
@@ -354,8 +404,12 @@ def pointwise(
         Growth parameters of each base model.
     carry : ndarray, shape (draws, 2)
         Strength and memory of the carry-over.
+    group : ndarray of int, shape (base models,)
+        Organization of each base model.
+    dormancy : ndarray, shape (draws, organizations)
+        Share of dormant base models.
     out : ndarray, shape (draws, months)
-        Filled with the log densities.
+        Filled with the log densities, each given the months before it.
     """
     for d in range(theta.shape[0]):
         strength, memory = carry[d, 0], carry[d, 1]
@@ -365,6 +419,7 @@ def pointwise(
             inverse = math.exp(-theta[d, i, 2])
             dispersion = math.exp(theta[d, i, 3]) if law == SURGE else 0.0
             z, lower, upper, s = -np.inf, 0.0, 1.0, 0.0
+            dormant = dormancy[d, group[i]]
             for j in range(start[i], start[i + 1]):
                 lower_before = lower
                 hazard, z, lower, upper = _hazard_at(
@@ -387,7 +442,10 @@ def pointwise(
                     if x > 0.0:
                         value += x * (log_mean - math.log(size + mean))
                     s = memory * s + (1.0 - memory) * _log_surge(x, math.exp(log_f))
-                out[d, j] = constants[j] + value
+                value += constants[j]
+                if dormant > 0.0:
+                    value, dormant = _unless_dormant(value, dormant, x)
+                out[d, j] = value
 
 
 @njit(inline="always", error_model="numpy")
@@ -427,6 +485,8 @@ def replicate(
     m: float,
     theta: Floats,
     carry: Floats,
+    group: Integers,
+    dormancy: Floats,
     rng: np.random.Generator,
     out: Integers,
 ) -> None:
@@ -434,7 +494,7 @@ def replicate(
 
     Parameters
     ----------
-    law, start, log_age, previous, new, m, theta, carry
+    law, start, log_age, previous, new, m, theta, carry, group, dormancy
         As in `pointwise`.
     rng : numpy.random.Generator
         Source of randomness.
@@ -449,6 +509,7 @@ def replicate(
             inverse = math.exp(-theta[d, i, 2])
             dispersion = math.exp(theta[d, i, 3]) if law == SURGE else 0.0
             z, lower, upper, s = -np.inf, 0.0, 1.0, 0.0
+            dormant = dormancy[d, group[i]]
             for j in range(start[i], start[i + 1]):
                 lower_before = lower
                 hazard, z, lower, upper = _hazard_at(
@@ -456,7 +517,15 @@ def replicate(
                 )
                 growth = math.expm1(hazard)
                 log_f = _log_expected(law, previous[j], m, fitness, lower_before, growth)
-                out[d, j] = _draw(law, log_f, previous[j], m, growth, strength, s, dispersion, rng)
+                if dormant > 0.0 and rng.random() < dormant:
+                    out[d, j] = 0
+                else:
+                    out[d, j] = _draw(
+                        law, log_f, previous[j], m, growth, strength, s, dispersion, rng
+                    )
+                if dormant > 0.0:
+                    empty = _log_empty(law, log_f, hazard, previous[j], m, strength, s, dispersion)
+                    dormant = _unless_dormant(empty, dormant, new[j])[1]
                 if law == SURGE:
                     s = memory * s + (1.0 - memory) * _log_surge(new[j], math.exp(log_f))
 
@@ -471,6 +540,8 @@ def simulate(
     m: float,
     theta: Floats,
     carry: Floats,
+    group: Integers,
+    dormancy: Floats,
     months: int,
     rng: np.random.Generator,
     out: Integers,
@@ -479,7 +550,7 @@ def simulate(
 
     Parameters
     ----------
-    law, start, log_age, previous, new, m, theta, carry
+    law, start, log_age, previous, new, m, theta, carry, group, dormancy
         As in `pointwise`. A base model without months starts from count 0 at age 0.
     months : int
         How many months to go on.
@@ -497,17 +568,24 @@ def simulate(
             dispersion = math.exp(theta[d, i, 3]) if law == SURGE else 0.0
             z, lower, upper, s = -np.inf, 0.0, 1.0, 0.0
             count = 0.0
+            dormant = dormancy[d, group[i]]
             age = start[i + 1] - start[i]
             for j in range(start[i], start[i + 1]):
                 lower_before = lower
                 hazard, z, lower, upper = _hazard_at(
                     log_age[j], z, lower, upper, fitness, immediacy, inverse
                 )
+                growth = math.expm1(hazard)
+                log_f = _log_expected(law, previous[j], m, fitness, lower_before, growth)
+                if dormant > 0.0:
+                    empty = _log_empty(law, log_f, hazard, previous[j], m, strength, s, dispersion)
+                    dormant = _unless_dormant(empty, dormant, new[j])[1]
                 if law == SURGE:
-                    growth = math.expm1(hazard)
-                    log_f = _log_expected(law, previous[j], m, fitness, lower_before, growth)
                     s = memory * s + (1.0 - memory) * _log_surge(new[j], math.exp(log_f))
                 count = previous[j] + new[j]
+            if dormant > 0.0 and rng.random() < dormant:
+                out[d, i, :] = 0
+                continue
             for k in range(months):
                 lower_before = lower
                 hazard, z, lower, upper = _hazard_at(

@@ -34,7 +34,8 @@ from pytensor.link.numba.dispatch.basic import (
     register_funcify_default_op_cache_key,
 )
 
-from bayes_hfgrowth import transition
+from bayes_hfgrowth import silent, transition
+from bayes_hfgrowth.silent import log_density_silent
 from bayes_hfgrowth.transition import Floats, Integers, gradient
 
 __all__ = ["WhitenedLogDensity", "log_density"]
@@ -47,6 +48,7 @@ def log_density(
     means: Floats,
     log_spreads: Floats,
     carry: Floats,
+    logit_dormancy: Floats,
     precision: Floats,
     weighted: Floats,
     group: Integers,
@@ -55,8 +57,10 @@ def log_density(
     previous: Floats,
     new: Floats,
     constants: Floats,
+    number: Floats,
+    points: Floats,
     m: float,
-) -> tuple[float, Floats, Floats, Floats, Floats, Floats]:
+) -> tuple[float, Floats, Floats, Floats, Floats, Floats, Floats]:
     """Log density of all base models in whitened coordinates, and its gradient.
 
     Parameters
@@ -71,12 +75,17 @@ def log_density(
         ln of the standard deviations of base models within their organization.
     carry : ndarray, shape (2,)
         Strength and memory of the carry-over.
+    logit_dormancy : ndarray, shape (organizations,)
+        Logit of the share of dormant base models; -inf where there is none.
     precision, weighted : ndarray, shape (base models, parameters[, parameters])
         The normal summaries H and b.
     group : ndarray of int, shape (base models,)
         Organization of each base model.
     start, log_age, previous, new, constants, m
         The months, as in `bayes_hfgrowth.transition.pointwise`.
+    number, points : ndarray
+        The base models whose parameters are summed out, which are not among those above; see
+        `bayes_hfgrowth.silent.log_density_silent`.
 
     Returns
     -------
@@ -84,7 +93,7 @@ def log_density(
         Log density, up to a constant.
     theta : ndarray, shape (base models, parameters)
         The growth parameters at `y`.
-    by_y, by_means, by_log_spreads, by_carry : ndarray
+    by_y, by_means, by_log_spreads, by_carry, by_logit_dormancy : ndarray
         Derivatives of `total`.
     """
     n, size = y.shape
@@ -93,6 +102,8 @@ def log_density(
     by_means = np.zeros(means.shape)
     by_log_spreads = np.zeros(size)
     by_carry = np.zeros(2)
+    by_logit_dormancy = np.zeros(means.shape[0])
+    no_trace = np.empty((0, 7))
     q = np.exp(-2.0 * log_spreads)
     chol = np.zeros((size, size))
     inverse = np.zeros((size, size))  # of chol
@@ -105,7 +116,10 @@ def log_density(
     grad = np.zeros(6)
     by_theta = np.zeros(size)
     by_centre = np.zeros(size)
-    total = 0.0
+    total = log_density_silent(
+        law, means, log_spreads, carry, logit_dormancy, number, points, m, by_means,
+        by_log_spreads, by_carry, by_logit_dormancy,
+    )  # fmt: skip
     for i in range(n):
         mean = means[group[i]]
         for r in range(size):
@@ -138,10 +152,25 @@ def log_density(
             offset[r] = other
             point[r] = value + other
             theta[i, r] = point[r]
-        total += gradient(
+        value = gradient(
             law, start[i], start[i + 1], log_age, previous, new, constants, m, point,
-            carry[0], carry[1], grad,
+            carry[0], carry[1], grad, no_trace,
         )  # fmt: skip
+        dormant = 1.0 / (1.0 + math.exp(-logit_dormancy[group[i]]))
+        last = start[i + 1] - 1
+        if last >= start[i]:  # without months there is nothing to tell
+            if previous[last] + new[last] > 0.0:
+                total += value + math.log1p(-dormant)
+                by_logit_dormancy[group[i]] -= dormant
+            else:
+                awake = (1.0 - dormant) * math.exp(value)
+                total += math.log(dormant + awake)
+                weight = awake / (dormant + awake)
+                by_logit_dormancy[group[i]] += (
+                    dormant * (1.0 - dormant) * (1.0 - math.exp(value)) / (dormant + awake)
+                )
+                for r in range(6):
+                    grad[r] *= weight
         by_carry[0] += grad[4]
         by_carry[1] += grad[5]
         for r in range(size):
@@ -177,11 +206,11 @@ def log_density(
             distance = point[k] - mean[k]
             by_log_spreads[k] += -2.0 * q[k] * by_q + distance * distance * q[k] - 1.0
             by_means[group[i], k] += by_centre[k] * q[k] + distance * q[k]
-    return total, theta, by_y, by_means, by_log_spreads, by_carry
+    return total, theta, by_y, by_means, by_log_spreads, by_carry, by_logit_dormancy
 
 
 class WhitenedLogDensity(Op):
-    """`log_density` as a PyTensor operation, differentiable in its first four inputs.
+    """`log_density` as a PyTensor operation, differentiable in its first five inputs.
 
     Parameters
     ----------
@@ -195,7 +224,7 @@ class WhitenedLogDensity(Op):
     """
 
     __props__ = ("law",)
-    n_differentiable = 4
+    n_differentiable = 5
 
     def __init__(self, law: int) -> None:
         self.law = law
@@ -203,7 +232,11 @@ class WhitenedLogDensity(Op):
     def make_node(self, *inputs: Any) -> Apply[Any]:
         """Declare the operation on the inputs of `log_density` after ``law``."""
         variables = [pt.as_tensor_variable(value) for value in inputs]
-        outputs = [pt.dscalar(), *(pt.dmatrix() for _ in range(3)), pt.dvector(), pt.dvector()]
+        outputs = [
+            pt.dscalar(),
+            *(pt.dmatrix() for _ in range(3)),
+            *(pt.dvector() for _ in range(3)),
+        ]
         return Apply(self, variables, outputs)
 
     def perform(self, node: Apply[Any], inputs: Any, output_storage: Any) -> None:
@@ -232,14 +265,14 @@ def _numba_whitened(op: WhitenedLogDensity, node: Apply[Any], **_: Any) -> tuple
 
     @numba_njit
     def whitened(  # type: ignore[no-untyped-def]
-        y, means, log_spreads, carry, precision, weighted, group, start, log_age, previous, new,
-        constants, m,
+        y, means, log_spreads, carry, logit_dormancy, precision, weighted, group, start, log_age,
+        previous, new, constants, number, points, m,
     ):  # fmt: skip
-        total, theta, by_y, by_means, by_log_spreads, by_carry = log_density(
-            law, y, means, log_spreads, carry, precision, weighted, group, start, log_age,
-            previous, new, constants, m.item(),
+        total, theta, by_y, by_means, by_log_spreads, by_carry, by_logit = log_density(
+            law, y, means, log_spreads, carry, logit_dormancy, precision, weighted, group, start,
+            log_age, previous, new, constants, number, points, m.item(),
         )  # fmt: skip
-        return np.asarray(total), theta, by_y, by_means, by_log_spreads, by_carry
+        return np.asarray(total), theta, by_y, by_means, by_log_spreads, by_carry, by_logit
 
-    sources = [Path(__file__), Path(transition.__file__)]
+    sources = [Path(__file__), Path(silent.__file__), Path(transition.__file__)]
     return whitened, zlib.crc32(b"".join(path.read_bytes() for path in sources))

@@ -61,8 +61,9 @@ def simulate_panel(
     while True:
         truth = draw_prior(spec, empty.organization_of, len(empty.organizations), 1, rng)
         history = simulated_history(
-            spec, empty, base_model_parameters(spec, truth)[0], carry_over(spec, truth)[0], rng
-        )
+            spec, empty, base_model_parameters(spec, truth)[0], carry_over(spec, truth)[0], rng,
+            None if spec.dormancy is None else truth["organization_dormancy"].to_numpy()[0, 0],
+        )  # fmt: skip
         if (history.previous + history.new).max() <= TOO_MANY:
             return truth, history, thrown
         thrown += 1
@@ -71,7 +72,7 @@ def simulate_panel(
 def recover(spec: GrowthSpec, panels: int, settings: Settings, empty: History) -> pd.DataFrame:
     """Fit simulated panels; one row for each population parameter of each panel."""
     rng = np.random.default_rng(np.random.SeedSequence([settings.seed, len(spec.name)]))
-    sampler = WhitenedSampler(spec, empty, Progress())
+    sampler = WhitenedSampler(spec, empty, Progress(), marginal=False)
     rows = []
     for number in range(panels):
         truth, history, thrown = simulate_panel(spec, empty, rng)

@@ -50,11 +50,12 @@ def make_fit():
     from bayes_hfgrowth.simulation import (
         base_model_parameters,
         carry_over,
+        dormancy_shares,
         log_likelihood,
         replicates,
         simulated_history,
     )
-    from bayes_hfgrowth.spec import read_spec
+    from bayes_hfgrowth.spec import Prior, read_spec
 
     centres = {  # of Meta, Qwen, StabilityAI, on the scale on which they are normal
         "fitness": [1.1, 1.3, 0.9],
@@ -103,6 +104,21 @@ def make_fit():
                 f"between_base_models_{name}": (lead, np.abs(cloud(0.3))),
                 name: ((*lead, "base_model"), natural(cloud(truth))),
             }
+        lead = ("chain", "draw")
+        if spec.carry_over is not None:
+            for part, middle in (("strength", 0.5), ("memory", 0.1)):
+                if isinstance(getattr(spec.carry_over, part), Prior):
+                    variables[f"carry_over_{part}"] = (lead, middle + 0.01 * rng.random(shape))
+        if spec.dormancy is not None:
+            dormancy = np.array([0.1, 0.05, 0.15])
+            variables |= {
+                "global_dormancy": (lead, 0.1 + 0.02 * rng.random(shape)),
+                "between_organizations_dormancy": (lead, 0.5 + 0.1 * rng.random(shape)),
+                "organization_dormancy": (
+                    (*lead, "organization"),
+                    dormancy * (1.0 + 0.2 * rng.standard_normal((*shape, 3)).clip(-3.0, 3.0)),
+                ),
+            }
         posterior = xr.Dataset(
             variables,
             coords={
@@ -113,7 +129,10 @@ def make_fit():
             },
         )
         theta, carry = base_model_parameters(spec, posterior), carry_over(spec, posterior)
-        history = simulated_history(spec, history, theta[0], carry[0], rng)
+        shares = dormancy_shares(spec, posterior)
+        history = simulated_history(
+            spec, history, theta[0], carry[0], rng, None if shares is None else shares[0]
+        )
         if distort is not None:
             history = distort(history)
 
@@ -131,8 +150,10 @@ def make_fit():
                 "posterior": posterior,
                 "sample_stats": stats,
                 "prior": draw_prior(spec, group, 3, 50, rng),
-                "posterior_predictive": over_months(replicates(spec, history, theta, carry, rng)),
-                "log_likelihood": over_months(log_likelihood(spec, history, theta, carry)),
+                "posterior_predictive": over_months(
+                    replicates(spec, history, theta, carry, rng, shares)
+                ),
+                "log_likelihood": over_months(log_likelihood(spec, history, theta, carry, shares)),
                 "log_prior": log_prior(spec, posterior),
                 "observed_data": observed,
                 "constant_data": constant,
@@ -189,7 +210,9 @@ def refit(tiny_panel):
     from bayes_hfgrowth.spec import read_spec
 
     history = History.from_panel(tiny_panel.as_of(AS_OF))
-    compiled = sampling.WhitenedSampler(read_spec("surge"), history, Progress(False))
+    compiled = sampling.WhitenedSampler(
+        read_spec("surge"), history, Progress(False), marginal=False
+    )
 
     def fit(panel, **options):
         with pytest.MonkeyPatch.context() as patch:

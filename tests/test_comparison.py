@@ -45,7 +45,7 @@ def test_the_table_names_every_quantity_of_every_organization(comparison):
     assert list(comparison.pairs.columns) == [
         "first", "second", "quantity", "probability", "sentence",
     ]  # fmt: skip
-    assert len(comparison.pairs) == 3 * 6
+    assert len(comparison.pairs) == 3 * 7
 
 
 def test_intervals_are_nested(comparison):
@@ -135,18 +135,53 @@ def test_new_base_models_follow_the_curve_where_nothing_is_uncertain(make_fit):
         assert row["median"] == int(row["median"])
 
 
+def test_new_base_models_are_dormant_as_often_as_the_organization_is(make_fit):
+    awake = {"fitness": 2.5, "immediacy": 0.5, "longevity": 0.8, "dispersion": 0.3}
+    fit = with_posterior(
+        make_fit(draws=100),
+        organization_dormancy=np.array([0.0, 0.6, 1.0]),
+        **{f"organization_{name}": value for name, value in awake.items()},
+        **{f"between_base_models_{name}": 1e-6 for name in awake},
+    )
+    # Whatever the order asked for, each organization keeps its own share.
+    table = compare(fit, ["StabilityAI", "Meta", "Qwen"]).table
+    shares = {name: of(table, name, "dormancy")["median"] for name in fit.organizations}
+    assert shares == {"Meta": 0.0, "Qwen": 0.6, "StabilityAI": 1.0}
+    new = {name: of(table, name, "finetunes_after_12_months") for name in fit.organizations}
+    assert new["Meta"]["lower_95"] > 0  # each of them grows to 20 or so
+    assert new["Qwen"]["lower_50"] == new["Qwen"]["median"] == 0 < new["Qwen"]["upper_50"]
+    assert new["StabilityAI"]["upper_95"] == 0
+
+
+def test_a_growth_model_without_dormancy_has_no_share_of_it(make_fit):
+    result = compare(make_fit("reinforced", draws=50), ["Meta", "Qwen"])
+    assert np.isnan(of(result.table, "Meta", "dormancy")["median"])
+    assert "dormancy" not in set(result.pairs["quantity"]) | set(result.ranks["quantity"])
+
+
 def test_alike_organizations_are_even(make_fit):
     same = dict.fromkeys(("fitness", "immediacy", "longevity", "dispersion"), 1.3)
+    same["dormancy"] = 0.3
     fit = with_posterior(
         make_fit(draws=250), **{f"organization_{name}": value for name, value in same.items()}
     )
     pairs = compare(fit, ["Meta", "Qwen"]).pairs.set_index("quantity")
-    certain = ["immediacy", "peak_age", "longevity", "fitness", "ultimate_impact"]
+    certain = ["immediacy", "peak_age", "longevity", "fitness", "ultimate_impact", "dormancy"]
     assert (pairs.loc[certain, "probability"] == 0.5).all()  # nothing but ties
     assert "(ties, 100%, count half)" in pairs.loc["fitness", "sentence"]
     number = 4 * 250 * NEW_BASE_MODELS
     new = pairs.loc["finetunes_after_12_months", "probability"]
     assert abs(new - 0.5) < 4 * 0.5 / np.sqrt(number)
+
+
+def test_ranks_of_two_are_their_pairwise_probabilities(made_fit):
+    result = compare(made_fit, ["Meta", "Qwen"])
+    pairs = result.pairs.set_index("quantity")["probability"]
+    ranks = result.ranks.set_index(["organization", "quantity"])
+    assert len(ranks) == 2 * len(pairs)
+    for quantity, probability in pairs.items():
+        assert ranks.loc[("Meta", quantity), "largest"] == pytest.approx(probability)
+        assert ranks.loc[("Qwen", quantity), "smallest"] == pytest.approx(probability)
 
 
 def test_swapping_the_order_gives_the_other_probability(made_fit):
@@ -231,6 +266,7 @@ def test_a_fit_without_organization_level_is_refused(made_fit):
     about["specification"]["pooling"] = "global"
     for name in ("fitness", "immediacy", "longevity", "dispersion"):
         del about["specification"][name]["between_organizations"]
+    about["specification"].get("dormancy", {}).pop("between_organizations", None)
     tree.attrs = {ATTRIBUTE: json.dumps(about)}
     with pytest.raises(ComparisonError, match="no organization level"):
         compare(FittedDraws(tree), ["Meta", "Qwen"])

@@ -22,7 +22,7 @@ def history() -> History:
 def test_pymc_model_and_compiled_law_agree(name: str, history: History) -> None:
     spec = read_spec(name)
     if spec.carry_over is not None:
-        spec = dataclasses.replace(spec, carry_over=CarryOver(0.6, 0.3))
+        spec = dataclasses.replace(spec, carry_over=CarryOver(0.6, 0.3), dormancy=None)
     prior = draw_prior(spec, history.organization_of, 2, 1, np.random.default_rng(1))
     compiled = log_likelihood(
         spec, history, base_model_parameters(spec, prior), carry_over(spec, prior)

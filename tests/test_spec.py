@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bayes_hfgrowth.errors import SpecificationError
 from bayes_hfgrowth.spec import (
     CarryOver,
+    Dormancy,
     GrowthSpec,
     Pooling,
     Prior,
@@ -68,11 +69,12 @@ def test_shipped_growth_models():
 def test_shipped_specification_is_complete(name):
     spec = read_spec(name)
     assert spec.name == name
-    assert spec.m == 30
+    assert spec.m == (2 if name == "surge" else 30)
+    assert (spec.dormancy is not None) == (name == "surge")
     assert spec.pooling == "organization"
     parameters = ["fitness", "immediacy", "longevity"]
     if name == "surge":
-        assert spec.carry_over == CarryOver(strength=0.5, memory=0.0)
+        assert spec.carry_over == CarryOver(strength=0.4, memory=0.2)
         parameters.append("dispersion")
     else:
         assert spec.carry_over is None
@@ -100,7 +102,7 @@ def test_surge_priors():
     }
     organizations = {"median": 0.25, "sigma": 0.5}
     assert priors == {
-        "fitness": ({"mu": 0.5, "sigma": 1}, organizations, {"median": 0.6, "sigma": 0.5}),
+        "fitness": ({"mu": 1.0, "sigma": 0.75}, organizations, {"median": 0.6, "sigma": 0.5}),
         "immediacy": ({"mu": 2.5, "sigma": 1}, organizations, {"median": 0.5, "sigma": 0.3}),
         "longevity": ({"mu": 0.4, "sigma": 0.5}, organizations, {"median": 0.4, "sigma": 0.5}),
         "dispersion": ({"mu": 0.7, "sigma": 1}, organizations, {"median": 0.6, "sigma": 0.5}),
@@ -177,18 +179,18 @@ def test_copied_and_edited_specification(copy):
         edited(
             SURGE,
             ('name = "surge"', 'name = "long memory"'),
-            ("m = 30\n", "m = 10.5\n"),
-            ("mu = 0.5", "mu = -1"),
+            ("m = 2\n", "m = 10.5\n"),
+            ("mu = 1.0", "mu = -1"),
             (
                 'distribution = "LogNormal"\nmedian = 0.25\nsigma = 0.5',
                 'distribution = "Gamma"\nalpha = 2\nbeta = 8.0',
             ),
             (
-                "strength = 0.5",
+                "strength = 0.4",
                 'strength = {distribution = "Normal", mu = 0.5, sigma = 0.2, reason = "half"}',
             ),
             (
-                "memory = 0.0",
+                "memory = 0.2",
                 'memory = {distribution = "Beta", alpha = 1, beta = 3, reason = "short"}',
             ),
         )
@@ -196,7 +198,7 @@ def test_copied_and_edited_specification(copy):
     spec = read_spec(path)
     assert spec.name == "long memory"
     assert spec.m == 10.5
-    assert spec.parameters["fitness"].location.parameters == {"mu": -1.0, "sigma": 1.0}
+    assert spec.parameters["fitness"].location.parameters == {"mu": -1.0, "sigma": 0.75}
     between = spec.parameters["fitness"].between_organizations
     assert between.distribution == "Gamma"
     assert between.parameters == {"alpha": 2.0, "beta": 8.0}
@@ -273,6 +275,11 @@ def specifications(draw):
         )
         if likelihood == "surge"
         else None,
+        dormancy=Dormancy(
+            draw(priors_of_mean), draw(priors_of_spread()) if pooling == "organization" else None
+        )
+        if draw(st.booleans())
+        else None,
         parameters={
             name: Pooling(
                 draw(priors_of_mean),
@@ -320,7 +327,7 @@ REFUSALS = {
         [("m_reason =", "reason =")],
         "reason is not a key that is known here (did you mean m_reason?); known are name, "
         "description, likelihood, pooling, m, m_reason, fitness, immediacy, longevity, "
-        "carry_over, dispersion",
+        "carry_over, dispersion, dormancy",
     ),
     "unknown growth parameter": (
         [("[longevity.location]", "[longevty.location]")],
@@ -336,7 +343,7 @@ REFUSALS = {
         'fitness."a b\\nc" is not a key that is known here; known are location, ',
     ),
     "unknown key of a prior": (
-        [("sigma = 1.0", "sigmaa = 1.0")],
+        [("sigma = 0.75", "sigmaa = 1.0")],
         "fitness.location.sigmaa is not a key that is known here (did you mean sigma?); known "
         "are distribution, mu, sigma, reason",
     ),
@@ -345,8 +352,8 @@ REFUSALS = {
         "fitness.between_organizations.mu is not a key that is known here; known are "
         "distribution, median, sigma, reason",
     ),
-    "missing parameter": ([("mu = 0.5\n", "")], "fitness.location.mu is missing; add it"),
-    "missing key": ([("m = 30\n", "")], "m is missing; add it"),
+    "missing parameter": ([("mu = 1.0\n", "")], "fitness.location.mu is missing; add it"),
+    "missing key": ([("m = 2\n", "")], "m is missing; add it"),
     "missing likelihood": (
         [('likelihood = "surge"', "")],
         "likelihood is missing; add it",
@@ -359,14 +366,14 @@ REFUSALS = {
         [("[carry_over]", "[other]")],
         "other is not a key that is known here; known are ",
     ),
-    "missing memory": ([("memory = 0.0", "")], "carry_over.memory is missing; add it"),
+    "missing memory": ([("memory = 0.2", "")], "carry_over.memory is missing; add it"),
     "mistyped distribution": (
         [('"LogNormal"', '"Lognormal"')],
         'fitness.between_organizations.distribution is "Lognormal" (did you mean LogNormal?); '
         "it must be LogNormal, HalfNormal, Gamma or Exponential",
     ),
     "distribution of a mean": (
-        [('distribution = "Normal"\nmu = 0.5', 'distribution = "HalfNormal"')],
+        [('distribution = "Normal"\nmu = 1.0', 'distribution = "HalfNormal"')],
         'fitness.location.distribution is "HalfNormal" (did you mean Normal?); it must be Normal',
     ),
     "distribution of a spread": (
@@ -375,15 +382,15 @@ REFUSALS = {
         "HalfNormal, Gamma or Exponential",
     ),
     "distribution of a memory": (
-        [("memory = 0.0", 'memory = {distribution = "Normal", mu = 0, sigma = 1, reason = "x"}')],
+        [("memory = 0.2", 'memory = {distribution = "Normal", mu = 0, sigma = 1, reason = "x"}')],
         'carry_over.memory.distribution is "Normal"; it must be Beta',
     ),
     "distribution of a strength": (
-        [("strength = 0.5", 'strength = {distribution = "Beta", alpha = 1, beta = 1}')],
+        [("strength = 0.4", 'strength = {distribution = "Beta", alpha = 1, beta = 1}')],
         'carry_over.strength.distribution is "Beta"; it must be Normal',
     ),
     "negative scale": (
-        [("sigma = 1.0", "sigma = -1.0")],
+        [("sigma = 0.75", "sigma = -1.0")],
         "fitness.location.sigma is -1; it must be greater than 0",
     ),
     "zero scale": (
@@ -395,24 +402,24 @@ REFUSALS = {
         "fitness.between_organizations.median is -0.25; it must be greater than 0",
     ),
     "not a number": (
-        [("mu = 0.5", "mu = nan")],
+        [("mu = 1.0", "mu = nan")],
         "fitness.location.mu is NaN; it must be a finite number",
     ),
     "infinite": (
-        [("sigma = 1.0", "sigma = inf")],
+        [("sigma = 0.75", "sigma = inf")],
         "fitness.location.sigma is Infinity; it must be a finite number",
     ),
     "beyond a float": (
-        [("mu = 0.5", "mu = 1" + "0" * 400)],
+        [("mu = 1.0", "mu = 1" + "0" * 400)],
         f"fitness.location.mu is 1{'0' * 56}...; it must be a finite number",
     ),
     "text for a number": (
-        [("mu = 0.5", 'mu = "0.5"')],
+        [("mu = 1.0", 'mu = "0.5"')],
         'fitness.location.mu is "0.5"; it must be a number',
     ),
-    "truth value for a number": ([("m = 30", "m = true")], "m is true; it must be a number"),
+    "truth value for a number": ([("m = 2", "m = true")], "m is true; it must be a number"),
     "date for a number": (
-        [("m = 30", "m = 2024-01-01")],
+        [("m = 2", "m = 2024-01-01")],
         'm is "2024-01-01"; it must be a number',
     ),
     "line separator": (
@@ -429,11 +436,11 @@ REFUSALS = {
     ),
     "list of tables": (
         [("[carry_over]", "[[carry_over]]")],
-        'carry_over is [{"strength": 0.5, "memory": 0.0}], not a table of keys',
+        'carry_over is [{"strength": 0.4, "memory": 0.2}], not a table of keys',
     ),
     "empty name": ([('name = "surge"', 'name = " "')], "name is empty; write it out"),
-    "m of zero": ([("m = 30", "m = 0")], "m is 0; it must be greater than 0"),
-    "negative m": ([("m = 30", "m = -30")], "m is -30; it must be greater than 0"),
+    "m of zero": ([("m = 2", "m = 0")], "m is 0; it must be greater than 0"),
+    "negative m": ([("m = 2", "m = -30")], "m is -30; it must be greater than 0"),
     "mistyped likelihood": (
         [('likelihood = "surge"', 'likelihood = "poison"')],
         'likelihood is "poison" (did you mean poisson?); it must be poisson, birth or surge',
@@ -458,19 +465,19 @@ REFUSALS = {
         'likelihood = "surge"',
     ),
     "strength of one": (
-        [("strength = 0.5", "strength = 1")],
+        [("strength = 0.4", "strength = 1")],
         "carry_over.strength is 1; it must be above -1 to below 1, or a table with a Normal prior",
     ),
     "memory of one": (
-        [("memory = 0.0", "memory = 1.0")],
+        [("memory = 0.2", "memory = 1.0")],
         "carry_over.memory is 1; it must be from 0 to below 1, or a table with a Beta prior",
     ),
     "negative memory": (
-        [("memory = 0.0", "memory = -0.1")],
+        [("memory = 0.2", "memory = -0.1")],
         "carry_over.memory is -0.1; it must be from 0 to below 1, or a table with a Beta prior",
     ),
     "text for the memory": (
-        [("memory = 0.0", 'memory = "short"')],
+        [("memory = 0.2", 'memory = "short"')],
         'carry_over.memory is "short"; it must be a number',
     ),
 }
@@ -494,7 +501,7 @@ def test_empty_texts(copy, key):
 
 def test_every_reason_must_be_there(copy):
     reasons = list(re.finditer(r'^reason = """.*?"""', SURGE, flags=re.DOTALL | re.MULTILINE))
-    assert len(reasons) == 12
+    assert len(reasons) == 14
     for found in reasons:
         before, after = SURGE[: found.start()], SURGE[found.end() :]
         place = re.findall(r"^\[(.*)\]", before, flags=re.MULTILINE)[-1]

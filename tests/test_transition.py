@@ -39,7 +39,7 @@ def spec_of(name: str, strength: float = 0.6, memory: float = 0.3) -> GrowthSpec
     spec = read_spec(name)
     if spec.carry_over is None:
         return spec
-    return dataclasses.replace(spec, carry_over=CarryOver(strength, memory))
+    return dataclasses.replace(spec, carry_over=CarryOver(strength, memory), dormancy=None)
 
 
 def point_of(spec: GrowthSpec) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -1,12 +1,16 @@
 """The whitened density: its gradient, and that it is the density it claims to be."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy import stats
+from scipy.special import expit
 
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.sampling import months_of
+from bayes_hfgrowth.silent import nodes
 from bayes_hfgrowth.simulation import log_likelihood
 from bayes_hfgrowth.sources.example import load_example
 from bayes_hfgrowth.spec import read_spec
@@ -38,17 +42,23 @@ class Setting:
             "means": np.array([[1.5, 3.0, 0.5, 1.0]])[:, :size],
             "log_spreads": rng.normal(size=size) * 0.3 - 0.5,
             "carry": np.array([0.5, 0.3]) if model == "surge" else np.zeros(2),
+            "logit_dormancy": np.array([-0.4 if model == "surge" else -np.inf]),
         }
+        self.number = np.zeros((1, 9))
+        if model == "surge":
+            self.number[0, [1, 4, 8]] = [3.0, 20.0, 7.0]  # silent base models, summed out
         centres = self.arguments["means"][0] + 0.3 * rng.normal(size=(n, size))
         self.weighted = np.einsum("nij,nj->ni", self.precision, centres)
 
-    def __call__(self, **changes: Floats) -> tuple[float, Floats, Floats, Floats, Floats, Floats]:
+    def __call__(self, **changes: Floats) -> Any:
         values = {**self.arguments, **changes}
-        h = self.history
+        h, size = self.history, len(self.spec.parameters)
         return log_density(
             self.months.law, values["y"], values["means"], values["log_spreads"],
-            values["carry"], self.precision, self.weighted, h.organization_of, h.start,
-            h.log_age, h.previous, h.new, self.months.constants, self.spec.m,
+            values["carry"], values["logit_dormancy"], self.precision, self.weighted,
+            h.organization_of, h.start,
+            h.log_age, h.previous, h.new, self.months.constants, self.number, nodes(size),
+            self.spec.m,
         )  # fmt: skip
 
 
@@ -58,7 +68,7 @@ def test_gradient_agrees_with_finite_differences(model: str) -> None:
     _, _, *slopes = density()
     rng = np.random.default_rng(2)
     for (name, value), slope in zip(density.arguments.items(), slopes, strict=True):
-        if name == "carry" and model != "surge":
+        if name in ("carry", "logit_dormancy") and model != "surge":
             continue
         for _ in range(5):
             direction = rng.normal(size=value.shape)
@@ -78,8 +88,9 @@ def test_density_is_likelihood_times_prior_times_jacobian(model: str) -> None:
 
     def by_hand(point: Floats) -> float:
         months = log_likelihood(
-            density.spec, density.history, point[None], density.arguments["carry"][None]
-        )
+            density.spec, density.history, point[None], density.arguments["carry"][None],
+            expit(density.arguments["logit_dormancy"])[None],
+        )  # fmt: skip
         prior = stats.norm(density.arguments["means"][0], spreads).logpdf(point)
         return float(months.sum(dtype=np.float64) + prior.sum())
 

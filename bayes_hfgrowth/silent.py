@@ -1,0 +1,246 @@
+"""Base models without any fine-tune so far: their parameters summed out of the density.
+
+Two thirds of all base models have no fine-tune. Those of one organization and one age have the
+same data, so under a given population they share one likelihood,
+
+    log(share of dormant + (1 - share) · Z),   Z = E[P(no fine-tune until that age | θ)],
+
+where θ is drawn from the organization's population. The expectation is taken at fixed
+quasi-random nodes that move with the population, so the density stays smooth in it; all ages
+of an organization share one run through the months. What is summed out is drawn afterwards,
+given each draw of the population, from fresh nodes weighted by the likelihood.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+from scipy.special import ndtri
+from scipy.stats import qmc
+
+from bayes_hfgrowth.history import History
+from bayes_hfgrowth.transition import Floats, gradient, pointwise
+
+__all__ = ["SilentGroups", "draw_silent", "log_density_silent", "nodes"]
+
+NODES = 32
+"""Nodes of the expectation."""
+
+CANDIDATES = 64
+"""Nodes from which the parameters of silent base models are drawn, for each draw."""
+
+
+_LEAST = -690.0  # exp of it is still a float above 0
+
+
+@dataclass(frozen=True, eq=False)
+class SilentGroups:
+    """The base models without fine-tunes, counted by organization and age.
+
+    Parameters
+    ----------
+    indices : ndarray of int64
+        Positions of these base models in the history.
+    number : ndarray of float64, shape (organizations, oldest + 1)
+        How many there are, by organization and age in months.
+    """
+
+    indices: npt.NDArray[np.int64]
+    number: Floats
+
+    @classmethod
+    def of(cls, history: History, silent: npt.NDArray[np.bool_]) -> "SilentGroups":
+        """Count the base models that are marked.
+
+        Parameters
+        ----------
+        history : History
+            The observed months.
+        silent : ndarray of bool, shape (base models,)
+            Which base models; none of them may have a fine-tune.
+        """
+        indices = np.flatnonzero(silent)
+        ages = history.months[indices]
+        number = np.zeros((len(history.organizations), int(ages.max(initial=0)) + 1))
+        np.add.at(number, (history.organization_of[indices], ages), 1.0)
+        return cls(indices, number)
+
+
+def nodes(parameters: int, number: int = NODES) -> Floats:
+    """Standard normal quasi-random points, always the same.
+
+    Parameters
+    ----------
+    parameters : int
+        Their dimension.
+    number : int
+        How many; a power of 2.
+
+    Returns
+    -------
+    ndarray, shape (number, parameters)
+        Scrambled Sobol points mapped to the normal distribution, in each coordinate of mean 0
+        and variance 1.
+    """
+    points = ndtri(qmc.Sobol(parameters, rng=1).random(number))
+    return np.asarray((points - points.mean(axis=0)) / points.std(axis=0))
+
+
+@njit(error_model="numpy")
+def log_density_silent(
+    law: int,
+    means: Floats,
+    log_spreads: Floats,
+    carry: Floats,
+    logit_dormancy: Floats,
+    number: Floats,
+    points: Floats,
+    m: float,
+    by_means: Floats,
+    by_log_spreads: Floats,
+    by_carry: Floats,
+    by_logit_dormancy: Floats,
+) -> float:
+    """Log density of all silent base models; adds its gradient to what the last four hold.
+
+    Parameters
+    ----------
+    law : int
+        One of the laws of `bayes_hfgrowth.transition`.
+    means : ndarray, shape (organizations, parameters)
+        Organization means of the growth parameters.
+    log_spreads : ndarray, shape (parameters,)
+        ln of the standard deviations of base models within their organization.
+    carry : ndarray, shape (2,)
+        Strength and memory of the carry-over.
+    logit_dormancy : ndarray, shape (organizations,)
+        Logit of the share of dormant base models; -inf where there is none.
+    number : ndarray, shape (organizations, oldest + 1)
+        From `SilentGroups`.
+    points : ndarray, shape (nodes, parameters)
+        From `nodes`.
+    m : float
+        The constant m of the curve.
+    by_means, by_log_spreads, by_carry, by_logit_dormancy : ndarray
+        Gradients, in the shapes of what they belong to.
+    """
+    organizations, columns = number.shape
+    size = log_spreads.shape[0]
+    spreads = np.exp(log_spreads)
+    longest = columns - 1
+    log_age = np.log(np.arange(1.0, longest + 1.0))
+    nothing = np.zeros(longest)
+    trace = np.empty((longest, 7))
+    grad = np.zeros(6)
+    point = np.zeros(4)
+    sums = np.zeros((columns, 7 + size))
+    total = 0.0
+    for o in range(organizations):
+        oldest = longest
+        while oldest > 0 and number[o, oldest] == 0.0:
+            oldest -= 1
+        if oldest == 0:
+            continue
+        sums[:] = 0.0
+        for s in range(points.shape[0]):
+            for k in range(size):
+                point[k] = means[o, k] + spreads[k] * points[s, k]
+            trace[:oldest] = 0.0
+            trace[:oldest, 0] = -np.inf  # stays so where the growth overflows
+            gradient(
+                law, 0, oldest, log_age, nothing, nothing, nothing, m, point, carry[0],
+                carry[1], grad, trace,
+            )  # fmt: skip
+            for age in range(1, oldest + 1):
+                if number[o, age] > 0.0:
+                    empty = math.exp(max(trace[age - 1, 0], _LEAST))
+                    sums[age, 0] += empty
+                    for k in range(6):
+                        sums[age, 1 + k] += empty * trace[age - 1, 1 + k]
+                    for k in range(size):
+                        slope = empty * trace[age - 1, 1 + k]
+                        sums[age, 7 + k] += slope * spreads[k] * points[s, k]
+        dormant = 1.0 / (1.0 + math.exp(-logit_dormancy[o]))
+        for age in range(1, oldest + 1):
+            if number[o, age] > 0.0:
+                z = sums[age, 0] / points.shape[0]
+                mixed = dormant + (1.0 - dormant) * z
+                total += number[o, age] * math.log(mixed)
+                weight = number[o, age] * (1.0 - dormant) / mixed
+                by_logit_dormancy[o] += weight * dormant * (1.0 - z)
+                weight /= points.shape[0]
+                for k in range(size):
+                    by_means[o, k] += weight * sums[age, 1 + k]
+                    by_log_spreads[k] += weight * sums[age, 7 + k]
+                by_carry[0] += weight * sums[age, 5]
+                by_carry[1] += weight * sums[age, 6]
+    return total
+
+
+def draw_silent(
+    law: int,
+    m: float,
+    history: History,
+    groups: SilentGroups,
+    means: Floats,
+    spreads: Floats,
+    carry: Floats,
+    dormancy: Floats,
+    rng: np.random.Generator,
+) -> npt.NDArray[np.float32]:
+    """Draw the parameters of silent base models, given each draw of the population.
+
+    Parameters
+    ----------
+    law : int
+        One of the laws of `bayes_hfgrowth.transition`.
+    m : float
+        The constant m of the curve.
+    history : History
+        The observed months.
+    groups : SilentGroups
+        Which base models.
+    means : ndarray, shape (draws, organizations, parameters)
+    spreads : ndarray, shape (draws, parameters)
+    carry : ndarray, shape (draws, 2)
+    dormancy : ndarray, shape (draws, organizations)
+        Draws of the population.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray of float32, shape (draws, silent base models, parameters)
+        In the order of ``groups.indices``. Each is picked from `CANDIDATES` nodes of the
+        organization's population, with the likelihood of its empty months as weight.
+    """
+    draws, size = spreads.shape
+    out = np.empty((draws, len(groups.indices), size), dtype=np.float32)
+    organization = history.organization_of[groups.indices]
+    ages = history.months[groups.indices]
+    uniform = qmc.Sobol(size, rng=2).random(CANDIDATES)
+    for o in np.unique(organization):
+        oldest = int(ages[organization == o].max())
+        shifted = (uniform + rng.random((draws, 1, size))) % 1.0
+        z = ndtri(np.clip(shifted, 1e-12, 1.0 - 1e-12))
+        theta = means[:, o, None, :] + spreads[:, None, :] * z
+        months = np.zeros((draws * CANDIDATES, oldest), dtype=np.float32)
+        nothing = np.zeros(oldest)
+        pointwise(
+            law, np.array([0, oldest]), np.log(np.arange(1.0, oldest + 1.0)), nothing, nothing,
+            nothing, m, theta.reshape(-1, 1, size), np.repeat(carry, CANDIDATES, axis=0),
+            np.zeros(1, dtype=np.int64), np.zeros((draws * CANDIDATES, 1)), months,
+        )  # fmt: skip
+        empty = np.exp(np.cumsum(months.astype(np.float64), axis=1)).reshape(draws, CANDIDATES, -1)
+        for age in np.unique(ages[organization == o]):
+            columns = np.flatnonzero((organization == o) & (ages == age))
+            likelihood = empty[:, :, age - 1] if age > 0 else np.ones((draws, CANDIDATES))
+            share = dormancy[:, o, None]
+            cumulative = np.cumsum(share + (1.0 - share) * likelihood, axis=1)
+            cumulative /= cumulative[:, -1:]
+            for column in columns:
+                picked = (rng.random((draws, 1)) > cumulative).sum(axis=1)
+                out[:, column] = theta[np.arange(draws), picked]
+    return out
