@@ -146,7 +146,7 @@ def backtest(
         raise ForecastError(f"jobs is {jobs}; give a number from 1 on")
     check_settings(Settings(draws, tune, chains, seed))
     single = isinstance(as_of, (str, dt.date, pd.Timestamp))
-    given = [as_of] if single else list(as_of)  # type: ignore[arg-type,list-item]
+    given = [as_of] if single else list(as_of)  # type: ignore[arg-type]
     dates = sorted({_written(as_utc(date, "as-of date")) for date in given})
     if baselines:
         indices_of(baselines, tuple(BASELINES), "baseline", "list", ForecastError)
