@@ -15,7 +15,7 @@ from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, panel_title, styled
 from bayes_hfgrowth.names import indices_of
 
-__all__ = ["MOST_PANELS", "fan_chart"]
+__all__ = ["MOST_PANELS", "draw_fan", "fan_chart", "fan_legend", "fan_levels"]
 
 MOST_PANELS = 12
 """Most base models in one chart."""
@@ -67,7 +67,7 @@ def fan_chart(
             f"a fan chart has room for {MOST_PANELS} base models and {len(chosen)} are given; "
             "choose some"
         )
-    levels = _levels(table)
+    levels = fan_levels(table)
     columns = min(_COLUMNS, len(chosen))
     rows = math.ceil(len(chosen) / columns)
     with styled():
@@ -78,18 +78,18 @@ def fan_chart(
                 axes.remove()
                 continue
             name = chosen[place]
-            _draw(axes, table[table["base_model"] == name], history, levels, log=log)
+            draw_fan(axes, table[table["base_model"] == name], history, levels, log=log)
             axes.set_title(panel_title(name, _TITLE if columns > 1 else 80), fontsize=7.5)
         figure.supxlabel("Age of the base model (months)", fontsize=8)
         figure.supylabel("Cumulative fine-tunes", fontsize=8)
         figure.legend(
-            handles=_legend(levels), loc="outside upper left", ncols=len(levels) + 2,
+            handles=fan_legend(levels), loc="outside upper left", ncols=len(levels) + 2,
             columnspacing=1.5, handlelength=1.6,
         )  # fmt: skip
     return figure
 
 
-def _levels(table: pd.DataFrame) -> list[str]:
+def fan_levels(table: pd.DataFrame) -> list[str]:
     """Names of the intervals in the table, widest first."""
     found = [match[1] for match in map(re.compile(r"lower_(.+)").fullmatch, table.columns) if match]
     return sorted(found, key=float, reverse=True)
@@ -100,9 +100,24 @@ def _shade(place: int, number: int) -> float:
     return 0.18 + 0.42 * place / max(number - 1, 1)
 
 
-def _draw(
+def draw_fan(
     axes: Axes, table: pd.DataFrame, history: pd.DataFrame, levels: list[str], *, log: bool
 ) -> None:
+    """Draw one base model: its months so far, median forecast and bands.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw.
+    table : pandas.DataFrame
+        Its rows of a forecast table.
+    history : pandas.DataFrame
+        As for `fan_chart`; may hold other base models too.
+    levels : list of str
+        From `fan_levels`.
+    log : bool
+        Logarithmic counts.
+    """
     table = table.sort_values("horizon")
     name, observed = table["base_model"].iloc[0], table["observed"].iloc[0]
     start = table["month"].iloc[0] - table["horizon"].iloc[0]
@@ -134,7 +149,14 @@ def _draw(
     axes.locator_params(axis="x", nbins=6, integer=True)
 
 
-def _legend(levels: list[str]) -> list[Line2D | Patch]:
+def fan_legend(levels: list[str]) -> list[Line2D | Patch]:
+    """Legend of what `draw_fan` draws.
+
+    Parameters
+    ----------
+    levels : list of str
+        From `fan_levels`.
+    """
     handles: list[Line2D | Patch] = [
         Line2D([], [], color=COLOURS["observed"], marker="o", markersize=1.8, linewidth=0.9,
                label="observed"),
