@@ -18,7 +18,7 @@ from bayes_hfgrowth.evaluation.groups import GROUPINGS, members
 from bayes_hfgrowth.forecast import Forecast
 from bayes_hfgrowth.panel import Panel
 
-__all__ = ["LEVELS", "central_share", "ensemble_crps", "score_forecast", "summarize"]
+__all__ = ["LEVELS", "central_share", "ensemble_crps", "outcomes", "score_forecast", "summarize"]
 
 type Floats = npt.NDArray[np.float64]
 
@@ -129,7 +129,7 @@ def score_forecast(draws: xr.Dataset, panel: Panel, *, seed: int = 0) -> pd.Data
         When nothing can be scored, or a base model of that name was created at another time.
     """
     counts = draws["finetunes"].transpose("base_model", "horizon", "chain", "draw")
-    at_start, at_end = _outcomes(draws, panel)
+    at_start, at_end = outcomes(draws, panel)
     tables = []
     for place, horizon in enumerate(draws["horizon"].to_numpy()):
         known = np.flatnonzero(at_end[:, place] >= 0)
@@ -190,8 +190,28 @@ def summarize(scores: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _outcomes(draws: xr.Dataset, panel: Panel) -> tuple[npt.NDArray[np.int64], ...]:
-    """Counts in the panel at the as-of age and at each horizon, -1 where it has none."""
+def outcomes(draws: xr.Dataset, panel: Panel) -> tuple[npt.NDArray[np.int64], ...]:
+    """What a panel says about the base models of a forecast.
+
+    Parameters
+    ----------
+    draws : xarray.Dataset
+        As for `score_forecast`.
+    panel : Panel
+        A later panel.
+
+    Returns
+    -------
+    at_start : ndarray of int, shape (base models,)
+        Cumulative counts at the age of the forecast, -1 where the panel has none.
+    at_end : ndarray of int, shape (base models, horizons)
+        The same at each horizon.
+
+    Raises
+    ------
+    ForecastError
+        When a base model of that name was created at another time.
+    """
     names = draws["base_model"].to_numpy().tolist()
     created = panel.base_models["created_at"].reindex(names)
     promised = pd.DatetimeIndex(draws["created_at"].to_numpy()).tz_localize("UTC")
