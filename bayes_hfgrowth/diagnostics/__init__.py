@@ -3,13 +3,15 @@
 from bayes_hfgrowth.diagnostics.leave_one_out import LeaveOneOut
 from bayes_hfgrowth.diagnostics.predictive import LEVELS, MOST_REPLICATES
 from bayes_hfgrowth.diagnostics.results import Diagnostics, diagnose
-from bayes_hfgrowth.diagnostics.verdicts import CHECKS, LEVEL, VERDICTS
+from bayes_hfgrowth.diagnostics.verdicts import CHECKS, FAULT, LEVEL, NOTICED, VERDICTS
 
 __all__ = [
     "CHECKS",
+    "FAULT",
     "LEVEL",
     "LEVELS",
     "MOST_REPLICATES",
+    "NOTICED",
     "VERDICTS",
     "Diagnostics",
     "LeaveOneOut",

@@ -12,6 +12,9 @@ from bayes_hfgrowth.history import History
 
 __all__ = ["LeaveOneOut", "leave_one_out"]
 
+_MOST = 0.5  # share of a base model's fine-tunes from which one month holds most of them
+_FEW = 4  # months up to which a base model has few
+
 
 @dataclass(frozen=True, eq=False)
 class LeaveOneOut:
@@ -34,7 +37,8 @@ class LeaveOneOut:
         Pareto k up to which the importance weights of a month are reliable.
     bad : pandas.DataFrame
         Months above it, worst first: ``base_model``, ``month`` (age), ``new_finetunes``,
-        ``pareto_k``.
+        ``pareto_k``, ``reason`` (why the posterior hangs on that month, as far as the data
+        show).
     """
 
     elpd: float
@@ -46,8 +50,18 @@ class LeaveOneOut:
     bad: pd.DataFrame
 
 
-def leave_one_out(tree: xr.DataTree, history: History) -> LeaveOneOut:
-    """PSIS-LOO over months."""
+def leave_one_out(tree: xr.DataTree, history: History, surges: pd.DataFrame) -> LeaveOneOut:
+    """PSIS-LOO over months.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        The fit.
+    history : History
+        Its months.
+    surges : pandas.DataFrame
+        Surges, with ``base_model``, ``month`` and ``size``; reasons of the first choice.
+    """
     with warnings.catch_warnings():
         # Of a large Pareto k: counted and named below instead.
         warnings.filterwarnings("ignore", "Estimated shape parameter", UserWarning)
@@ -65,6 +79,7 @@ def leave_one_out(tree: xr.DataTree, history: History) -> LeaveOneOut:
     bad = months[~(k <= result.good_k)].sort_values(
         "pareto_k", ascending=False, kind="stable", na_position="first", ignore_index=True
     )
+    bad["reason"] = _reasons(bad, history, surges)
     return LeaveOneOut(
         elpd=float(result.elpd),
         se=float(result.se),
@@ -74,3 +89,25 @@ def leave_one_out(tree: xr.DataTree, history: History) -> LeaveOneOut:
         good_k=float(result.good_k),
         bad=bad,
     )
+
+
+def _reasons(bad: pd.DataFrame, history: History, surges: pd.DataFrame) -> list[str]:
+    """Why the posterior of a base model's parameters hangs on a month."""
+    sizes = surges.set_index(["base_model", "month"])["size"].to_dict()
+    index = {name: i for i, name in enumerate(history.base_models)}
+    reasons = []
+    for row in bad.itertuples():
+        i = index[row.base_model]
+        months, total = int(history.months[i]), int(history.finetunes[i])
+        if (row.base_model, row.month) in sizes:
+            size = sizes[row.base_model, row.month]
+            reasons.append(f"a surge, {size:,.1f} times what the model expects")
+        elif total and row.new_finetunes >= _MOST * total:
+            reasons.append(f"it holds {row.new_finetunes / total:.0%} of the fine-tunes")
+        elif months <= _FEW:
+            reasons.append(f"one of only {months} month{'s' if months > 1 else ''}")
+        elif row.month == 1:
+            reasons.append("the first month alone tells how soon growth sets in")
+        else:
+            reasons.append("far from what the other months say")
+    return reasons

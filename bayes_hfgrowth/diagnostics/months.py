@@ -45,18 +45,18 @@ def month_laws(
     fitness, immediacy, longevity = (theta[:, owner, k] for k in range(3))
     fitness, longevity = np.exp(fitness), np.exp(longevity)
     before, end = history.month - 1.0, history.month
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         if spec.likelihood == "poisson":
             mean = curve_increment(before, end, fitness, immediacy, longevity, spec.m)
-            return np.clip(mean, _LEAST, 1.0 / _LEAST), np.full_like(mean, np.inf)
+            return _bounded(mean), np.full_like(mean, np.inf)
         expected = reinforced_increment(
             history.previous, before, end, fitness, immediacy, longevity, spec.m
         )
-        expected = np.clip(expected, _LEAST, 1.0 / _LEAST)
+        expected = _bounded(expected)
         if spec.likelihood == "birth":
             return expected, np.broadcast_to(history.previous + spec.m, expected.shape)
         mean = expected * np.exp(carry[:, :1] * _remembered(history, expected, carry[:, 1]))
-        mean = np.clip(mean, _LEAST, 1.0 / _LEAST)
+        mean = _bounded(mean)
         return mean, np.sqrt(mean) * np.exp(-theta[:, owner, 3])
 
 
@@ -84,6 +84,10 @@ def upper_tails(new: npt.ArrayLike, mean: Floats, size: Floats) -> Floats:
     poisson = positive & ~np.isfinite(size)
     tails[poisson] = special.gammainc(x[poisson], mean[poisson])
     return tails
+
+
+def _bounded(mean: Floats) -> Floats:
+    return np.clip(np.nan_to_num(mean, nan=_LEAST), _LEAST, 1.0 / _LEAST)
 
 
 def _remembered(history: History, expected: Floats, memory: Floats) -> Floats:

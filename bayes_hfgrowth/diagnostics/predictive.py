@@ -12,6 +12,7 @@ __all__ = [
     "DEVIATION",
     "LEVELS",
     "MOST_REPLICATES",
+    "compared",
     "predictive_checks",
     "randomised_pit",
     "replicated_months",
@@ -31,9 +32,9 @@ DEVIATION = "largest ECDF deviation of the PIT"
 """The one check of which only a large value is bad."""
 
 
-def replicated_months(fit: FittedDraws) -> Counts:
-    """Replicated months, evenly thinned; shape (replicates, months)."""
-    stored = fit.tree["posterior_predictive"]["new_finetunes"]
+def replicated_months(fit: FittedDraws, group: str = "posterior_predictive") -> Counts:
+    """Replicated months of a group, evenly thinned; shape (replicates, months)."""
+    stored = fit.tree[group]["new_finetunes"]
     values = stored.transpose("chain", "draw", "observation").to_numpy()
     values = values.reshape(-1, values.shape[-1])
     chosen = np.linspace(0, len(values) - 1, min(len(values), MOST_REPLICATES)).round().astype(int)
@@ -43,18 +44,24 @@ def replicated_months(fit: FittedDraws) -> Counts:
 def predictive_checks(
     observed: Counts, replicated: Counts, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Statistics of the observed months against those of each replicate; and the PIT."""
-    statistics: dict[str, Callable[[Counts], float]] = {
-        "share of months without a new fine-tune": lambda x: float(np.mean(x == 0)),
-        "mean new fine-tunes of a month": lambda x: float(np.mean(x)),
-        "standard deviation of new fine-tunes": lambda x: float(np.std(x)),
-        "mean of log(1 + new fine-tunes)": lambda x: float(np.mean(np.log1p(x))),
-        "most new fine-tunes of a month": lambda x: float(np.max(x)),
-    }
-    rows = [
-        _check(name, statistic(observed), np.array([statistic(x) for x in replicated]))
-        for name, statistic in statistics.items()
-    ]
+    """Statistics of the observed months against those of each replicate; and the PIT.
+
+    Parameters
+    ----------
+    observed : ndarray of int, shape (months,)
+        New fine-tunes.
+    replicated : ndarray of int, shape (replicates, months)
+        The same months drawn anew.
+    rng : numpy.random.Generator
+        Source of the random part of the PIT.
+
+    Returns
+    -------
+    checks, pit : pandas.DataFrame
+        As `bayes_hfgrowth.diagnostics.Diagnostics` describes them.
+    """
+    checks = compared(observed, replicated)
+    rows = []
     everything = np.vstack([observed, replicated])
     ordered = np.sort(replicated, axis=0)
     for level in LEVELS:
@@ -66,7 +73,37 @@ def predictive_checks(
     curves, pit = _pit_deviation(randomised_pit(ordered, everything, rng))
     largest = np.abs(curves).max(axis=1)
     rows.append(_check(DEVIATION, largest[0], largest[1:]))
-    return pd.DataFrame(rows), pit
+    return pd.concat([checks, pd.DataFrame(rows)], ignore_index=True), pit
+
+
+def compared(observed: Counts, replicated: Counts) -> pd.DataFrame:
+    """Statistics of the observed months against those of each replicate.
+
+    Parameters
+    ----------
+    observed : ndarray of int, shape (months,)
+        New fine-tunes.
+    replicated : ndarray of int, shape (replicates, months)
+        The same months drawn anew, from the posterior or from the prior.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``check``, ``observed``, ``replicated_median``, ``lower_95``, ``upper_95``,
+        ``tail_probability``.
+    """
+    statistics: dict[str, Callable[[Counts], float]] = {
+        "share of months without a new fine-tune": lambda x: float(np.mean(x == 0)),
+        "mean new fine-tunes of a month": lambda x: float(np.mean(x)),
+        "standard deviation of new fine-tunes": lambda x: float(np.std(x)),
+        "mean of log(1 + new fine-tunes)": lambda x: float(np.mean(np.log1p(x))),
+        "most new fine-tunes of a month": lambda x: float(np.max(x)),
+    }
+    rows = [
+        _check(name, statistic(observed), np.array([statistic(x) for x in replicated]))
+        for name, statistic in statistics.items()
+    ]
+    return pd.DataFrame(rows)
 
 
 def _check(name: str, observed: float, replicated: Floats) -> dict[str, str | float]:

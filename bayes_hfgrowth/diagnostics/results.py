@@ -1,32 +1,31 @@
 """The result of diagnosing a fit, and how it comes about."""
 
 import os
-import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-import arviz as az
 import numpy as np
 import pandas as pd
-import xarray as xr
 
-from bayes_hfgrowth.convergence import Convergence, population_names
+from bayes_hfgrowth.convergence import Convergence
 from bayes_hfgrowth.diagnostics.leave_one_out import LeaveOneOut, leave_one_out
+from bayes_hfgrowth.diagnostics.population import energy, prior_sensitivity, summarised
 from bayes_hfgrowth.diagnostics.predictive import (
-    DEVIATION,
+    compared,
     predictive_checks,
     replicated_months,
     rootogram,
 )
-from bayes_hfgrowth.diagnostics.verdicts import judge
+from bayes_hfgrowth.diagnostics.text import summary
+from bayes_hfgrowth.diagnostics.verdicts import VERDICTS, judge
 from bayes_hfgrowth.draws import FittedDraws
 from bayes_hfgrowth.errors import FitError
 from bayes_hfgrowth.files import whole_file, write_table
+from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.progress import Progress
 from bayes_hfgrowth.sources.example import load_paper_fits
 
 __all__ = ["Diagnostics", "diagnose"]
-
-_UNUSUAL = 0.025  # smaller in either tail, and the summary points at it
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +39,8 @@ class Diagnostics:
     population : pandas.DataFrame
         One row for each population parameter: ``parameter``, ``mean``, ``sd``, ``lower_95``,
         ``upper_95`` (equal tails), ``ess_bulk``, ``ess_tail``, ``r_hat``.
+    energy : pandas.DataFrame
+        ``chain``, ``bfmi``, the Bayesian fraction of missing information.
     loo : LeaveOneOut
         Leave-one-out predictive density.
     predictive : pandas.DataFrame
@@ -47,6 +48,12 @@ class Diagnostics:
         ``lower_95``, ``upper_95`` (of the replicates), ``tail_probability`` (share of
         replicates at least as large as observed, ties half). A replicate draws every month
         anew, given the months really observed before it, from one draw of the posterior.
+    prior_predictive : pandas.DataFrame
+        The same columns for months drawn from the prior; no rows where the fit kept none.
+    sensitivity : pandas.DataFrame
+        How far the population's posterior moves when the priors, or the likelihood, count for
+        more or less: ``parameter``, ``prior``, ``likelihood``, ``remark``; see
+        `bayes_hfgrowth.diagnostics.population.prior_sensitivity`.
     rootogram : pandas.DataFrame
         Months by their new fine-tunes, in bins that widen: ``lower``, ``upper`` (inclusive),
         ``observed`` (number of months), and of the replicates ``median``, ``lower_95``,
@@ -63,8 +70,9 @@ class Diagnostics:
         - the least probable surge, missing where there is none: ``surge_month`` (age),
           ``surge_date`` (end of that month, UTC), ``surge_new`` (fine-tunes in it),
           ``surge_expected`` (what the model expects without that month's own help),
-          ``surge_size`` (the ratio of the two) and ``surge_probability`` (of at least one
-          month as improbable among all months of the base model);
+          ``surge_size`` (the ratio of the two), ``surge_probability`` (of at least one month
+          as improbable among all months of the base model) and ``surge_made_by`` (``"one
+          author"``, ``"many authors"``, ``"unclear"``; missing where the panel does not know);
         - ``surges`` (how many months), ``lowest_probability`` (as ``surge_probability``, of
           the least probable month, surge or not);
         - ``fault`` (the check of the months together that failed: one of
@@ -74,62 +82,80 @@ class Diagnostics:
           fit"``; missing for base models that its table does not hold.
     surges : pandas.DataFrame
         All surges: ``base_model``, ``organization``, ``month``, ``date``, ``new``,
-        ``expected``, ``size``, ``probability`` as above, and ``draws``, the effective number
-        of draws behind the probability.
+        ``expected``, ``size``, ``probability`` as above, ``draws`` (effective number of draws
+        behind the probability), ``new_authors``, ``author_share``, ``made_by`` (see
+        `bayes_hfgrowth.diagnostics.authors.who_made`).
+    months : pandas.DataFrame
+        All months of the fit: ``base_model``, ``organization``, ``month`` (age), ``new``
+        (fine-tunes in it), of its replicates ``median``, ``lower_95``, ``upper_95``, and
+        ``surge`` (whether it is one).
     """
 
     convergence: Convergence
     population: pd.DataFrame
+    energy: pd.DataFrame
     loo: LeaveOneOut
     predictive: pd.DataFrame
+    prior_predictive: pd.DataFrame
+    sensitivity: pd.DataFrame
     rootogram: pd.DataFrame
     pit: pd.DataFrame
     verdicts: pd.DataFrame
     surges: pd.DataFrame
+    months: pd.DataFrame
+
+    @property
+    def published(self) -> pd.DataFrame:
+        """Our verdicts beside the published ones.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each of `bayes_hfgrowth.diagnostics.VERDICTS`: ``verdict`` and the
+            number of base models that the published table calls ``fits`` and
+            ``does_not_fit``, and that it does not hold, ``not_published``.
+        """
+        theirs = self.verdicts["published_verdict"].fillna("")
+        columns = {"fits": "Fit the model", "does_not_fit": "Does not fit", "not_published": ""}
+        counted = {
+            name: [
+                int(((self.verdicts["verdict"] == verdict) & (theirs == words)).sum())
+                for verdict in VERDICTS
+            ]
+            for name, words in columns.items()
+        }
+        return pd.DataFrame({"verdict": list(VERDICTS), **counted})
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """All tables by name, as `save` writes them."""
+        return {
+            "verdicts": self.verdicts,
+            "surges": self.surges,
+            "published": self.published,
+            "months": self.months,
+            "population": self.population,
+            "energy": self.energy,
+            "sensitivity": self.sensitivity,
+            "predictive": self.predictive,
+            "prior_predictive": self.prior_predictive,
+            "rootogram": self.rootogram,
+            "pit": self.pit,
+            "pareto_k": self.loo.bad,
+        }
 
     def text(self) -> str:
         """A summary to read, which shouts when the sampler has not converged."""
-        lines = [*_convergence_lines(self.convergence), ""]
-        loo = self.loo
-        share = len(loo.bad) / loo.months
-        lines += [
-            f"Leave-one-out: elpd {loo.elpd:.1f} (standard error {loo.se:.1f}), "
-            f"{loo.p:.0f} effective parameters, {loo.months} months.",
-            f"  Pareto k is above {loo.good_k:.2f} for {len(loo.bad)} months ({share:.1%})"
-            + (", so the estimate is rough there; the worst:" if len(loo.bad) else "."),
-        ]
-        lines += [
-            f"    {row.base_model}, month {row.month}: {row.new_finetunes} new fine-tunes, "
-            f"k = {row.pareto_k:.2f}"
-            for row in loo.bad.head(5).itertuples()
-        ]
-        lines += ["", "Does the model describe the counts? Observed against replicated panels:"]
-        width = int(self.predictive["check"].str.len().max())
-        for row in self.predictive.itertuples():
-            mark = "  <- UNUSUAL" if _unusual(row.check, row.tail_probability) else ""
-            lines.append(
-                f"  {row.check:<{width}}  {row.observed:>10.4g}  "
-                f"replicated {row.replicated_median:.4g} "
-                f"({row.lower_95:.4g} to {row.upper_95:.4g}), "
-                f"tail probability {row.tail_probability:.3f}{mark}"
-            )
-        lines += ["", "Population (mean, central 95% interval, bulk ESS, R-hat):"]
-        width = int(self.population["parameter"].str.len().max())
-        lines += [
-            f"  {row.parameter:<{width}}  {row.mean:>9.3g}  ({row.lower_95:.3g} to "
-            f"{row.upper_95:.3g})  {row.ess_bulk:.0f}  {row.r_hat:.3f}"
-            for row in self.population.itertuples()
-        ]
-        return "\n".join(lines) + "\n"
+        return summary(self)
 
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
-        """Write tables, summary and figure into a folder, which is made if need be.
+        """Write tables, summary and figures into a folder, which is made if need be.
 
         Parameters
         ----------
         folder : path-like
-            Gets ``population.csv``, ``predictive.csv``, ``pareto_k.csv``, ``summary.txt`` and
-            ``predictive.png``; each file appears whole or not at all.
+            Gets each of `tables` as ``.csv``, ``summary.txt``, ``predictive.png`` and, where
+            there are surges, ``surges.png``; each file appears whole or not at all.
 
         Returns
         -------
@@ -141,7 +167,7 @@ class Diagnostics:
         FitError
             When the folder cannot be made or written to.
         """
-        from bayes_hfgrowth.figures.predictive import predictive_check  # a view of this
+        from bayes_hfgrowth.figures.predictive import predictive_check, surge_chart  # views of this
         from bayes_hfgrowth.figures.style import save_figure
 
         place = Path(folder)
@@ -150,87 +176,100 @@ class Diagnostics:
         except OSError as failure:
             reason = failure.strerror or failure
             raise FitError(f"{place} cannot be used as a folder: {reason}") from failure
-        tables = {
-            "population.csv": self.population,
-            "predictive.csv": self.predictive,
-            "pareto_k.csv": self.loo.bad,
-        }
-        for name, table in tables.items():
-            write_table(table, place / name, FitError)
-        with whole_file(place / "summary.txt", FitError) as temporary:
+        files = []
+        for name, table in self.tables.items():
+            files.append(place / f"{name}.csv")
+            write_table(table, files[-1], FitError)
+        files.append(place / "summary.txt")
+        with whole_file(files[-1], FitError) as temporary:
             temporary.write_text(self.text(), encoding="utf-8")
-        save_figure(predictive_check(self.rootogram, self.pit), place / "predictive.png", FitError)
-        return [place / name for name in (*tables, "summary.txt", "predictive.png")]
+        files.append(place / "predictive.png")
+        save_figure(predictive_check(self.rootogram, self.pit), files[-1], FitError)
+        if len(self.surges):
+            files.append(place / "surges.png")
+            save_figure(surge_chart(self.months, self.surges), files[-1], FitError)
+        return files
 
 
-def diagnose(fit: FittedDraws) -> Diagnostics:
+def diagnose(
+    fit: FittedDraws, panel: Panel | None = None, progress: Progress | None = None
+) -> Diagnostics:
     """Check a fit.
 
     The checks that need draws of every month use those that the fit kept: every
-    ``fit.about["pointwise_every"]``-th of each chain. Deterministic: the random part of the
-    PIT follows the seed of the fit.
+    ``fit.about["pointwise_every"]``-th of each chain. Deterministic: what is random follows
+    the seed of the fit.
 
     Parameters
     ----------
     fit : FittedDraws
         The fit.
+    panel : Panel, optional
+        The panel that was fitted, if it came from the Hub: its columns ``authors`` and
+        ``largest_author_share`` tell whether one author made a surge.
+    progress : Progress, optional
+        Told of each stage.
 
     Returns
     -------
     Diagnostics
+
+    Raises
+    ------
+    FitError
+        When a panel is given that does not know authors, or has other counts than the fit.
     """
-    history = fit.history
-    replicated = replicated_months(fit)
-    seed = fit.about["seed"]
-    rng = np.random.default_rng(np.random.SeedSequence([seed, 6]))
-    predictive, pit = predictive_checks(history.new.astype(np.int64), replicated, rng)
-    judged = judge(fit, replicated, np.random.default_rng(np.random.SeedSequence([seed, 7])))
+    shown = progress or Progress(False)
+    history, seed = fit.history, fit.about["seed"]
+    observed = history.new.astype(np.int64)
+    with shown.stage("replicated months"):
+        replicated = replicated_months(fit)
+        rng = np.random.default_rng(np.random.SeedSequence([seed, 6]))
+        predictive, pit = predictive_checks(observed, replicated, rng)
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 7]))
+    judged = judge(fit, replicated, rng, panel, shown)
+    with shown.stage("leave one out"):
+        loo = leave_one_out(fit.tree, history, judged.surges)
+    with shown.stage("prior sensitivity"):
+        sensitivity = prior_sensitivity(fit)
+    prior = pd.DataFrame(columns=predictive.columns)
+    if "prior_predictive" in fit.tree.children:
+        prior = compared(observed, replicated_months(fit, "prior_predictive"))
+    theirs = load_paper_fits()["verdict"].reindex(judged.verdicts["base_model"])
     return Diagnostics(
         convergence=fit.convergence,
-        population=_population(fit.posterior),
-        loo=leave_one_out(fit.tree, history),
+        population=summarised(fit.posterior),
+        energy=energy(fit.tree),
+        loo=loo,
         predictive=predictive,
-        rootogram=rootogram(history.new.astype(np.int64), replicated),
+        prior_predictive=prior,
+        sensitivity=sensitivity,
+        rootogram=rootogram(observed, replicated),
         pit=pit,
-        verdicts=judged.verdicts.assign(
-            published_verdict=load_paper_fits()["verdict"]
-            .reindex(judged.verdicts["base_model"])
-            .to_numpy(dtype=object)
-        ),
+        verdicts=judged.verdicts.assign(published_verdict=theirs.to_numpy(dtype=object)),
         surges=judged.surges,
+        months=_months(fit, replicated, judged.surges),
     )
 
 
-def _convergence_lines(verdict: Convergence) -> list[str]:
-    if verdict.converged:
-        return [f"The sampler {verdict}."]
-    rule = "!" * 78
-    about = textwrap.wrap(
-        "DO NOT USE THIS FIT: THE SAMPLER HAS NOT CONVERGED. Its intervals and forecasts may be "
-        "wrong. Fit again with more draws and tuning steps (--draws, --tune).",
-        78,
+def _months(fit: FittedDraws, replicated: np.ndarray, surges: pd.DataFrame) -> pd.DataFrame:
+    """Observed months beside their replicates."""
+    history = fit.history
+    ordered = np.sort(replicated, axis=0)
+    names = np.array(history.base_models, dtype=object)[history.base_model_of]
+    groups = np.array(history.organizations, dtype=object)[history.organization_of]
+    table = pd.DataFrame(
+        {
+            "base_model": names,
+            "organization": groups[history.base_model_of],
+            "month": history.month.astype(np.int64),
+            "new": history.new.astype(np.int64),
+        }
     )
-    return [rule, *about, *(f"- {problem}" for problem in verdict.problems), rule]
-
-
-def _unusual(check: str, tail_probability: float) -> bool:
-    if check == DEVIATION:  # a small deviation is what one hopes for
-        return tail_probability < 2 * _UNUSUAL
-    return min(tail_probability, 1.0 - tail_probability) < _UNUSUAL
-
-
-def _population(posterior: xr.Dataset) -> pd.DataFrame:
-    """Summary of the population's parameters."""
-    columns = {
-        "mean": "mean",
-        "sd": "sd",
-        "eti95_lb": "lower_95",
-        "eti95_ub": "upper_95",
-        "ess_bulk": "ess_bulk",
-        "ess_tail": "ess_tail",
-        "r_hat": "r_hat",
-    }
-    population = posterior[population_names(posterior)]
-    table = az.summary(population, ci_prob=0.95, ci_kind="eti", round_to="none")
-    table = table[list(columns)].astype(np.float64).rename(columns=columns)
-    return table.rename_axis("parameter").reset_index()
+    table["median"] = np.quantile(ordered, 0.5, axis=0, method="lower")
+    table["lower_95"] = np.quantile(ordered, 0.025, axis=0, method="lower")
+    table["upper_95"] = np.quantile(ordered, 0.975, axis=0, method="higher")
+    found = set(zip(surges["base_model"], surges["month"], strict=True))
+    pairs = zip(table["base_model"], table["month"], strict=True)
+    table["surge"] = [pair in found for pair in pairs]
+    return table

@@ -3,29 +3,35 @@
 A month that stands out pulls its base model's curve towards itself and widens its dispersion,
 so a posterior that has seen the month finds it less surprising than it was. Here each month is
 judged by what its base model would be taken for without it: the posterior of the base model's
-parameters given all its other months and the population that the fit found,
+parameters given some other months and the population that the fit found,
 
-    p(θ | other months) ∝ p(θ | population) · Π p(count of month j | months before it, θ),
+    p(θ | those months) ∝ p(θ | population) · Π p(count of month j | months before it, θ).
 
-the product over all months but the one judged and the one after it. The latter goes too where
-surges carry over, since what is expected of it hangs on the month judged. Importance sampling
-from a mixture of the posterior, widened, and of the population gives these posteriors for all
-months of a base model at once; where that runs thin, the proposal is fitted to the target and
-drawn anew.
+Which months those are, is chosen in two ways. First all but the month judged and, where surges
+carry over, the one after it, whose expectation hangs on it. A burst of several months hides
+behind itself that way, so a suspicious month is judged by the earlier months alone, too. The
+smaller probability of the two counts, doubled, since there were two chances to find it.
+
+The posteriors come from the fit's own draws, by Pareto-smoothed importance weights; where these
+run thin, from Student distributions fitted to the target round by round. The population stays
+that of the fit: one base model moves it little.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
-from scipy import special, stats
+from arviz_stats.base import array_stats
+from scipy import special
 
 from bayes_hfgrowth.diagnostics.months import month_laws, upper_tails
 from bayes_hfgrowth.draws import FittedDraws
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.priors import LOG_SCALE
+from bayes_hfgrowth.progress import Progress
 from bayes_hfgrowth.simulation import (
     Floats,
     base_model_parameters,
@@ -34,18 +40,22 @@ from bayes_hfgrowth.simulation import (
 )
 from bayes_hfgrowth.spec import GrowthSpec
 
-__all__ = ["Population", "judge_months"]
+__all__ = ["DRAWS", "GOOD_K", "Population", "judge_months", "thinned"]
 
-PROPOSALS = 1500
-"""Draws of a base model's parameters that its months are judged by."""
+DRAWS = 1000
+"""Most draws of the posterior that months are judged by, and of each proposal beyond it."""
 
-LEAST_ESS = 100.0
-"""Effective number of those below which a suspicious month is looked at again."""
+GOOD_K = 0.7
+"""Pareto k of the importance weights up to which a month is judged by the posterior's draws."""
 
-_ROUNDS = 4
-_SUSPICIOUS = 0.2  # corrected probability below which it is worth to look again
+_SUSPICIOUS = 0.1  # probability by the other months below which a month is looked at again
+_ROUNDS = 5
+_DEGENERATE = 5.0  # effective number of draws below which weights tell nothing of their tail
+_EVEN = 0.7  # effective share of the draws above which weights need no smoothing
+_LEAST_DRAWS = 50.0  # effective number that is enough
+_TEMPERED_DRAWS = 50.0  # effective number that the moments of a proposal should rest on
 _DEGREES = 5.0  # of freedom of the proposals
-_WIDER = 1.5
+_WIDER = 1.4
 _NEVER = -1e6  # log density of a month that a draw makes impossible; kept finite
 
 
@@ -83,8 +93,10 @@ class Population:
         )
 
 
-def judge_months(fit: FittedDraws, rng: np.random.Generator) -> pd.DataFrame:
-    """Judge every month that brought fine-tunes.
+def judge_months(
+    fit: FittedDraws, rng: np.random.Generator, progress: Progress | None = None
+) -> pd.DataFrame:
+    """Judge every month of the base models that have fine-tunes.
 
     Parameters
     ----------
@@ -92,6 +104,8 @@ def judge_months(fit: FittedDraws, rng: np.random.Generator) -> pd.DataFrame:
         The fit.
     rng : numpy.random.Generator
         Source of randomness.
+    progress : Progress, optional
+        Told of each base model.
 
     Returns
     -------
@@ -100,25 +114,24 @@ def judge_months(fit: FittedDraws, rng: np.random.Generator) -> pd.DataFrame:
         (position), ``month`` (age), ``new`` (fine-tunes in it), ``expected`` (by the law,
         without the month's own help; geometric mean over the draws), ``probability`` of a
         count at least as large (1 for a month without a fine-tune), ``tenfold`` (the same
-        for a count ten times as large as expected), ``draws`` (effective number of draws
-        behind them).
+        for a count ten times as large as expected), ``pareto_k`` of the importance weights
+        and ``draws``, the effective number of draws behind the numbers. Base models without
+        any fine-tune have probabilities of 1 and nothing else.
     """
-    posterior = thinned(fit.posterior)
+    posterior = thinned(fit.posterior, DRAWS)
     spec, history = fit.spec, fit.history
     theta = base_model_parameters(spec, posterior)
     population = Population.from_posterior(spec, posterior)
-    number = len(history.new)
-    columns = {
-        "expected": np.full(number, np.nan),
-        "probability": np.ones(number),
-        "tenfold": np.ones(number),
-        "draws": np.full(number, np.nan),
-    }
-    for i in np.flatnonzero(history.finetunes > 0):
-        months = slice(history.start[i], history.start[i + 1])
-        judged = _judge(spec, history.subset(np.array([i])), theta[:, i], population, rng)
-        for name, values in judged.items():
-            columns[name][months] = values
+    columns = {name: np.full(len(history.new), np.nan) for name in _JUDGED}
+    columns["probability"][:] = columns["tenfold"][:] = 1.0
+    growing = np.flatnonzero(history.finetunes > 0)
+    with (progress or Progress(False)).stage("judge base models", len(growing)) as advance:
+        for done, i in enumerate(growing, start=1):
+            months = slice(history.start[i], history.start[i + 1])
+            judge = _Judge(spec, history.subset(np.array([i])), theta[:, i], population, rng)
+            for name, values in judge.months().items():
+                columns[name][months] = values
+            advance(done, "")
     return pd.DataFrame(
         {
             "base_model": history.base_model_of,
@@ -129,119 +142,215 @@ def judge_months(fit: FittedDraws, rng: np.random.Generator) -> pd.DataFrame:
     )
 
 
-def thinned(posterior: xr.Dataset, most: int = 1000) -> xr.Dataset:
+def thinned(posterior: xr.Dataset, most: int) -> xr.Dataset:
     """At most so many draws, evenly spaced in each chain."""
     every = max(1, -(-posterior.sizes["chain"] * posterior.sizes["draw"] // most))
     return posterior.isel(draw=slice(None, None, every))
 
 
-def _judge(
-    spec: GrowthSpec,
-    history: History,
-    theta: Floats,
-    population: Population,
-    rng: np.random.Generator,
-) -> dict[str, Floats]:
-    """Judge all months of the one base model of a history."""
-    group = int(history.organization_of[0])
-    own = np.cov(theta.T)
-    between = np.cov(population.means[:, group].T)
-    between = between + np.diag((population.spreads**2).mean(axis=0))
-    centres = [theta.mean(axis=0), population.means[:, group].mean(axis=0)]
-    target = _Target(spec, history, population, group)
-    sample = target.draw(centres, [_WIDER**2 * own, between], rng)
-    result = sample.judge(np.arange(len(history.new)))
-    months = len(history.new)
-    for k in np.flatnonzero(history.new > 0):
-        round_ = 0
-        best = sample
-        while (
-            result["draws"][k] < LEAST_ESS
-            and 1 - (1 - result["probability"][k]) ** months < _SUSPICIOUS
-            and round_ < _ROUNDS
-        ):
-            centre, covariance = best.moments(k)
-            best = target.draw(
-                [centre, centres[1]], [_WIDER * (covariance + 0.01 * between), between], rng
-            )
-            again = best.judge(np.array([k]))
-            for name in result:
-                result[name][k] = again[name][0]
-            round_ += 1
-    return result
+def smoothed_weights(log_weights: Floats) -> tuple[Floats, Floats]:
+    """Pareto-smoothed importance weights (Vehtari, Simpson, Gelman, Yao and Gabry 2024).
+
+    Parameters
+    ----------
+    log_weights : ndarray, shape (draws, columns)
+        Raw ones, up to a constant for each column.
+
+    Returns
+    -------
+    weights : ndarray, shape (draws, columns)
+        Summing to 1 down each column.
+    pareto_k : ndarray, shape (columns,)
+        Shape of the tail; 0 where the weights are so even that there is none to speak of,
+        infinite where too few draws carry all the weight to tell.
+    """
+    weights, k = special.softmax(log_weights, axis=0), np.zeros(log_weights.shape[1])
+    effective = 1.0 / (weights**2).sum(axis=0)
+    k[effective < _DEGENERATE] = np.inf
+    thin = (effective >= _DEGENERATE) & (effective < _EVEN * len(weights))
+    for column in np.flatnonzero(thin):
+        # Weights that underflow to nought are alike, which the fit of a tail may refuse.
+        with np.errstate(all="ignore"):
+            try:
+                smooth, shape = array_stats.psislw(-log_weights[:, column])
+            except ValueError:
+                shape = np.inf
+        k[column] = shape if np.isfinite(shape) else np.inf
+        if np.isfinite(shape):
+            weights[:, column] = special.softmax(smooth)
+    return weights, k
 
 
-@dataclass(frozen=True, eq=False)
-class _Target:
-    spec: GrowthSpec
-    history: History
-    population: Population
-    group: int
-
-    def draw(
-        self, centres: list[Floats], covariances: list[Floats], rng: np.random.Generator
-    ) -> "_Sample":
-        """Draw from a mixture of Student distributions, and weigh the draws."""
-        kinds = [
-            stats.multivariate_t(centre, covariance, df=_DEGREES, allow_singular=True)
-            for centre, covariance in zip(centres, covariances, strict=True)
-        ]
-        each = PROPOSALS // len(kinds)
-        points = np.concatenate([kind.rvs(each, random_state=rng) for kind in kinds])
-        proposal = special.logsumexp([kind.logpdf(points) for kind in kinds], axis=0)
-        chosen = rng.integers(len(self.population.carry), size=len(points))
-        mean = self.population.means[chosen, self.group]
-        spread = self.population.spreads[chosen]
-        prior = -0.5 * (((points - mean) / spread) ** 2).sum(axis=1) - np.log(spread).sum(axis=1)
-        carry = self.population.carry[chosen]
-        theta = points[:, None, :]
-        with np.errstate(over="ignore"):
-            density = log_likelihood(self.spec, self.history, theta, carry).astype(np.float64)
-        return _Sample(
-            self,
-            points,
-            carry,
-            prior - proposal,
-            np.clip(np.nan_to_num(density, nan=_NEVER), _NEVER, None),
-        )
+_JUDGED = ("expected", "probability", "tenfold", "pareto_k", "draws")
 
 
 @dataclass(frozen=True, eq=False)
 class _Sample:
-    target: _Target
+    """Draws of a base model's parameters.
+
+    `base` is the logarithm of population prior over proposal; for the posterior's own draws
+    minus the log likelihood, so that ``base + density.sum(axis=1)`` always leads to the
+    posterior given all months.
+    """
+
     points: Floats
     carry: Floats
     base: Floats
     density: Floats
 
-    def weights(self, months: npt.NDArray[np.int64]) -> Floats:
-        """Weights of the draws without each of the months; shape (draws, months)."""
-        left_out = self.density[:, months].copy()
-        if self.target.spec.carry_over is not None:
-            after = np.minimum(months + 1, self.density.shape[1] - 1)
-            left_out += np.where(months + 1 < self.density.shape[1], self.density[:, after], 0.0)
-        log = (self.base + self.density.sum(axis=1))[:, None] - left_out
-        return special.softmax(log, axis=0)
 
-    def moments(self, month: int) -> tuple[Floats, Floats]:
-        weight = self.weights(np.array([month]))[:, 0]
-        centre = weight @ self.points
-        apart = self.points - centre
-        return centre, (weight[:, None] * apart).T @ apart
+type _LogWeights = Callable[[_Sample, npt.NDArray[np.int64]], Floats]
 
-    def judge(self, months: npt.NDArray[np.int64]) -> dict[str, Floats]:
-        weight = self.weights(months)
-        mean, size = month_laws(
-            self.target.spec, self.target.history, self.points[:, None, :], self.carry
+
+class _Judge:
+    """Judges the months of the one base model of a history."""
+
+    def __init__(
+        self,
+        spec: GrowthSpec,
+        history: History,
+        theta: Floats,
+        population: Population,
+        rng: np.random.Generator,
+    ) -> None:
+        self.spec, self.history, self.population, self.rng = spec, history, population, rng
+        self.group = int(history.organization_of[0])
+        between = np.cov(population.means[:, self.group].T)
+        self.between = between + np.diag((population.spreads**2).mean(axis=0))
+        density = self.density(theta, population.carry)
+        self.posterior = _Sample(theta, population.carry, -density.sum(axis=1), density)
+
+    def density(self, points: Floats, carry: Floats) -> Floats:
+        """Log density of each month under each draw.
+
+        Only base models with fine-tunes are judged, and these are not dormant.
+        """
+        awake = np.zeros((len(points), len(self.history.organizations)))
+        with np.errstate(over="ignore"):
+            values = log_likelihood(self.spec, self.history, points[:, None, :], carry, awake)
+        return np.maximum(
+            np.nan_to_num(values.astype(np.float64), nan=_NEVER, posinf=_NEVER), _NEVER
         )
+
+    def months(self) -> dict[str, Floats]:
+        """Judge all months."""
+        months = np.arange(len(self.history.new))
+        result = self.judged(self.posterior, months, self.others)
+        for k in np.flatnonzero(self.history.new > 0).tolist():
+            if self.history.new[k] > result["expected"][k] and not _reliable(result, k):
+                again = self.improved(k, self.others)
+                for name in _JUDGED:
+                    result[name][k] = again[name][0]
+            if result["probability"][k] < _SUSPICIOUS and k < months[-1]:
+                early = self.improved(k, self.earlier)
+                if early["probability"][0] < result["probability"][k] and _reliable(early, 0):
+                    for name in _JUDGED:
+                        result[name][k] = early[name][0]
+        for name in ("probability", "tenfold"):
+            result[name] = np.minimum(2.0 * result[name], 1.0)
+        return result
+
+    def others(self, sample: _Sample, months: npt.NDArray[np.int64]) -> Floats:
+        """Log weights given all months but the ones judged; shape (draws, months)."""
+        left_out = sample.density[:, months].copy()
+        if self.spec.carry_over is not None:
+            last = sample.density.shape[1] - 1
+            after = sample.density[:, np.minimum(months + 1, last)]
+            left_out += np.where(months < last, after, 0.0)
+        return (sample.base + sample.density.sum(axis=1))[:, None] - left_out
+
+    def earlier(self, sample: _Sample, months: npt.NDArray[np.int64]) -> Floats:
+        """Log weights given the months before the ones judged; shape (draws, months)."""
+        density = np.cumsum(sample.density, axis=1)
+        before = np.where(months > 0, density[:, months - 1], 0.0)
+        return sample.base[:, None] + before
+
+    def improved(self, month: int, log_weights: _LogWeights) -> dict[str, Floats]:
+        """Judge one month, with new draws until they suffice."""
+        sample, at = self.posterior, np.array([month])
+        result = self.judged(sample, at, log_weights)
+        for _ in range(_ROUNDS):
+            if _reliable(result, 0):
+                break
+            sample = self.drawn(*_moments(sample.points, log_weights(sample, at)[:, 0]))
+            result = self.judged(sample, at, log_weights)
+        return result
+
+    def judged(
+        self, sample: _Sample, months: npt.NDArray[np.int64], log_weights: _LogWeights
+    ) -> dict[str, Floats]:
+        """Judge some months by weighted draws."""
+        weight, k = smoothed_weights(log_weights(sample, months))
+        mean, size = month_laws(self.spec, self.history, sample.points[:, None, :], sample.carry)
         mean, size = mean[:, months], size[:, months]
-        new = self.target.history.new[months]
-        expected = np.exp((weight * np.log(np.maximum(mean, 1e-300))).sum(axis=0))
+        expected = np.exp((weight * np.log(mean)).sum(axis=0))
+        tails = [
+            np.minimum((weight * upper_tails(count, mean, size)).sum(axis=0), 1.0)
+            for count in (self.history.new[months], np.ceil(10.0 * expected))
+        ]
         return {
             "expected": expected,
-            "probability": np.minimum((weight * upper_tails(new, mean, size)).sum(axis=0), 1.0),
-            "tenfold": np.minimum(
-                (weight * upper_tails(np.ceil(10.0 * expected), mean, size)).sum(axis=0), 1.0
-            ),
+            "probability": tails[0],
+            "tenfold": tails[1],
+            "pareto_k": k,
             "draws": 1.0 / (weight**2).sum(axis=0),
         }
+
+    def drawn(self, centre: Floats, covariance: Floats) -> _Sample:
+        """Draw from a Student distribution there, mixed with one around the population."""
+        kinds = [
+            _Student(centre, _WIDER**2 * covariance + 0.02 * self.between),
+            _Student(self.population.means[:, self.group].mean(axis=0), self.between),
+        ]
+        numbers = (DRAWS - DRAWS // 5, DRAWS // 5)
+        points = np.concatenate(
+            [kind.draw(number, self.rng) for kind, number in zip(kinds, numbers, strict=True)]
+        )
+        proposal = np.logaddexp(
+            *(
+                kind.log_density(points) + np.log(number)
+                for kind, number in zip(kinds, numbers, strict=True)
+            )
+        )
+        chosen = self.rng.integers(len(self.population.carry), size=len(points))
+        mean = self.population.means[chosen, self.group]
+        spread = self.population.spreads[chosen]
+        prior = -0.5 * (((points - mean) / spread) ** 2).sum(axis=1) - np.log(spread).sum(axis=1)
+        carry = self.population.carry[chosen]
+        return _Sample(points, carry, prior - proposal, self.density(points, carry))
+
+
+class _Student:
+    """Multivariate Student distribution, its density up to a constant."""
+
+    def __init__(self, centre: Floats, scale: Floats) -> None:
+        self.centre, self.root = centre, np.linalg.cholesky(scale)
+        self.inverse = np.linalg.inv(self.root)
+
+    def draw(self, number: int, rng: np.random.Generator) -> Floats:
+        normal = rng.standard_normal((number, len(self.centre)))
+        normal = np.einsum("ij,nj->ni", self.root, normal)
+        chi2 = rng.chisquare(_DEGREES, size=(number, 1))
+        return np.asarray(self.centre + normal * np.sqrt(_DEGREES / chi2))
+
+    def log_density(self, points: Floats) -> Floats:
+        # Not the products of BLAS, whose threads cost more here than they save.
+        apart = np.einsum("ij,nj->in", self.inverse, points - self.centre)
+        power = 0.5 * (_DEGREES + len(self.centre))
+        logarithm = np.log1p((apart**2).sum(axis=0) / _DEGREES)
+        return np.asarray(-power * logarithm - np.log(np.diag(self.root)).sum())
+
+
+def _moments(points: Floats, log_weights: Floats) -> tuple[Floats, Floats]:
+    """Centre and covariance of weighted draws; where few carry all, the weights are tempered."""
+    power, weight = 1.0, special.softmax(log_weights)
+    while 1.0 / (weight**2).sum() < _TEMPERED_DRAWS and power > 1e-3:
+        power *= 0.7
+        weight = special.softmax(power * log_weights)
+    centre = weight @ points
+    apart = points - centre
+    return centre, (weight[:, None] * apart).T @ apart
+
+
+def _reliable(result: dict[str, Floats], month: int) -> bool:
+    return bool(result["pareto_k"][month] <= GOOD_K and result["draws"][month] >= _LEAST_DRAWS)

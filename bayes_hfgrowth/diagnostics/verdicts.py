@@ -14,16 +14,27 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from bayes_hfgrowth.diagnostics.authors import who_made
 from bayes_hfgrowth.diagnostics.predictive import Counts, Floats, randomised_pit
 from bayes_hfgrowth.diagnostics.surges import judge_months
 from bayes_hfgrowth.draws import FittedDraws
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.months import month_end
+from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.progress import Progress
 
-__all__ = ["CHECKS", "LEVEL", "VERDICTS", "Judgement", "judge"]
+__all__ = ["CHECKS", "FAULT", "LEVEL", "NOTICED", "VERDICTS", "Judgement", "judge"]
 
-LEVEL = 0.02
-"""A base model is found fault with where the model gives the fault less probability than this."""
+LEVEL = 0.05
+"""A month is called a surge where the model gives it less probability than this, all months of its
+base model taken together."""
+
+NOTICED = 0.01
+"""A tenfold month would have been noticed where the model gives it less probability than this:
+far enough below `LEVEL` for chance not to blur it."""
+
+FAULT = 0.02
+"""A base model is off the curve where a check of its months together is less probable than this."""
 
 VERDICTS = {
     "surge": "at least one month brought more than the model can explain",
@@ -47,7 +58,13 @@ class Judgement(NamedTuple):
     surges: pd.DataFrame
 
 
-def judge(fit: FittedDraws, replicated: Counts, rng: np.random.Generator) -> Judgement:
+def judge(
+    fit: FittedDraws,
+    replicated: Counts,
+    rng: np.random.Generator,
+    panel: Panel | None = None,
+    progress: Progress | None = None,
+) -> Judgement:
     """Judge every base model of a fit.
 
     Parameters
@@ -58,17 +75,27 @@ def judge(fit: FittedDraws, replicated: Counts, rng: np.random.Generator) -> Jud
         Replicated months of the fit.
     rng : numpy.random.Generator
         Source of randomness.
+    panel : Panel, optional
+        The panel that was fitted, to look the authors of surges up in.
+    progress : Progress, optional
+        Told of each base model.
 
     Returns
     -------
     Judgement
         See `bayes_hfgrowth.diagnostics.Diagnostics` for the columns.
+
+    Raises
+    ------
+    FitError
+        When the panel does not know authors, or has other counts.
     """
     history = fit.history
-    months = judge_months(fit, rng)
+    months = judge_months(fit, rng, progress)
     number = np.maximum(history.months, 1)[history.base_model_of]
     months["corrected"] = _at_least_one(months["probability"], number)
     surges = _surges(history, months)
+    surges = surges.join(who_made(surges, panel))
     strongest = surges.drop_duplicates("base_model").set_index("base_model")
     names = pd.Index(history.base_models, name="base_model", dtype=object)
     table = pd.DataFrame(
@@ -79,7 +106,7 @@ def judge(fit: FittedDraws, replicated: Counts, rng: np.random.Generator) -> Jud
         },
         index=names,
     )
-    for column in ("month", "date", "new", "expected", "size", "probability"):
+    for column in ("month", "date", "new", "expected", "size", "probability", "made_by"):
         table[f"surge_{column}"] = strongest[column].reindex(names)
     table["surge_month"] = table["surge_month"].astype("Int64")
     table["surge_new"] = table["surge_new"].astype("Int64")
@@ -91,7 +118,7 @@ def judge(fit: FittedDraws, replicated: Counts, rng: np.random.Generator) -> Jud
     table["fault"] = [
         name if found else None
         for name, found in zip(
-            checks.fillna(1.0).idxmin(axis=1), (faults * len(CHECKS) < LEVEL), strict=True
+            checks.fillna(1.0).idxmin(axis=1), (faults * len(CHECKS) < FAULT), strict=True
         )
     ]
     table["fault_probability"] = np.minimum(faults.to_numpy() * len(CHECKS), 1.0)
@@ -101,7 +128,7 @@ def judge(fit: FittedDraws, replicated: Counts, rng: np.random.Generator) -> Jud
         np.where(
             table["fault"].notna(),
             "off the curve",
-            np.where(tenfold < LEVEL, "as expected", "too few counts"),
+            np.where(tenfold < NOTICED, "as expected", "too few counts"),
         ),
     )
     table.insert(1, "verdict", verdict)

@@ -3,7 +3,7 @@
 from bayes_hfgrowth.figures.fan import fan_chart
 from bayes_hfgrowth.figures.organizations import organization_forest
 from bayes_hfgrowth.figures.paper import paper_comparison
-from bayes_hfgrowth.figures.predictive import predictive_check
+from bayes_hfgrowth.figures.predictive import predictive_check, surge_chart
 from bayes_hfgrowth.figures.style import save_figure
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "paper_comparison",
     "predictive_check",
     "save_figure",
+    "surge_chart",
 ]

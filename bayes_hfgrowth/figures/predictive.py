@@ -1,13 +1,19 @@
-"""Posterior predictive check of the monthly counts."""
+"""Posterior predictive checks of the monthly counts: all together, and where they surged."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from bayes_hfgrowth.figures.style import COLOURS, new_figure, styled
+from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, panel_title, styled
 
-__all__ = ["predictive_check"]
+__all__ = ["MOST_PANELS", "predictive_check", "surge_chart"]
+
+MOST_PANELS = 9
+"""Base models that `surge_chart` shows."""
+
+_COLUMNS = 3
 
 
 def predictive_check(rootogram: pd.DataFrame, pit: pd.DataFrame) -> Figure:
@@ -34,6 +40,60 @@ def predictive_check(rootogram: pd.DataFrame, pit: pd.DataFrame) -> Figure:
         _draw_rootogram(left, rootogram)
         _draw_pit(right, pit)
     return figure
+
+
+def surge_chart(months: pd.DataFrame, surges: pd.DataFrame) -> Figure:
+    """Months of the base models with the least probable surges, beside their replicates.
+
+    The band holds 95% of the replicated months, drawn with the surge in the data; so it is
+    wider there than what the verdict rests on.
+
+    Parameters
+    ----------
+    months, surges : pandas.DataFrame
+        From `bayes_hfgrowth.diagnostics.Diagnostics`; at least one surge.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    ordered = surges.sort_values("probability", kind="stable")
+    names = list(ordered["base_model"].drop_duplicates().head(MOST_PANELS))
+    rows = -(-len(names) // _COLUMNS)
+    with styled():
+        figure = new_figure(0.75 + 1.65 * rows)
+        grid = figure.subplots(rows, _COLUMNS, squeeze=False)
+        for axes in grid.flat[len(names) :]:
+            axes.remove()
+        for axes, name in zip(grid.flat, names, strict=False):
+            _draw_months(axes, months[months["base_model"] == name])
+            axes.set_title(panel_title(name, 27))
+        figure.supxlabel("Age of the base model (months)", fontsize=8.0)
+        figure.supylabel("New fine-tunes in the month", fontsize=8.0)
+        handles, labels = grid.flat[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper left", ncols=4)
+    return figure
+
+
+def _draw_months(axes: Axes, table: pd.DataFrame) -> None:
+    age, new = table["month"].to_numpy(), table["new"].to_numpy()
+    found = table["surge"].to_numpy()
+    axes.fill_between(
+        age, table["lower_95"], table["upper_95"], step="mid", color=COLOURS["model"], alpha=0.2,
+        linewidth=0, label="replicated, 95%",
+    )  # fmt: skip
+    axes.step(
+        age, table["median"], where="mid", color=COLOURS["model"], linewidth=1.0,
+        label="replicated, median",
+    )  # fmt: skip
+    axes.plot(age, new, "o", color=COLOURS["observed"], markersize=2, label="observed")
+    axes.plot(age[found], new[found], "D", color=COLOURS["paper"], markersize=4.5, label="surge")
+    # Logarithmic from one fine-tune on, and still room for none.
+    axes.set_yscale("symlog", linthresh=1.0, linscale=0.5)
+    axes.set_ylim(-0.1, 3.0 * max(float(table["upper_95"].max()), float(new.max()), 1.0))
+    counts_on(axes, y=True)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    axes.set_xlim(age.min() - 0.5, age.max() + 0.5)
 
 
 def _draw_rootogram(axes: Axes, table: pd.DataFrame) -> None:

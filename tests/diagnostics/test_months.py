@@ -1,0 +1,45 @@
+"""The law of a month: held against the compiled densities, and tails against sums."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bayes_hfgrowth.diagnostics.months import month_laws, upper_tails
+from bayes_hfgrowth.simulation import base_model_parameters, carry_over, log_likelihood
+
+
+@pytest.mark.parametrize("model", ["citation", "reinforced", "surge"])
+def test_the_laws_are_those_of_the_compiled_densities(make_fit, model):
+    fit = make_fit(model, base_models=9, draws=5, width=0.3)
+    theta = base_model_parameters(fit.spec, fit.posterior)
+    carry = carry_over(fit.spec, fit.posterior)
+    awake = None if fit.spec.dormancy is None else np.zeros((len(theta), 3))
+    density = log_likelihood(fit.spec, fit.history, theta, carry, awake)
+    mean, size = month_laws(fit.spec, fit.history, theta, carry)
+    new = fit.history.new
+    if model == "citation":
+        assert np.isinf(size).all()
+        expected = stats.poisson.logpmf(new, mean)
+    else:
+        expected = stats.nbinom.logpmf(new, size, size / (size + mean))
+    np.testing.assert_allclose(density, expected, rtol=2e-4, atol=2e-4)
+
+
+def test_tails_are_sums_of_the_probabilities():
+    mean = np.array([[0.3, 4.0, 25.0, 4.0, 7.0]])
+    size = np.array([[0.2, 1.5, 6.0, np.inf, np.inf]])
+    new = np.array([2, 11, 0, 9, 0])
+    tails = upper_tails(new, mean, size)[0]
+    counts = np.arange(5000)
+    for at, count in enumerate(new):
+        if np.isinf(size[0, at]):
+            pmf = stats.poisson.pmf(counts, mean[0, at])
+        else:
+            share = size[0, at] / (size[0, at] + mean[0, at])
+            pmf = stats.nbinom.pmf(counts, size[0, at], share)
+        assert tails[at] == pytest.approx(pmf[count:].sum(), rel=1e-9)
+
+
+def test_tails_reach_far_below_what_simulation_could():
+    tail = upper_tails([2500], np.array([[25.0]]), np.array([[2.5]]))[0, 0]
+    assert 0 < tail < 1e-80
