@@ -159,7 +159,7 @@ def log_density(
         dormant = 1.0 / (1.0 + math.exp(-logit_dormancy[group[i]]))
         last = start[i + 1] - 1
         if last >= start[i]:  # without months there is nothing to tell
-            if previous[last] + new[last] > 0.0:
+            if dormant == 0.0 or previous[last] + new[last] > 0.0:
                 total += value + math.log1p(-dormant)
                 by_logit_dormancy[group[i]] -= dormant
             else:
