@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from bayes_hfgrowth.commands import demo, evaluation, fits, questions, sources
+from bayes_hfgrowth.commands import demo, evaluation, fits, questions, report, sources
 from bayes_hfgrowth.errors import HFGrowthError
 
 FAILURE, BAD_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -23,7 +23,7 @@ app = typer.Typer(
     help="Bayesian growth of the fine-tune counts of open-weight base models.",
     pretty_exceptions_enable=False,
 )
-for family in (demo, sources, fits, questions, evaluation):
+for family in (demo, sources, fits, questions, evaluation, report):
     family.register(app)
 
 

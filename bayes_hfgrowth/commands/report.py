@@ -1,0 +1,41 @@
+"""The command `hfgrowth report`: everything a fit has to say, in one HTML file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bayes_hfgrowth.commands.fits import FitFile, ReadSeed
+from bayes_hfgrowth.commands.outputs import check_file
+from bayes_hfgrowth.commands.screen import announce, show_verdict
+from bayes_hfgrowth.errors import FitError
+
+
+def report(
+    fit_file: FitFile,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.html", help="Page to write.")],
+    months: Annotated[
+        int, typer.Option("--months", metavar="H", help="How far to forecast, in months.")
+    ] = 12,
+    seed: ReadSeed = None,
+) -> None:
+    """Write one self-contained HTML page: forecasts, organizations, diagnostics.
+
+    It opens in any browser and loads nothing from any network.
+    """
+    from bayes_hfgrowth.fit import load_fit
+    from bayes_hfgrowth.report import write_report
+
+    check_file(out, (".html",), FitError)
+    result = load_fit(fit_file)
+    write_report(result, out, months=months, seed=seed, progress=True)
+    announce(
+        f"wrote {out}: {len(result.base_models)} base models, {months} months, "
+        f"{out.stat().st_size / 1e6:.1f} MB"
+    )
+    show_verdict(result.convergence, only_bad=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command()(report)

@@ -1,0 +1,115 @@
+"""How a fit was made, in rows to read."""
+
+import json
+from typing import Any
+
+import numpy as np
+
+from bayes_hfgrowth import __version__
+from bayes_hfgrowth.draws import FittedDraws
+from bayes_hfgrowth.months import month_end
+from bayes_hfgrowth.report.content import ReportContent
+from bayes_hfgrowth.spec import GrowthSpec
+
+__all__ = ["about_data", "about_fit", "about_model", "last_month_end", "priors", "versions"]
+
+type Rows = list[tuple[str, str]]
+
+_WORDS = ("distribution", "reason")  # of a prior; all else are its parameters
+
+
+def last_month_end(fit: FittedDraws) -> str:
+    """Day on which the last observed month of any base model ended."""
+    ends = month_end(fit.history.created_at, fit.history.months)
+    return f"{ends.max():%Y-%m-%d}"
+
+
+def about_data(fit: FittedDraws) -> Rows:
+    """What was counted, and when."""
+    history, panel = fit.history, fit.about["panel"]
+    created = history.created_at
+    rows = [
+        ("Base models", f"{len(history.base_models):,}"),
+        ("Organizations", f"{len(history.organizations):,}"),
+        ("Fine-tunes", f"{history.finetunes.sum():,}"),
+        ("Observed months", f"{len(history.new):,}"),
+        ("Base models without any fine-tune", f"{np.sum(history.finetunes == 0):,}"),
+        ("Fewest fine-tunes of a base model", f"{history.finetunes.min():,}"),
+        ("Created", f"{created.min():%Y-%m-%d} to {created.max():%Y-%m-%d}"),
+        ("Last observed month ended", last_month_end(fit)),
+    ]
+    if fit.observed_at is not None:
+        rows.append(("Observed on", f"{fit.observed_at:%Y-%m-%d}"))
+    if "digest" in panel:
+        rows.append(("Digest of the panel", panel["digest"]))
+    return rows
+
+
+def about_model(spec: GrowthSpec) -> Rows:
+    """The growth model in words."""
+    laws = {
+        "poisson": "independent Poisson counts around the growth curve",
+        "birth": "reinforced Poisson process: negative binomial, by its exact transition law",
+        "surge": "reinforced growth with carry-over between months and wide negative binomial "
+        "scatter",
+    }
+    rows = [
+        ("Growth model", spec.name),
+        ("In words", " ".join(spec.description.split())),
+        ("Law of the monthly counts", laws[spec.likelihood]),
+        ("Pooling", spec.pooling),
+        ("m", f"{spec.m:g}. {' '.join(spec.m_reason.split())}"),
+    ]
+    carry_over: dict[str, Any] = json.loads(spec.to_json()).get("carry_over", {})
+    for part, value in carry_over.items():
+        learnt = isinstance(value, dict)
+        rows.append((f"Carry-over, {part}", "learnt, see its prior" if learnt else f"{value:g}"))
+    return rows
+
+
+def priors(spec: GrowthSpec) -> list[tuple[str, str, str, str]]:
+    """Every prior: parameter, level, distribution, reason."""
+    tables: dict[str, Any] = json.loads(spec.to_json())
+    return [
+        (name.replace("_", " "), level.replace("_", " "), _distribution(prior), _reason(prior))
+        for name, levels in tables.items()
+        if isinstance(levels, dict)
+        for level, prior in levels.items()
+        if isinstance(prior, dict)
+    ]
+
+
+def about_fit(content: ReportContent) -> Rows:
+    """Sampler, seeds, and the command that makes this report again."""
+    about = content.fit.about
+    sampler: dict[str, Any] = about.get("sampler", {})
+    sizes = content.fit.posterior.sizes
+    rows = [("Chains", f"{sizes['chain']}"), ("Draws of each chain", f"{sizes['draw']:,}")]
+    names = {
+        "tune": "Warm-up draws of each chain",
+        "engine": "Coordinates of the sampler",
+        "target_accept": "Target acceptance",
+    }
+    rows += [(label, str(sampler[key])) for key, label in names.items() if key in sampler]
+    rows.append(("Seed of the fit", str(about["seed"])))
+    rows.append(("Seed of forecast and comparison", str(content.seed)))
+    if "seconds" in about:
+        rows.append(("Time to fit", f"{sum(about['seconds'].values()):,.0f} s"))
+    command = f"hfgrowth report FIT --out report.html --months {content.months}"
+    rows.append(("This report again", f"{command} --seed {content.seed}"))
+    return rows
+
+
+def versions(fit: FittedDraws) -> Rows:
+    """Versions behind the fit, and the one behind the report."""
+    fitted = [(name, str(version)) for name, version in fit.about.get("versions", {}).items()]
+    return [*fitted, ("bayes-hfgrowth, for this report", __version__)]
+
+
+def _distribution(prior: dict[str, Any]) -> str:
+    values = [f"{name} = {prior[name]:g}" for name in prior if name not in _WORDS]
+    return f"{prior['distribution']}({', '.join(values)})"
+
+
+def _reason(prior: dict[str, Any]) -> str:
+    return " ".join(prior["reason"].split())
