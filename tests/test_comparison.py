@@ -15,6 +15,7 @@ from bayes_hfgrowth.growth import curve_increment, ultimate_impact
 
 COLUMNS = [
     "organization", "quantity", "unit", "median", "lower_50", "upper_50", "lower_95", "upper_95",
+    "median_without_largest", "lower_95_without_largest", "upper_95_without_largest", "pareto_k",
 ]  # fmt: skip
 
 
@@ -44,8 +45,9 @@ def test_the_table_names_every_quantity_of_every_organization(comparison):
     }  # fmt: skip
     assert list(comparison.pairs.columns) == [
         "first", "second", "quantity", "probability", "sentence",
+        "probability_without_largest", "pareto_k",
     ]  # fmt: skip
-    assert len(comparison.pairs) == 3 * 7
+    assert len(comparison.pairs) == 3 * 12
 
 
 def test_intervals_are_nested(comparison):
@@ -119,9 +121,9 @@ def test_new_base_models_follow_the_curve_where_nothing_is_uncertain(make_fit):
         organization_fitness=fitness,
         organization_immediacy=immediacy,
         organization_longevity=longevity,
-        between_base_models_fitness=0.0,
-        between_base_models_immediacy=0.0,
-        between_base_models_longevity=0.0,
+        between_base_models_fitness=1e-6,
+        between_base_models_immediacy=1e-6,
+        between_base_models_longevity=1e-6,
     )
     result = compare(fit, fit.organizations, seed=5)
     expected = curve_increment(0, 12, fitness, immediacy, longevity, m)
@@ -169,7 +171,7 @@ def test_alike_organizations_are_even(make_fit):
     certain = ["immediacy", "peak_age", "longevity", "fitness", "ultimate_impact", "dormancy"]
     assert (pairs.loc[certain, "probability"] == 0.5).all()  # nothing but ties
     assert "(ties, 100%, count half)" in pairs.loc["fitness", "sentence"]
-    number = 4 * 250 * NEW_BASE_MODELS
+    number = 500 * NEW_BASE_MODELS
     new = pairs.loc["finetunes_after_12_months", "probability"]
     assert abs(new - 0.5) < 4 * 0.5 / np.sqrt(number)
 

@@ -24,73 +24,31 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
-from arviz_stats.base import array_stats
 from scipy import special
 
 from bayes_hfgrowth.diagnostics.months import month_laws, upper_tails
 from bayes_hfgrowth.draws import FittedDraws
 from bayes_hfgrowth.history import History
-from bayes_hfgrowth.priors import LOG_SCALE
+from bayes_hfgrowth.importance import GOOD_K, Population, Student, smoothed_weights
 from bayes_hfgrowth.progress import Progress
 from bayes_hfgrowth.simulation import (
     Floats,
     base_model_parameters,
-    carry_over,
     log_likelihood,
 )
 from bayes_hfgrowth.spec import GrowthSpec
 
-__all__ = ["DRAWS", "GOOD_K", "Population", "judge_months", "thinned"]
+__all__ = ["DRAWS", "judge_months", "thinned"]
 
 DRAWS = 1000
 """Most draws of the posterior that months are judged by, and of each proposal beyond it."""
 
-GOOD_K = 0.7
-"""Pareto k of the importance weights up to which a month is judged by the posterior's draws."""
-
 _SUSPICIOUS = 0.1  # probability by the other months below which a month is looked at again
 _ROUNDS = 5
-_DEGENERATE = 5.0  # effective number of draws below which weights tell nothing of their tail
-_EVEN = 0.7  # effective share of the draws above which weights need no smoothing
 _LEAST_DRAWS = 50.0  # effective number that is enough
 _TEMPERED_DRAWS = 50.0  # effective number that the moments of a proposal should rest on
-_DEGREES = 5.0  # of freedom of the proposals
 _WIDER = 1.4
 _NEVER = -1e6  # log density of a month that a draw makes impossible; kept finite
-
-
-@dataclass(frozen=True, eq=False)
-class Population:
-    """Draws of the population that base models come from, on the scale that is normal.
-
-    Parameters
-    ----------
-    means : ndarray, shape (draws, organizations, parameters)
-        Organization means.
-    spreads : ndarray, shape (draws, parameters)
-        Standard deviations of base models within their organization.
-    carry : ndarray, shape (draws, 2)
-        Strength and memory of the carry-over.
-    """
-
-    means: Floats
-    spreads: Floats
-    carry: Floats
-
-    @classmethod
-    def from_posterior(cls, spec: GrowthSpec, posterior: xr.Dataset) -> "Population":
-        """Take the population from posterior draws."""
-        means, spreads = [], []
-        for name in spec.parameters:
-            mean = posterior[f"organization_{name}"].transpose("chain", "draw", "organization")
-            values = mean.to_numpy().astype(np.float64)
-            values = values.reshape(-1, values.shape[-1])
-            means.append(np.log(values) if LOG_SCALE[name] else values)
-            spread = posterior[f"between_base_models_{name}"].transpose("chain", "draw")
-            spreads.append(spread.to_numpy().astype(np.float64).ravel())
-        return cls(
-            np.stack(means, axis=-1), np.stack(spreads, axis=-1), carry_over(spec, posterior)
-        )
 
 
 def judge_months(
@@ -146,39 +104,6 @@ def thinned(posterior: xr.Dataset, most: int) -> xr.Dataset:
     """At most so many draws, evenly spaced in each chain."""
     every = max(1, -(-posterior.sizes["chain"] * posterior.sizes["draw"] // most))
     return posterior.isel(draw=slice(None, None, every))
-
-
-def smoothed_weights(log_weights: Floats) -> tuple[Floats, Floats]:
-    """Pareto-smoothed importance weights (Vehtari, Simpson, Gelman, Yao and Gabry 2024).
-
-    Parameters
-    ----------
-    log_weights : ndarray, shape (draws, columns)
-        Raw ones, up to a constant for each column.
-
-    Returns
-    -------
-    weights : ndarray, shape (draws, columns)
-        Summing to 1 down each column.
-    pareto_k : ndarray, shape (columns,)
-        Shape of the tail; 0 where the weights are so even that there is none to speak of,
-        infinite where too few draws carry all the weight to tell.
-    """
-    weights, k = special.softmax(log_weights, axis=0), np.zeros(log_weights.shape[1])
-    effective = 1.0 / (weights**2).sum(axis=0)
-    k[effective < _DEGENERATE] = np.inf
-    thin = (effective >= _DEGENERATE) & (effective < _EVEN * len(weights))
-    for column in np.flatnonzero(thin):
-        # Weights that underflow to nought are alike, which the fit of a tail may refuse.
-        with np.errstate(all="ignore"):
-            try:
-                smooth, shape = array_stats.psislw(-log_weights[:, column])
-            except ValueError:
-                shape = np.inf
-        k[column] = shape if np.isfinite(shape) else np.inf
-        if np.isfinite(shape):
-            weights[:, column] = special.softmax(smooth)
-    return weights, k
 
 
 _JUDGED = ("expected", "probability", "tenfold", "pareto_k", "draws")
@@ -299,8 +224,8 @@ class _Judge:
     def drawn(self, centre: Floats, covariance: Floats) -> _Sample:
         """Draw from a Student distribution there, mixed with one around the population."""
         kinds = [
-            _Student(centre, _WIDER**2 * covariance + 0.02 * self.between),
-            _Student(self.population.means[:, self.group].mean(axis=0), self.between),
+            Student(centre, _WIDER**2 * covariance + 0.02 * self.between),
+            Student(self.population.means[:, self.group].mean(axis=0), self.between),
         ]
         numbers = (DRAWS - DRAWS // 5, DRAWS // 5)
         points = np.concatenate(
@@ -318,27 +243,6 @@ class _Judge:
         prior = -0.5 * (((points - mean) / spread) ** 2).sum(axis=1) - np.log(spread).sum(axis=1)
         carry = self.population.carry[chosen]
         return _Sample(points, carry, prior - proposal, self.density(points, carry))
-
-
-class _Student:
-    """Multivariate Student distribution, its density up to a constant."""
-
-    def __init__(self, centre: Floats, scale: Floats) -> None:
-        self.centre, self.root = centre, np.linalg.cholesky(scale)
-        self.inverse = np.linalg.inv(self.root)
-
-    def draw(self, number: int, rng: np.random.Generator) -> Floats:
-        normal = rng.standard_normal((number, len(self.centre)))
-        normal = np.einsum("ij,nj->ni", self.root, normal)
-        chi2 = rng.chisquare(_DEGREES, size=(number, 1))
-        return np.asarray(self.centre + normal * np.sqrt(_DEGREES / chi2))
-
-    def log_density(self, points: Floats) -> Floats:
-        # Not the products of BLAS, whose threads cost more here than they save.
-        apart = np.einsum("ij,nj->in", self.inverse, points - self.centre)
-        power = 0.5 * (_DEGREES + len(self.centre))
-        logarithm = np.log1p((apart**2).sum(axis=0) / _DEGREES)
-        return np.asarray(-power * logarithm - np.log(np.diag(self.root)).sum())
 
 
 def _moments(points: Floats, log_weights: Floats) -> tuple[Floats, Floats]:

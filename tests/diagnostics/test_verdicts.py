@@ -14,7 +14,7 @@ from bayes_hfgrowth import Panel
 from bayes_hfgrowth.diagnostics import LEVEL, VERDICTS, diagnose
 from bayes_hfgrowth.diagnostics.months import month_laws
 from bayes_hfgrowth.diagnostics.predictive import replicated_months
-from bayes_hfgrowth.diagnostics.surges import judge_months, smoothed_weights
+from bayes_hfgrowth.diagnostics.surges import judge_months
 from bayes_hfgrowth.diagnostics.text import surge_sentence
 from bayes_hfgrowth.diagnostics.verdicts import judge
 from bayes_hfgrowth.history import History
@@ -177,20 +177,3 @@ def test_a_drift_off_the_curve_is_found(make_fit):
     row = verdicts_of(fit).verdicts.iloc[target]
     assert row["fault"] in ("drift", "scatter", "persistence")
     assert row["fault_probability"] < 0.02
-
-
-def test_weights_are_smoothed_and_their_tail_is_told():
-    rng = np.random.default_rng(2)
-    even, heavy = rng.normal(0, 0.1, 1000), stats_pareto(rng)
-    one = np.where(np.arange(1000) == 7, 0.0, -1e6)
-    weights, k = smoothed_weights(np.stack([even, heavy, one], axis=1))
-    np.testing.assert_allclose(weights.sum(axis=0), 1.0)
-    assert k[0] == 0
-    assert k[1] == pytest.approx(0.6, abs=0.25)
-    assert k[2] == np.inf
-    assert weights[7, 2] == 1.0
-
-
-def stats_pareto(rng):
-    """Logarithms of weights whose tail has the shape 0.6."""
-    return np.log(rng.pareto(1 / 0.6, 1000) + 1.0)

@@ -1,0 +1,322 @@
+"""What organizations are compared by: names, units, statements, and the draws of each."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from bayes_hfgrowth.draws import FittedDraws
+from bayes_hfgrowth.growth import cumulative, ultimate_impact
+from bayes_hfgrowth.history import History
+from bayes_hfgrowth.priors import LOG_SCALE
+from bayes_hfgrowth.simulation import (
+    base_model_parameters,
+    carry_over,
+    dormancy_shares,
+    futures,
+)
+from bayes_hfgrowth.spec import GrowthSpec
+
+__all__ = [
+    "EQUAL_AGES",
+    "MANY",
+    "NEW_BASE_MODELS",
+    "NEW_MONTHS",
+    "QUANTITIES",
+    "Draws",
+    "Quantity",
+    "QuantityDraws",
+    "peak_months",
+    "population_draws",
+    "quantity_draws",
+]
+
+NEW_MONTHS = 12
+"""Months for which new base models are simulated, and present ones forecast."""
+
+MANY = 100
+"""Fine-tunes that a new base model may pass within those months."""
+
+EQUAL_AGES = (6, 12)
+"""Ages, in months, at which median base models are compared."""
+
+LONGEST_PEAK = 600
+"""Last month, fifty years on, in which a peak is looked for."""
+
+NEW_BASE_MODELS = 250
+"""New base models that each organization gets under each draw that is simulated."""
+
+SIMULATED_DRAWS = 500
+"""Most draws of the posterior under which base models are simulated."""
+
+type Draws = npt.NDArray[np.float64]
+type Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something that organizations can be compared by.
+
+    Parameters
+    ----------
+    unit : str
+        Unit of its values.
+    label : str
+        What figures call it.
+    larger : str or None
+        The statement that the first organization's is larger, with ``{first}`` and
+        ``{second}``; None for what was counted and has no uncertainty.
+    """
+
+    unit: str
+    label: str
+    larger: str | None = None
+
+
+QUANTITIES = {
+    "immediacy": Quantity(
+        "log-months",
+        "Immediacy",
+        "the median base model of {first} has larger immediacy, so later attention, "
+        "than that of {second}",
+    ),
+    "peak_age": Quantity(
+        "months",
+        "Age at peak",
+        "the median base model of {first} peaks at a later age than that of {second}",
+    ),
+    "longevity": Quantity(
+        "log-months",
+        "Longevity",
+        "the median base model of {first} has larger longevity, so attention over a wider "
+        "span of ages, than that of {second}",
+    ),
+    "fitness": Quantity(
+        "dimensionless",
+        "Fitness",
+        "the median base model of {first} has larger fitness than that of {second}",
+    ),
+    "ultimate_impact": Quantity(
+        "fine-tunes",
+        "Ultimate impact",
+        "the median base model of {first} has larger ultimate impact than that of {second}",
+    ),
+    "dormancy": Quantity(
+        "share",
+        "Dormant base models",
+        "{first} has a larger share of base models that never get any fine-tune than {second}",
+    ),
+    **{
+        f"median_at_{age}_months": Quantity(
+            "fine-tunes",
+            f"Median base model at {age} months",
+            f"at the age of {age} months the median base model of {{first}} has more fine-tunes "
+            "than that of {second}",
+        )
+        for age in EQUAL_AGES
+    },
+    f"finetunes_after_{NEW_MONTHS}_months": Quantity(
+        "fine-tunes",
+        f"New base model after {NEW_MONTHS} months",
+        f"a new base model of {{first}} has more fine-tunes after {NEW_MONTHS} months "
+        "than one of {second}",
+    ),
+    f"share_passing_{MANY}": Quantity(
+        "share",
+        f"New base models that pass {MANY} fine-tunes",
+        f"a new base model of {{first}} passes {MANY} fine-tunes within {NEW_MONTHS} months more "
+        "often than one of {second}",
+    ),
+    "share_without_finetune": Quantity(
+        "share",
+        "New base models without a fine-tune",
+        f"a new base model of {{first}} stays without any fine-tune for {NEW_MONTHS} months more "
+        "often than one of {second}",
+    ),
+    f"portfolio_after_{NEW_MONTHS}_months": Quantity(
+        "fine-tunes",
+        f"Present base models in {NEW_MONTHS} months",
+        f"{NEW_MONTHS} months on, the present base models of {{first}} have more fine-tunes in "
+        "all than those of {second}",
+    ),
+    "base_models": Quantity("base models", "Base models in the fit"),
+    "finetunes": Quantity("fine-tunes", "Fine-tunes so far"),
+    "share_of_largest": Quantity("share", "Share of the largest base model"),
+}
+"""The quantities of a comparison, in the order of its table."""
+
+
+@dataclass(frozen=True, eq=False)
+class QuantityDraws:
+    """Draws of one quantity.
+
+    Parameters
+    ----------
+    sample : ndarray, shape (rows, organizations)
+        One or more rows for each draw of the posterior that was used.
+    draw : ndarray of int, shape (rows,)
+        Position of that draw.
+    """
+
+    sample: Draws
+    draw: Integers
+
+
+def population_draws(posterior: xr.Dataset, name: str) -> Draws:
+    """Organization means of a growth parameter; shape (draws, organizations)."""
+    values = posterior[f"organization_{name}"].transpose("chain", "draw", "organization")
+    return values.to_numpy().astype(np.float64).reshape(-1, posterior.sizes["organization"])
+
+
+def peak_months(spec: GrowthSpec, posterior: xr.Dataset) -> Draws:
+    """Month in which the curve of each organization's median base model grows most.
+
+    The rate itself has a second maximum at the age exp(μ - σ²), which for a wide longevity is
+    a spike within the first hours that brings next to nothing. Counts are monthly, so months
+    are compared, not instants.
+
+    Parameters
+    ----------
+    spec : GrowthSpec
+        Holds m.
+    posterior : xarray.Dataset
+        Draws of the organizations.
+
+    Returns
+    -------
+    ndarray, shape (draws, organizations)
+        Age at the end of that month, at most `LONGEST_PEAK` months.
+    """
+    fitness, immediacy, longevity = (
+        population_draws(posterior, name) for name in ("fitness", "immediacy", "longevity")
+    )
+    before = np.zeros_like(fitness)
+    best = np.full_like(fitness, -np.inf)
+    month = np.zeros_like(fitness)
+    for age in range(1, LONGEST_PEAK + 1):
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond the largest float it is over
+            count = cumulative(age, fitness, immediacy, longevity, spec.m)
+            growth = count - before
+        better = growth > best
+        best[better], month[better] = growth[better], age
+        before = count
+    return month
+
+
+def quantity_draws(
+    fit: FittedDraws,
+    chosen: Integers,
+    peaks: Draws,
+    left_out: dict[int, int],
+    rng: np.random.Generator,
+) -> tuple[dict[str, QuantityDraws], QuantityDraws]:
+    """Draws of every uncertain quantity of some organizations.
+
+    Parameters
+    ----------
+    fit : FittedDraws
+        The fit.
+    chosen : ndarray of int, shape (organizations,)
+        Positions of the organizations in the fit.
+    peaks : ndarray, shape (draws, organizations of the fit)
+        From `peak_months`.
+    left_out : dict of int to int
+        A base model of each organization, by their positions in the fit, without which the
+        portfolio is added up a second time.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    draws : dict of str to QuantityDraws
+        By the name of the quantity, columns in the order of `chosen`.
+    smaller_portfolio : QuantityDraws
+        The portfolio without the base models left out.
+    """
+    spec, posterior = fit.spec, fit.posterior
+    part = posterior.isel(organization=chosen)
+    fitness, immediacy, longevity = (
+        population_draws(part, name) for name in ("fitness", "immediacy", "longevity")
+    )
+    shares = dormancy_shares(spec, part)
+    exact = {
+        "immediacy": immediacy,
+        "peak_age": peaks[:, chosen],
+        "longevity": longevity,
+        "fitness": fitness,
+        "ultimate_impact": ultimate_impact(fitness, spec.m),
+        **({} if shares is None else {"dormancy": shares}),
+        **{
+            f"median_at_{age}_months": cumulative(age, fitness, immediacy, longevity, spec.m)
+            for age in EQUAL_AGES
+        },
+    }
+    everyone = np.arange(len(fitness))
+    draws = {name: QuantityDraws(values, everyone) for name, values in exact.items()}
+    every = max(1, -(-len(fitness) // SIMULATED_DRAWS))
+    simulated = everyone.reshape(posterior.sizes["chain"], -1)[:, ::every]
+    thin = posterior.isel(draw=slice(None, None, every))
+    new = np.stack([_new_base_models(spec, thin, int(o), rng) for o in chosen], axis=-1)
+    used = simulated.ravel()
+    draws[f"finetunes_after_{NEW_MONTHS}_months"] = QuantityDraws(
+        new.reshape(-1, len(chosen)).astype(np.float64), np.repeat(used, NEW_BASE_MODELS)
+    )
+    draws[f"share_passing_{MANY}"] = QuantityDraws((new > MANY).mean(axis=1), used)
+    draws["share_without_finetune"] = QuantityDraws((new == 0).mean(axis=1), used)
+    totals = [_portfolio(fit, thin, int(o), left_out[int(o)], rng) for o in chosen]
+    portfolio, smaller = (np.stack(columns, axis=-1) for columns in zip(*totals, strict=True))
+    draws[f"portfolio_after_{NEW_MONTHS}_months"] = QuantityDraws(portfolio, used)
+    return draws, QuantityDraws(smaller, used)
+
+
+def _new_base_models(
+    spec: GrowthSpec, posterior: xr.Dataset, organization: int, rng: np.random.Generator
+) -> Integers:
+    """Fine-tunes of new base models of an organization after `NEW_MONTHS` months.
+
+    Each draw brings the organization means and the spread of base models around them; from
+    these come `NEW_BASE_MODELS` base models, and the transition law runs each from birth;
+    with dormancy in the growth model, some of them never start.
+
+    Returns
+    -------
+    ndarray of int, shape (draws, NEW_BASE_MODELS)
+    """
+    own = posterior.isel(organization=[organization])
+    columns = []
+    for name in spec.parameters:
+        mean = population_draws(own, name)
+        mean = np.log(mean) if LOG_SCALE[name] else mean
+        spread = posterior[f"between_base_models_{name}"].transpose("chain", "draw").to_numpy()
+        offsets = rng.standard_normal((len(mean), NEW_BASE_MODELS))
+        columns.append(mean + spread.reshape(-1, 1) * offsets)
+    theta, carry = np.stack(columns, axis=-1), carry_over(spec, own)
+    newborn = replace(
+        History.newborn(NEW_BASE_MODELS),
+        organization_of=np.zeros(NEW_BASE_MODELS, dtype=np.int64),
+    )
+    shares = dormancy_shares(spec, own)
+    return futures(spec, newborn, theta, carry, NEW_MONTHS, rng, shares)[:, :, -1]
+
+
+def _portfolio(
+    fit: FittedDraws,
+    posterior: xr.Dataset,
+    organization: int,
+    left_out: int,
+    rng: np.random.Generator,
+) -> tuple[Draws, Draws]:
+    """Total of an organization's base models `NEW_MONTHS` months on, and without one of them."""
+    own = np.flatnonzero(fit.history.organization_of == organization)
+    counts = futures(
+        fit.spec,
+        fit.history.subset(own),
+        base_model_parameters(fit.spec, posterior.isel(base_model=own)),
+        carry_over(fit.spec, posterior),
+        NEW_MONTHS,
+        rng,
+        dormancy_shares(fit.spec, posterior),
+    )[:, :, -1].astype(np.float64)
+    total = counts.sum(axis=1)
+    return total, total - counts[:, own == left_out].sum(axis=1)

@@ -1,0 +1,116 @@
+"""Probabilities in words, with no more certainty than the draws give."""
+
+import pandas as pd
+
+from bayes_hfgrowth.comparison.quantities import MANY, NEW_MONTHS, QUANTITIES
+from bayes_hfgrowth.importance import GOOD_K
+
+__all__ = ["largest_sentence", "pair_sentence", "probability_words", "reliability_words"]
+
+
+def probability_words(probability: float) -> str:
+    """Two digits, and never a certainty that a finite number of draws cannot give.
+
+    Parameters
+    ----------
+    probability : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    str
+        ``"= 0.42"``, ``"< 0.01"`` or ``"> 0.99"``.
+    """
+    if probability < 0.005:
+        return "< 0.01"
+    if probability >= 0.995:
+        return "> 0.99"
+    return f"= {probability:.2f}"
+
+
+def reliability_words(pareto_k: float) -> str:
+    """A warning where the draws cannot tell what would be without a base model.
+
+    Parameters
+    ----------
+    pareto_k : float
+        Of the weights that take it out.
+
+    Returns
+    -------
+    str
+        Empty up to `bayes_hfgrowth.importance.GOOD_K`.
+    """
+    if pareto_k <= GOOD_K:
+        return ""
+    return f" (unreliable: Pareto k {pareto_k:.2f}; fit without it to know)"
+
+
+def pair_sentence(
+    quantity: str,
+    first: str,
+    second: str,
+    probability: float,
+    tied: float,
+    without: float,
+    pareto_k: float,
+) -> str:
+    """Say how probable it is that the first organization's quantity is larger.
+
+    Parameters
+    ----------
+    quantity : str
+        Key of `bayes_hfgrowth.comparison.QUANTITIES`.
+    first, second : str
+        The organizations.
+    probability, tied : float
+        That it is larger, ties counted half; and that they tie.
+    without : float
+        The probability without the largest base model of each.
+    pareto_k : float
+        Of the weights that leave these out.
+    """
+    statement = QUANTITIES[quantity].larger
+    assert statement is not None  # only quantities with draws come here
+    note = f" (ties, {tied:.0%}, count half)" if tied >= 0.005 else ""
+    return (
+        f"P({statement.format(first=first, second=second)}) {probability_words(probability)}"
+        f"{note}; without the largest base model of each {probability_words(without)}"
+        f"{reliability_words(pareto_k)}"
+    )
+
+
+def largest_sentence(organization: str, largest: pd.Series, cells: pd.DataFrame) -> str:
+    """Say how much of an organization hangs on its largest base model.
+
+    Parameters
+    ----------
+    organization : str
+        Its name.
+    largest : pandas.Series
+        Its row of `bayes_hfgrowth.comparison.Comparison.largest`.
+    cells : pandas.DataFrame
+        Its rows of the table, indexed by quantity.
+    """
+    if largest["finetunes"] == 0:
+        return f"No base model of {organization} in the fit has any fine-tune."
+    warning = (
+        "; what is said of the total is mostly said of this one" if largest["share"] > 0.5 else ""
+    )
+    told = []
+    for key, what, digits in (
+        ("fitness", "median fitness", ".2f"),
+        (f"share_passing_{MANY}", f"the share of new ones that pass {MANY} fine-tunes", ".0%"),
+        (
+            f"portfolio_after_{NEW_MONTHS}_months",
+            f"the present total {NEW_MONTHS} months on",
+            ",.0f",
+        ),
+    ):
+        before, after = cells.loc[key, ["median", "median_without_largest"]]
+        told.append(f"{what} is {after:{digits}} instead of {before:{digits}}")
+    return (
+        f"{largest['base_model']} holds {largest['share']:.0%} of the fine-tunes of "
+        f"{organization}{warning}. Without it {', '.join(told[:-1])}, and {told[-1]}"
+        f"{reliability_words(largest['pareto_k'])}."
+    )
