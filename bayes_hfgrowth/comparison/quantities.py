@@ -188,20 +188,30 @@ def peak_months(spec: GrowthSpec, posterior: xr.Dataset) -> Draws:
     ndarray, shape (draws, organizations)
         Age at the end of that month, at most `LONGEST_PEAK` months.
     """
-    fitness, immediacy, longevity = (
-        population_draws(posterior, name) for name in ("fitness", "immediacy", "longevity")
+    shape = (-1, posterior.sizes["organization"])
+    curve = np.stack(
+        [
+            population_draws(posterior, name).ravel()
+            for name in ("fitness", "immediacy", "longevity")
+        ]
     )
-    before = np.zeros_like(fitness)
-    best = np.full_like(fitness, -np.inf)
-    month = np.zeros_like(fitness)
+    middle = np.exp(curve[1])
+    month, going = np.zeros(curve.shape[1]), np.arange(curve.shape[1])
+    before, last = np.zeros(len(going)), np.full(len(going), -np.inf)
+    best = last.copy()
     for age in range(1, LONGEST_PEAK + 1):
         with np.errstate(over="ignore", invalid="ignore"):  # beyond the largest float it is over
-            count = cumulative(age, fitness, immediacy, longevity, spec.m)
+            count = cumulative(age, *curve[:, going], spec.m)
             growth = count - before
         better = growth > best
-        best[better], month[better] = growth[better], age
-        before = count
-    return month
+        best[better], month[going[better]] = growth[better], age
+        # From the age exp(μ) on, λ φ(z) - z - σ, whose sign says whether the rate rises, falls:
+        # a month there that brings less than the one before is followed by none that brings more.
+        on = ~((growth < last) & (age - 2 >= middle[going]))
+        going, before, last, best = going[on], count[on], growth[on], best[on]
+        if len(going) == 0:
+            break
+    return month.reshape(shape)
 
 
 def quantity_draws(

@@ -18,7 +18,6 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from bayes_hfgrowth.draws import FittedDraws
 from bayes_hfgrowth.importance import Population, Student, smoothed_weights
@@ -141,5 +140,11 @@ def _integral(points: Floats, log_ratio: Floats, means: Floats, spreads: Floats)
     precision = 1.0 / spreads**2
     squares = precision @ (points**2).T - 2.0 * (precision * means) @ points.T
     squares += (precision * means**2).sum(axis=1, keepdims=True)
-    log_density = -0.5 * squares - np.log(spreads).sum(axis=1, keepdims=True)
-    return np.asarray(special.logsumexp(log_density + log_ratio, axis=1) - np.log(len(points)))
+    terms = squares
+    terms *= -0.5
+    terms += log_ratio
+    top = terms.max(axis=1, keepdims=True)
+    terms -= top
+    np.exp(terms, out=terms)  # in place: the matrix has millions of elements
+    log_mean = np.log(terms.mean(axis=1)) + top[:, 0]
+    return np.asarray(log_mean - np.log(spreads).sum(axis=1))
