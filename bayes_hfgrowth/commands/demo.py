@@ -13,7 +13,7 @@ import pandas as pd
 import typer
 
 from bayes_hfgrowth.commands.outputs import check_folder
-from bayes_hfgrowth.commands.screen import announce, show_table, show_verdict
+from bayes_hfgrowth.commands.screen import announce, show_sections, show_table, show_verdict
 from bayes_hfgrowth.errors import FitError
 
 QUICK = "HFGROWTH_QUICK"
@@ -94,8 +94,7 @@ def demo(
     known = table[table["base_model"].isin(WELL_KNOWN) & (table["horizon"] == HORIZON)]
     title = f"Fine-tunes {HORIZON} months on (median and 80% interval)"
     show_table(_readable(known), title, ("observed", "median", "lower_80", "upper_80"))
-    for sentence in comparison.sentences():
-        typer.echo(sentence)
+    show_sections(comparison.sections())
     if quick:
         typer.echo(f"\n{_QUICK_NOTE}")
     typer.echo(f"\nWritten to {out}:")

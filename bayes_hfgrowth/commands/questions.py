@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+import pandas as pd
 import typer
 
 from bayes_hfgrowth.commands.fits import FitFile, ReadSeed
 from bayes_hfgrowth.commands.outputs import check_file, check_folder
-from bayes_hfgrowth.commands.screen import announce, show_table, show_verdict
+from bayes_hfgrowth.commands.screen import announce, show_sections, show_table, show_verdict
 from bayes_hfgrowth.errors import ComparisonError, FitError
 
 
@@ -21,7 +23,10 @@ def compare(
     ] = None,
     seed: ReadSeed = None,
 ) -> None:
-    """Compare organizations: immediacy, longevity, fitness, and their next base model."""
+    """Compare organizations: how they grow, their next base models and present totals.
+
+    Every number stands beside the same without the organization's largest base model.
+    """
     from bayes_hfgrowth.fit import load_fit
 
     if out is not None:
@@ -31,10 +36,36 @@ def compare(
     if out is not None:
         comparison.save(out)
         announce(f"wrote {out}")
-    show_table(comparison.table, "Organizations", ("median", "lower_95", "upper_95"))
-    for sentence in comparison.sentences():
-        typer.echo(sentence)
+    for name in comparison.organizations:
+        show_table(
+            _readable(comparison.table[comparison.table["organization"] == name]),
+            f"{name}: medians, 95% intervals, and medians without the largest base model",
+            ("median", "lower_95", "upper_95", "without_largest"),
+        )
+    show_sections(comparison.sections())
     show_verdict(result.convergence, only_bad=True)
+
+
+def _readable(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of one organization as the screen shows them."""
+    from bayes_hfgrowth.comparison import QUANTITIES
+
+    table = table[table["median"].notna()]
+    quantities = [QUANTITIES[key] for key in table["quantity"]]
+    counted = np.array([quantity.larger is None for quantity in quantities])
+    labels = [
+        quantity.label if known else f"{quantity.label} ({quantity.unit})"
+        for quantity, known in zip(quantities, counted, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "quantity": labels,
+            "median": table["median"],
+            "lower_95": table["lower_95"].mask(counted),
+            "upper_95": table["upper_95"].mask(counted),
+            "without_largest": table["median_without_largest"],
+        }
+    )
 
 
 def diagnose(

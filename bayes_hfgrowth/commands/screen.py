@@ -1,6 +1,6 @@
 """What the commands print: messages on standard error, results on standard output."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from rich.console import Console
@@ -10,7 +10,7 @@ from rich.text import Text
 
 from bayes_hfgrowth.convergence import Convergence
 
-__all__ = ["announce", "show_table", "show_verdict"]
+__all__ = ["announce", "show_sections", "show_table", "show_verdict"]
 
 
 def announce(message: str) -> None:
@@ -50,7 +50,7 @@ def show_table(table: pd.DataFrame, title: str, numbers: Sequence[str]) -> None:
         Which numeric columns to print.
     """
     texts = [str(name) for name in table.columns if table[name].dtype.kind in "OUT"]
-    grid = Table(title=title)
+    grid = Table(title=Text(title))
     for name in texts:
         grid.add_column(name.replace("_", " "))
     for name in numbers:
@@ -59,6 +59,22 @@ def show_table(table: pd.DataFrame, title: str, numbers: Sequence[str]) -> None:
         cells = [value if isinstance(value, str) else _number(value) for value in row]
         grid.add_row(*(Text(cell) for cell in cells))
     Console().print(grid)
+
+
+def show_sections(sections: Mapping[str, Sequence[str]]) -> None:
+    """Print sentences under headings on standard output.
+
+    Parameters
+    ----------
+    sections : mapping of str to sequence of str
+        Sentences by heading, in order; none of them is broken.
+    """
+    console = Console(soft_wrap=True)
+    for heading, sentences in sections.items():
+        console.print()
+        console.print(Text(heading, style="bold"))
+        for sentence in sentences:
+            console.print(Text(f"- {sentence}"))
 
 
 def _number(value: float) -> str:

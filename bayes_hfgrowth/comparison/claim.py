@@ -90,7 +90,7 @@ class EarlyPeaks:
             "open": (probability < LIKELY) & (probability > 1.0 - LIKELY),
         }
         told = [
-            f"{word} of {_listed(sorted(rows.loc[side, 'organization']))}"
+            f"{word} for {_listed(sorted(rows.loc[side, 'organization']))}"
             for word, side in sides.items()
             if side.any()
         ]
