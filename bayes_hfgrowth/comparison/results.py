@@ -118,27 +118,38 @@ class Comparison:
         Returns
         -------
         dict of str to list of str
-            First the probabilities of each pair, ordered as in `pairs`, then the paper's
-            claim, then how much of each organization hangs on its largest base model, then,
-            where the fit leaves out base models with few fine-tunes, a reminder of it. No
+            First the probabilities of each pair, ordered as in `pairs`, then the `notes`. No
             section is empty.
         """
-        sections = {
-            f"{first} and {second}": list(pair["sentence"])
-            for (first, second), pair in self.pairs.groupby(["first", "second"], sort=False)
-        }
-        sections["The paper's claim: who peaks early"] = self.early.sentences()
+        pairs = self.pairs.groupby(["first", "second"], sort=False)["sentence"]
+        return {
+            f"{first} and {second}": list(sentences) for (first, second), sentences in pairs
+        } | self.notes()
+
+    def notes(self) -> dict[str, list[str]]:
+        """What there is to say besides the probabilities of pairs, under short headings.
+
+        Returns
+        -------
+        dict of str to list of str
+            The paper's claim, then how much of each organization hangs on its largest base
+            model, then, where the fit leaves out base models with few fine-tunes, a reminder
+            of it. No section is empty.
+        """
         cells = self.table.set_index(["organization", "quantity"])
-        sections["What hangs on one base model"] = [
-            largest_sentence(str(organization), row, cells.loc[organization])
-            for organization, row in self.largest.iterrows()
-        ]
+        notes = {
+            "The paper's claim: who peaks early": self.early.sentences(),
+            "What hangs on one base model": [
+                largest_sentence(str(organization), row, cells.loc[organization])
+                for organization, row in self.largest.iterrows()
+            ],
+        }
         if self.min_finetunes > 0:
-            sections["Mind"] = [
+            notes["Mind"] = [
                 f"Every base model in the fit has at least {self.min_finetunes} fine-tunes: a new "
                 "base model here means one that is as successful, not just any."
             ]
-        return {heading: lines for heading, lines in sections.items() if lines}
+        return {heading: lines for heading, lines in notes.items() if lines}
 
     def sentences(self) -> list[str]:
         """The statements of `sections`, one after another.

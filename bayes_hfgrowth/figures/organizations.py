@@ -16,7 +16,7 @@ from bayes_hfgrowth.names import indices_of
 __all__ = ["organization_forest"]
 
 _DEFAULT = ("immediacy", "longevity", "fitness", f"finetunes_after_{NEW_MONTHS}_months")
-_LOGARITHMIC = {"ultimate_impact", f"finetunes_after_{NEW_MONTHS}_months", "finetunes"}
+_LOGARITHMIC = {key for key, quantity in QUANTITIES.items() if quantity.unit == "fine-tunes"}
 
 
 def organization_forest(

@@ -109,7 +109,7 @@ def render_report(content: ReportContent) -> str:
         sensitivity=diagnostics.sensitivity.fillna({"remark": ""}),
         verdict_rows=_verdict_rows(content),
         surge_rows=_surge_rows(content),
-        reminders=_reminders(content),
+        notes=content.comparison.notes() if content.comparison else {},
         last_month=last_month_end(fit),
         organizations=_organization_rows(content),
         organization_figure=_organization_figure(content),
@@ -156,14 +156,6 @@ def _quantities(content: ReportContent) -> list[str]:
     table = content.comparison.table
     known = set(table.loc[table["median"].notna(), "quantity"])
     return [key for key in table["quantity"].unique() if key in known]
-
-
-def _reminders(content: ReportContent) -> list[str]:
-    """What the comparison says besides the probabilities of pairs."""
-    if content.comparison is None:
-        return []
-    pairs = set(content.comparison.pairs["sentence"])
-    return [line for line in content.comparison.sentences() if line not in pairs]
 
 
 def _verdict_rows(content: ReportContent) -> list[dict[str, Any]]:

@@ -41,8 +41,8 @@ def test_panels_have_units_and_no_text_lies_on_another(comparison, assert_tidy):
 
 def test_every_uncertain_quantity_fits_five_to_a_figure(comparison, assert_tidy):
     names = [name for name, quantity in QUANTITIES.items() if quantity.larger is not None]
-    for part in (names[:5], names[1:]):
-        assert_tidy(organization_forest(comparison.table, quantities=part))
+    for start in range(0, len(names), 5):
+        assert_tidy(organization_forest(comparison.table, quantities=names[start : start + 5]))
 
 
 def test_organizations_can_be_chosen_and_ordered(comparison):
