@@ -102,6 +102,13 @@ class Student:
     def __init__(self, centre: Floats, scale: Floats) -> None:
         self.centre, self.root = centre, np.linalg.cholesky(scale)
         self.inverse = np.linalg.inv(self.root)
+        half = 0.5 * len(centre)
+        self.log_height = (
+            special.gammaln(0.5 * _DEGREES + half)
+            - special.gammaln(0.5 * _DEGREES)
+            - half * np.log(_DEGREES * np.pi)
+            - np.log(np.diag(self.root)).sum()
+        )
 
     def draw(self, number: int, rng: np.random.Generator) -> Floats:
         """Draw points; shape (number, dimensions)."""
@@ -111,9 +118,9 @@ class Student:
         return np.asarray(self.centre + normal * np.sqrt(_DEGREES / chi2))
 
     def log_density(self, points: Floats) -> Floats:
-        """Log density, up to a constant, at points of shape (number, dimensions)."""
+        """Log density at points of shape (number, dimensions)."""
         # Not the products of BLAS, whose threads cost more here than they save.
         apart = np.einsum("ij,nj->in", self.inverse, points - self.centre)
         power = 0.5 * (_DEGREES + len(self.centre))
         logarithm = np.log1p((apart**2).sum(axis=0) / _DEGREES)
-        return np.asarray(-power * logarithm - np.log(np.diag(self.root)).sum())
+        return np.asarray(self.log_height - power * logarithm)

@@ -29,8 +29,7 @@ def test_the_proposal_draws_what_its_density_says():
     proposal = Student(centre, scale)
     exact = stats.multivariate_t(centre, scale, df=5)
     points = proposal.draw(40_000, np.random.default_rng(0))
-    difference = proposal.log_density(points) - exact.logpdf(points)
-    np.testing.assert_allclose(difference, difference[0])  # up to a constant
+    np.testing.assert_allclose(proposal.log_density(points), exact.logpdf(points))
     np.testing.assert_allclose(points.mean(axis=0), centre, atol=0.05)
     np.testing.assert_allclose(np.cov(points.T), scale * 5 / 3, rtol=0.12)
 

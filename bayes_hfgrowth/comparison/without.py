@@ -92,7 +92,7 @@ def log_weights_without(fit: FittedDraws, base_model: int, rng: np.random.Genera
     Returns
     -------
     ndarray, shape (draws,)
-        Up to a constant, not smoothed.
+        Minus the logarithms of its marginal likelihoods; not smoothed.
     """
     spec, posterior = fit.spec, fit.posterior
     history = fit.history.subset(np.array([base_model]))
@@ -112,7 +112,7 @@ def log_weights_without(fit: FittedDraws, base_model: int, rng: np.random.Genera
     pairs = list(zip(proposals, numbers, strict=True))
     points = np.concatenate([proposal.draw(number, rng) for proposal, number in pairs])
     log_proposal = np.logaddexp(
-        *(proposal.log_density(points) + np.log(number) for proposal, number in pairs)
+        *(proposal.log_density(points) + np.log(number / POINTS) for proposal, number in pairs)
     )
     carry = np.broadcast_to(population.carry.mean(axis=0), (len(points), 2))
     awake = None if shares is None else np.zeros((len(points), len(fit.organizations)))
@@ -147,4 +147,5 @@ def _integral(points: Floats, log_ratio: Floats, means: Floats, spreads: Floats)
     terms -= top
     np.exp(terms, out=terms)  # in place: the matrix has millions of elements
     log_mean = np.log(terms.mean(axis=1)) + top[:, 0]
-    return np.asarray(log_mean - np.log(spreads).sum(axis=1))
+    log_height = -np.log(spreads).sum(axis=1) - 0.5 * points.shape[1] * np.log(2.0 * np.pi)
+    return np.asarray(log_mean + log_height)

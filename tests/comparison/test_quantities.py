@@ -1,0 +1,95 @@
+"""Draws of the quantities: peak months and portfolios against brute force, shares by counting."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bayes_hfgrowth.comparison import MANY, NEW_BASE_MODELS, QUANTITIES, largest_base_models
+from bayes_hfgrowth.comparison.quantities import LONGEST_PEAK, peak_months, quantity_draws
+from bayes_hfgrowth.growth import cumulative
+from bayes_hfgrowth.spec import read_spec
+
+SPEC = read_spec("reinforced")
+
+
+def posterior_of(fitness, immediacy, longevity):
+    dims = ("chain", "draw", "organization")
+    values = {"fitness": fitness, "immediacy": immediacy, "longevity": longevity}
+    return xr.Dataset(
+        {f"organization_{name}": (dims, np.reshape(v, (1, -1, 1))) for name, v in values.items()}
+    )
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.tuples(st.floats(0.01, 12.0), st.floats(-2.0, 7.0), st.floats(0.05, 5.0)),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_the_search_stops_early_and_misses_nothing(rows):
+    curve = np.array(rows).T
+    months = peak_months(SPEC, posterior_of(*curve))[:, 0]
+    with np.errstate(over="ignore"):
+        counts = cumulative(np.arange(LONGEST_PEAK + 1)[:, None], *curve, SPEC.m)
+    growth = np.diff(counts, axis=0)
+    for found, column in zip(months, growth.T, strict=True):
+        # To rounding: beyond the peak, differences of large counts are not exact.
+        assert column[int(found) - 1] >= column.max() * (1 - 1e-9)
+
+
+@pytest.fixture(scope="module")
+def drawn(made_fit):
+    left_out = dict(enumerate(largest_base_models(made_fit)["position"]))
+    peaks = peak_months(made_fit.spec, made_fit.posterior)
+    chosen = np.array([2, 0])
+    return quantity_draws(made_fit, chosen, peaks, left_out, np.random.default_rng(3))
+
+
+def test_every_quantity_says_which_draws_it_comes_from(made_fit, drawn):
+    draws, smaller = drawn
+    assert set(draws) == {name for name, quantity in QUANTITIES.items() if quantity.larger}
+    assert list(draws) == [name for name in QUANTITIES if name in draws]
+    for name, of in draws.items():
+        assert of.sample.shape == (len(of.draw), 2), name
+    fitness = made_fit.posterior["organization_fitness"].to_numpy().reshape(-1, 3)
+    np.testing.assert_allclose(draws["fitness"].sample, fitness[draws["fitness"].draw][:, [2, 0]])
+    few = draws[f"share_passing_{MANY}"]
+    assert len(few.draw) == 400  # every fourth of each chain
+    np.testing.assert_array_equal(few.draw.reshape(4, 100)[1], 400 + 4 * np.arange(100))
+    new = draws["finetunes_after_12_months"]
+    np.testing.assert_array_equal(new.draw.reshape(-1, NEW_BASE_MODELS)[:, 0], few.draw)
+    np.testing.assert_array_equal(smaller.draw, few.draw)
+
+
+def test_shares_are_those_of_the_new_base_models(drawn):
+    draws, _ = drawn
+    new = draws["finetunes_after_12_months"].sample.reshape(-1, NEW_BASE_MODELS, 2)
+    passing, none = np.zeros((len(new), 2)), np.zeros((len(new), 2))
+    for i, one in enumerate(new):
+        for o in range(2):
+            passing[i, o] = sum(count > MANY for count in one[:, o]) / NEW_BASE_MODELS
+            none[i, o] = sum(count == 0 for count in one[:, o]) / NEW_BASE_MODELS
+    np.testing.assert_allclose(draws[f"share_passing_{MANY}"].sample, passing)
+    np.testing.assert_allclose(draws["share_without_finetune"].sample, none)
+
+
+def test_the_portfolio_is_the_sum_of_the_forecasts(made_fit, drawn):
+    from bayes_hfgrowth.forecast import forecast
+
+    draws, smaller = drawn
+    last = forecast(made_fit, 12, seed=4).draws["finetunes"].isel(horizon=-1)
+    largest = largest_base_models(made_fit)
+    for column, name in enumerate(("StabilityAI", "Meta")):
+        own = [model for model in made_fit.base_models if model.startswith(f"{name}/")]
+        for of, models in (
+            (draws["portfolio_after_12_months"], own),
+            (smaller, [model for model in own if model != largest.loc[name, "base_model"]]),
+        ):
+            total = last.sel(base_model=models).sum("base_model").to_numpy()
+            assert of.sample[:, column].mean() == pytest.approx(total.mean(), rel=0.05)
+            known = [made_fit.history.finetunes[made_fit.base_models.index(m)] for m in models]
+            assert of.sample[:, column].min() >= sum(known)
