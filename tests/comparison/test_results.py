@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -9,9 +12,12 @@ import pytest
 import xarray as xr
 
 from bayes_hfgrowth.comparison import NEW_BASE_MODELS, QUANTITIES, compare
+from bayes_hfgrowth.comparison.without import log_weights_without
+from bayes_hfgrowth.comparison.words import probability_words
 from bayes_hfgrowth.draws import ATTRIBUTE, FittedDraws
 from bayes_hfgrowth.errors import ComparisonError
 from bayes_hfgrowth.growth import curve_increment, ultimate_impact
+from bayes_hfgrowth.importance import smoothed_weights
 
 COLUMNS = [
     "organization", "quantity", "unit", "median", "lower_50", "upper_50", "lower_95", "upper_95",
@@ -238,6 +244,97 @@ def test_a_fit_of_successful_base_models_only_says_so(comparison):
     assert "at least" not in comparison.sentences()[-1]
     reminder = dataclasses.replace(comparison, min_finetunes=200).sentences()[-1]
     assert "at least 200 fine-tunes" in reminder
+
+
+def test_without_the_largest_stands_beside(made_fit, comparison):
+    """Medians under the weights, by adding these up in order; pairs under both weights."""
+    weights = {}
+    for name in comparison.organizations:
+        index = made_fit.organizations.index(name)
+        largest = made_fit.base_models.index(comparison.largest.loc[name, "base_model"])
+        seeds = np.random.SeedSequence([made_fit.about["seed"], 6, index])
+        weights[name] = log_weights_without(made_fit, largest, np.random.default_rng(seeds))
+
+    def smoothed(log_weights):
+        smooth, k = smoothed_weights(log_weights[:, None])
+        return smooth[:, 0], k[0]
+
+    meta, k = smoothed(weights["Meta"])
+    values = np.array(draws_of(made_fit, "fitness", "Meta"))
+    so_far = 0.0
+    ordered = iter(sorted(zip(values, meta, strict=True)))
+    while so_far < 0.5:
+        value, weight = next(ordered)
+        so_far += weight
+    row = of(comparison.table, "Meta", "fitness")
+    assert row["median_without_largest"] == value
+    assert row["pareto_k"] == comparison.largest.loc["Meta", "pareto_k"] == k
+    assert row["lower_95_without_largest"] < value < row["upper_95_without_largest"]
+
+    both, k = smoothed(weights["Meta"] + weights["Qwen"])
+    larger = values > np.array(draws_of(made_fit, "fitness", "Qwen"))
+    pair = comparison.pairs.query(
+        "first == 'Meta' and second == 'Qwen' and quantity == 'fitness'"
+    ).iloc[0]
+    assert pair["probability_without_largest"] == pytest.approx(both[larger].sum())
+    assert pair["pareto_k"] == k
+    told = probability_words(pair["probability_without_largest"])
+    assert f"without the largest base model of each {told}" in pair["sentence"]
+
+
+def test_without_the_largest_counts_are_those_of_the_others(made_fit, comparison):
+    own = made_fit.history.organization_of == made_fit.organizations.index("Meta")
+    others = sorted(made_fit.history.finetunes[own].tolist())[:-1]
+    row = of(comparison.table, "Meta", "finetunes")
+    assert row["median_without_largest"] == row["upper_95_without_largest"] == sum(others)
+    assert of(comparison.table, "Meta", "base_models")["median_without_largest"] == len(others)
+    share = of(comparison.table, "Meta", "share_of_largest")["median_without_largest"]
+    assert share == pytest.approx(max(others) / sum(others))
+    portfolio = of(comparison.table, "Meta", "portfolio_after_12_months")
+    assert portfolio["lower_95_without_largest"] >= sum(others)
+    assert portfolio["median_without_largest"] < portfolio["median"]
+
+
+def test_what_others_are_asked_for_changes_nothing_of_the_weights(made_fit, comparison):
+    two = compare(made_fit, ["Meta", "Qwen"])
+    for name in ("fitness", "immediacy", "dormancy"):
+        first, second = of(two.table, "Meta", name), of(comparison.table, "Meta", name)
+        assert first["median_without_largest"] == second["median_without_largest"]
+
+
+def test_sections_have_short_headings_and_hold_every_sentence(comparison):
+    sections = comparison.sections()
+    assert list(sections) == [
+        "StabilityAI and Meta",
+        "StabilityAI and Qwen",
+        "Meta and Qwen",
+        "The paper's claim: who peaks early",
+        "What hangs on one base model",
+    ]
+    assert [line for lines in sections.values() for line in lines] == comparison.sentences()
+    assert all(lines for lines in sections.values())
+    for row in comparison.pairs.itertuples():
+        assert row.sentence in sections[f"{row.first} and {row.second}"]
+
+
+def test_the_command_prints_a_table_for_each_and_every_sentence(made_fit, tmp_path):
+    path, out = tmp_path / "fit.nc", tmp_path / "table.csv"
+    made_fit.tree.to_netcdf(path)
+    command = [sys.executable, "-W", "error", "-c", "from bayes_hfgrowth.cli import main; main()"]
+    done = subprocess.run(
+        [*command, "compare", str(path), "StabilityAI", "Meta", "--out", str(out)],
+        capture_output=True, text=True, check=False, timeout=600,
+        env=os.environ | {"COLUMNS": "80"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    expected = compare(made_fit, ["StabilityAI", "Meta"])
+    for heading, lines in expected.sections().items():
+        assert f"\n{heading}\n" in done.stdout
+        assert all(f"- {line}\n" in done.stdout for line in lines)
+    for name in expected.organizations:
+        assert f"{name}: medians, 95% intervals" in done.stdout
+    assert "…" not in done.stdout  # nothing is cut short
+    pd.testing.assert_frame_equal(pd.read_csv(out), expected.table, check_dtype=False)
 
 
 @pytest.mark.parametrize(
