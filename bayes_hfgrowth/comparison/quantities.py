@@ -27,6 +27,7 @@ __all__ = [
     "Draws",
     "Quantity",
     "QuantityDraws",
+    "curve_draws",
     "peak_months",
     "population_draws",
     "quantity_draws",
@@ -214,6 +215,41 @@ def peak_months(spec: GrowthSpec, posterior: xr.Dataset) -> Draws:
     return month.reshape(shape)
 
 
+def curve_draws(spec: GrowthSpec, posterior: xr.Dataset, peaks: Draws) -> dict[str, Draws]:
+    """What draws of the population say of organizations without any simulation.
+
+    Parameters
+    ----------
+    spec : GrowthSpec
+        The growth model.
+    posterior : xarray.Dataset
+        Draws of the organizations.
+    peaks : ndarray, shape (draws, organizations)
+        From `peak_months`.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (draws, organizations)
+        By the name of the quantity.
+    """
+    fitness, immediacy, longevity = (
+        population_draws(posterior, name) for name in ("fitness", "immediacy", "longevity")
+    )
+    shares = dormancy_shares(spec, posterior)
+    return {
+        "immediacy": immediacy,
+        "peak_age": peaks,
+        "longevity": longevity,
+        "fitness": fitness,
+        "ultimate_impact": ultimate_impact(fitness, spec.m),
+        **({} if shares is None else {"dormancy": shares}),
+        **{
+            f"median_at_{age}_months": cumulative(age, fitness, immediacy, longevity, spec.m)
+            for age in EQUAL_AGES
+        },
+    }
+
+
 def quantity_draws(
     fit: FittedDraws,
     chosen: Integers,
@@ -245,26 +281,10 @@ def quantity_draws(
         The portfolio without the base models left out.
     """
     spec, posterior = fit.spec, fit.posterior
-    part = posterior.isel(organization=chosen)
-    fitness, immediacy, longevity = (
-        population_draws(part, name) for name in ("fitness", "immediacy", "longevity")
-    )
-    shares = dormancy_shares(spec, part)
-    exact = {
-        "immediacy": immediacy,
-        "peak_age": peaks[:, chosen],
-        "longevity": longevity,
-        "fitness": fitness,
-        "ultimate_impact": ultimate_impact(fitness, spec.m),
-        **({} if shares is None else {"dormancy": shares}),
-        **{
-            f"median_at_{age}_months": cumulative(age, fitness, immediacy, longevity, spec.m)
-            for age in EQUAL_AGES
-        },
-    }
-    everyone = np.arange(len(fitness))
+    exact = curve_draws(spec, posterior.isel(organization=chosen), peaks[:, chosen])
+    everyone = np.arange(len(peaks))
     draws = {name: QuantityDraws(values, everyone) for name, values in exact.items()}
-    every = max(1, -(-len(fitness) // SIMULATED_DRAWS))
+    every = max(1, -(-len(peaks) // SIMULATED_DRAWS))
     simulated = everyone.reshape(posterior.sizes["chain"], -1)[:, ::every]
     thin = posterior.isel(draw=slice(None, None, every))
     new = np.stack([_new_base_models(spec, thin, int(o), rng) for o in chosen], axis=-1)

@@ -1,0 +1,175 @@
+"""Are known differences between organizations recovered? Simulated panels, fitted; pairs counted.
+
+The population is known: every prior of the growth model stands at its median, only organizations
+and base models differ. Each panel draws its organizations from it, so their differences are
+known, simulates the base models of each and is fitted with the model file as it is shipped. Of
+every pair of organizations and quantity, the central intervals of the difference must hold the
+true one as often as they say, and what is told with a probability must be true as often.
+
+    python -m benchmarks.contrasts --panels 100 --out contrasts
+
+writes contrasts.csv (one row for each panel, pair and quantity) and prints both. Differences are
+of the quantity itself, of ultimate impact and of counts of its logarithm. A panel in which some
+count passes a million is thrown away before anyone looks at its parameters.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_hfgrowth.comparison.quantities import QUANTITIES, Draws, curve_draws, peak_months
+from bayes_hfgrowth.history import History
+from bayes_hfgrowth.priors import frozen
+from bayes_hfgrowth.progress import Progress
+from bayes_hfgrowth.sampling import Settings, WhitenedSampler
+from bayes_hfgrowth.spec import GrowthSpec, Pooling, Prior, available_models, read_spec
+from benchmarks.recovery import simulate_panel, template
+
+LEVELS = (50, 80, 95)
+BINS = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
+
+
+def known_population(spec: GrowthSpec) -> GrowthSpec:
+    """The growth model with each prior of the population replaced by its median."""
+
+    def known(prior: Prior | None) -> Prior | None:
+        if prior is None:
+            return None
+        middle = float(frozen(prior).median())
+        return Prior("Normal", {"mu": middle, "sigma": 1e-12}, prior.reason)
+
+    parameters = {}
+    for name, pooling in spec.parameters.items():
+        levels = {field.name: getattr(pooling, field.name) for field in dataclasses.fields(Pooling)}
+        parameters[name] = Pooling(**{level: known(prior) for level, prior in levels.items()})
+    dormancy = spec.dormancy and dataclasses.replace(
+        spec.dormancy,
+        location=known(spec.dormancy.location),
+        between_organizations=known(spec.dormancy.between_organizations),
+    )
+    carry_over = spec.carry_over and dataclasses.replace(
+        spec.carry_over,
+        **{
+            part: known(value)
+            for part in ("strength", "memory")
+            if isinstance(value := getattr(spec.carry_over, part), Prior)
+        },
+    )
+    return dataclasses.replace(
+        spec, dormancy=dormancy, carry_over=carry_over, parameters=parameters
+    )
+
+
+def quantities_of(spec: GrowthSpec, draws: xr.Dataset) -> dict[str, Draws]:
+    """The quantities that are compared, on the scale on which differences are taken."""
+    values = curve_draws(spec, draws, peak_months(spec, draws))
+    return {
+        name: np.log(of) if QUANTITIES[name].unit == "fine-tunes" else of
+        for name, of in values.items()
+    }
+
+
+def contrast_rows(spec: GrowthSpec, truth: xr.Dataset, posterior: xr.Dataset) -> list[dict]:
+    """One row for each pair of organizations and quantity."""
+    known, told = quantities_of(spec, truth), quantities_of(spec, posterior)
+    rows = []
+    for name, values in told.items():
+        for i, j in itertools.combinations(range(values.shape[1]), 2):
+            difference = values[:, i] - values[:, j]
+            true = float(known[name][0, i] - known[name][0, j])
+            row = {"quantity": name, "first": i, "second": j, "truth": true}
+            for level in LEVELS:
+                tail = 0.5 - level / 200
+                # As in the comparison's own table, rounded outwards.
+                row[f"lower_{level}"] = np.quantile(difference, tail, method="lower")
+                row[f"upper_{level}"] = np.quantile(difference, 1 - tail, method="higher")
+            larger = (difference > 0) + 0.5 * (difference == 0)
+            rows.append(row | {"probability": float(larger.mean())})
+    return rows
+
+
+def recover(spec: GrowthSpec, panels: int, settings: Settings, empty: History) -> pd.DataFrame:
+    """Fit simulated panels; one row for each panel, pair of organizations and quantity."""
+    rng = np.random.default_rng(np.random.SeedSequence([settings.seed, len(spec.name), 7]))
+    population = known_population(spec)
+    sampler = WhitenedSampler(spec, empty, Progress(), marginal=False)
+    tables = []
+    for number in range(panels):
+        truth, history, thrown = simulate_panel(population, empty, rng)
+        begin = time.perf_counter()
+        run = dataclasses.replace(settings, seed=number)
+        posterior, stats, _ = sampler.with_history(history).run(run)
+        rows = contrast_rows(spec, truth, posterior)
+        about = {
+            "model": spec.name,
+            "panel": number,
+            "divergences": int(stats["diverging"].sum()),
+            "thrown": thrown,
+        }
+        tables.append(pd.DataFrame(rows).assign(**about))
+        print(f"{spec.name}: panel {number} in {time.perf_counter() - begin:.0f} s", flush=True)
+    return pd.concat(tables, ignore_index=True)
+
+
+def coverage(table: pd.DataFrame) -> pd.DataFrame:
+    """Share of pairs whose intervals hold the truth, and its error by panels."""
+    columns = {}
+    for level in LEVELS:
+        inside = table["truth"].between(table[f"lower_{level}"], table[f"upper_{level}"])
+        groups = table.assign(inside=inside).groupby(["model", "quantity"], sort=False)
+        columns[f"coverage_{level}"] = groups["inside"].mean()
+        # The pairs of one panel share organizations, so panels are what is independent.
+        each = table.assign(inside=inside).groupby(["model", "quantity", "panel"], sort=False)
+        by_panel = each["inside"].mean().groupby(["model", "quantity"], sort=False)
+        columns[f"error_{level}"] = by_panel.std() / by_panel.count() ** 0.5
+    return pd.DataFrame(columns).assign(pairs=groups.size())
+
+
+def calibration(table: pd.DataFrame) -> pd.DataFrame:
+    """How often the first was larger, by the probability that was told; ties are left out."""
+    decided = table[table["truth"] != 0]
+    told = pd.cut(decided["probability"], BINS, include_lowest=True)
+    groups = decided.assign(larger=decided["truth"] > 0).groupby(["model", told], observed=True)
+    return groups.agg(
+        told=("probability", "mean"), true=("larger", "mean"), pairs=("larger", "size")
+    )
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--panels", type=int, default=100)
+    parser.add_argument("--model", action="append", choices=available_models())
+    parser.add_argument("--organizations", type=int, default=4)
+    parser.add_argument("--base-models", type=int, default=8, help="of each organization")
+    parser.add_argument("--draws", type=int, default=250)
+    parser.add_argument("--tune", type=int, default=150)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("contrasts"))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    empty = template(options.organizations, options.base_models, options.seed)
+    settings = Settings(
+        options.draws, options.tune, 4, options.seed, target_accept=0.8, pilots=((200, 100),)
+    )
+    tables = []
+    for name in options.model or ["surge"]:
+        begin = time.perf_counter()
+        tables.append(recover(read_spec(name), options.panels, settings, empty))
+        pd.concat(tables).to_csv(options.out / "contrasts.csv", index=False)
+        seconds = time.perf_counter() - begin
+        print(f"{name}: {options.panels} panels in {seconds:.0f} s")
+        print(coverage(tables[-1]).round(3).to_string())
+        print(calibration(tables[-1]).round(3).to_string())
+
+
+if __name__ == "__main__":
+    main()
