@@ -202,7 +202,8 @@ def peak_months(spec: GrowthSpec, posterior: xr.Dataset) -> Draws:
     best = last.copy()
     for age in range(1, LONGEST_PEAK + 1):
         with np.errstate(over="ignore", invalid="ignore"):  # beyond the largest float it is over
-            count = cumulative(age, *curve[:, going], spec.m)
+            fitness, immediacy, longevity = curve[:, going]
+            count = cumulative(age, fitness, immediacy, longevity, spec.m)
             growth = count - before
         better = growth > best
         best[better], month[going[better]] = growth[better], age

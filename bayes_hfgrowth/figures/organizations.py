@@ -16,7 +16,11 @@ from bayes_hfgrowth.names import indices_of
 __all__ = ["organization_forest"]
 
 _DEFAULT = ("immediacy", "longevity", "fitness", f"finetunes_after_{NEW_MONTHS}_months")
-_LOGARITHMIC = {key for key, quantity in QUANTITIES.items() if quantity.unit == "fine-tunes"}
+_LOGARITHMIC = {
+    key
+    for key, quantity in QUANTITIES.items()
+    if quantity.unit == "fine-tunes" and not key.startswith("median_at_")
+}
 
 
 def organization_forest(
