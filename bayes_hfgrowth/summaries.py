@@ -11,7 +11,7 @@ import numpy as np
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.transition import Floats, gradients
 
-__all__ = ["Months", "Population", "Summaries", "from_draws", "laplace", "learn_population"]
+__all__ = ["Months", "Population", "Summaries", "laplace", "learn_population", "normal_summaries"]
 
 _LARGEST = 1e8  # precision of a summary in units of the prior's; keeps factorisations finite
 
@@ -211,20 +211,21 @@ def _awake(months: Months, population: Population, theta: Floats, covariance: Fl
         np.minimum(log_likelihood - 0.5 * (distance**2).sum(axis=1) + log_volume, 0.0)
     )
     share = population.dormancy[group]
-    return np.asarray((1.0 - share) * likelihood / (share + (1.0 - share) * likelihood))
+    awake = (1.0 - share) * likelihood
+    return np.asarray(np.where(share > 0.0, awake / np.maximum(share + awake, 1e-300), 1.0))
 
 
-def from_draws(theta: Floats, population: Population, history: History) -> Summaries:
-    """Summarise every base model by its posterior mean and covariance in earlier draws.
+def normal_summaries(draws: Floats, mean: Floats, spreads: Floats) -> Summaries:
+    """Summarise what draws know beyond a normal prior.
 
     Parameters
     ----------
-    theta : ndarray, shape (draws, base models, parameters)
-        Draws of the growth parameters.
-    population : Population
-        Posterior mean of the population in the same draws.
-    history : History
-        Tells each base model's organization.
+    draws : ndarray, shape (draws, members, parameters)
+        Parameters of base models, or means of organizations.
+    mean : ndarray, shape (members, parameters)
+        Mean of the prior of each.
+    spreads : ndarray, shape (parameters,)
+        Standard deviations of the prior.
 
     Returns
     -------
@@ -232,14 +233,12 @@ def from_draws(theta: Floats, population: Population, history: History) -> Summa
         What must be added to the prior's precision to give the covariance of the draws,
         directions in which the draws are wider than the prior set to 0.
     """
-    spreads = population.spreads
-    centre = theta.mean(axis=0)
-    deviation = (theta - centre) / spreads
-    covariance = np.einsum("sni,snj->nij", deviation, deviation) / len(theta)
+    centre = draws.mean(axis=0)
+    deviation = (draws - centre) / spreads
+    covariance = np.einsum("sni,snj->nij", deviation, deviation) / len(draws)
     values, vectors = np.linalg.eigh(covariance)
     extra = np.clip(1.0 / np.maximum(values, 1.0 / _LARGEST) - 1.0, 0.0, _LARGEST)
     precision = np.einsum("nij,nj,nkj->nik", vectors, extra, vectors)
     precision /= np.outer(spreads, spreads)
-    prior = population.means[history.organization_of]
-    weighted = np.einsum("nij,nj->ni", precision, centre) + (centre - prior) / spreads**2
+    weighted = np.einsum("nij,nj->ni", precision, centre) + (centre - mean) / spreads**2
     return Summaries(precision, weighted)

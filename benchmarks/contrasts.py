@@ -27,7 +27,7 @@ from bayes_hfgrowth.comparison.quantities import QUANTITIES, Draws, curve_draws,
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.priors import frozen
 from bayes_hfgrowth.progress import Progress
-from bayes_hfgrowth.sampling import Settings, WhitenedSampler
+from bayes_hfgrowth.sampling import Settings, sample
 from bayes_hfgrowth.spec import GrowthSpec, Pooling, Prior, available_models, read_spec
 from benchmarks.recovery import simulate_panel, template
 
@@ -98,13 +98,12 @@ def recover(spec: GrowthSpec, panels: int, settings: Settings, empty: History) -
     """Fit simulated panels; one row for each panel, pair of organizations and quantity."""
     rng = np.random.default_rng(np.random.SeedSequence([settings.seed, len(spec.name), 7]))
     population = known_population(spec)
-    sampler = WhitenedSampler(spec, empty, Progress(), marginal=False)
     tables = []
     for number in range(panels):
         truth, history, thrown = simulate_panel(population, empty, rng)
         begin = time.perf_counter()
         run = dataclasses.replace(settings, seed=number)
-        posterior, stats, _ = sampler.with_history(history).run(run)
+        posterior, stats, _ = sample(spec, history, run, Progress(False))
         rows = contrast_rows(spec, truth, posterior)
         about = {
             "model": spec.name,

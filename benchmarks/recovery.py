@@ -25,7 +25,7 @@ from bayes_hfgrowth.history import History
 from bayes_hfgrowth.panel import Panel
 from bayes_hfgrowth.priors import draw_prior
 from bayes_hfgrowth.progress import Progress
-from bayes_hfgrowth.sampling import Settings, WhitenedSampler
+from bayes_hfgrowth.sampling import Settings, sample
 from bayes_hfgrowth.simulation import base_model_parameters, carry_over, simulated_history
 from bayes_hfgrowth.spec import GrowthSpec, available_models, read_spec
 
@@ -72,14 +72,13 @@ def simulate_panel(
 def recover(spec: GrowthSpec, panels: int, settings: Settings, empty: History) -> pd.DataFrame:
     """Fit simulated panels; one row for each population parameter of each panel."""
     rng = np.random.default_rng(np.random.SeedSequence([settings.seed, len(spec.name)]))
-    sampler = WhitenedSampler(spec, empty, Progress(), marginal=False)
     rows = []
     for number in range(panels):
         truth, history, thrown = simulate_panel(spec, empty, rng)
         run = dataclasses.replace(settings, seed=number)
         if number % 20 == 0:
             print(f"{spec.name}: panel {number}", flush=True)
-        posterior, stats, _ = sampler.with_history(history).run(run)
+        posterior, stats, _ = sample(spec, history, run, Progress(False))
         for name in population_names(posterior):
             values = posterior[name]
             low, high = values.quantile([0.05, 0.95], dim=("chain", "draw")).to_numpy()

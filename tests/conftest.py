@@ -202,24 +202,12 @@ def tiny_panel():
 
 
 @pytest.fixture(scope="session")
-def refit(tiny_panel):
-    """Fits the tiny panel as of the date, or one of its shape, by the sampler compiled once."""
-    from bayes_hfgrowth import GrowthModel, sampling
-    from bayes_hfgrowth.history import History
-    from bayes_hfgrowth.progress import Progress
-    from bayes_hfgrowth.spec import read_spec
-
-    history = History.from_panel(tiny_panel.as_of(AS_OF))
-    compiled = sampling.WhitenedSampler(
-        read_spec("surge"), history, Progress(False), marginal=False
-    )
+def refit():
+    """Fits a panel by few draws; real, short."""
+    from bayes_hfgrowth import GrowthModel
 
     def fit(panel, **options):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(
-                sampling, "WhitenedSampler", lambda spec, history, _: compiled.with_history(history)
-            )
-            return GrowthModel("surge").fit(panel, **{**SHORT, "progress": False, **options})
+        return GrowthModel("surge").fit(panel, **{**SHORT, "progress": False, **options})
 
     return fit
 

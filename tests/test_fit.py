@@ -50,6 +50,11 @@ def test_groups_variables_and_dimensions(tiny_fit_file, tiny_fit):
                 f"between_organizations_{name}": ("chain", "draw"),
                 f"between_base_models_{name}": ("chain", "draw"),
             }
+        variables |= {
+            "organization_dormancy": ("chain", "draw", "organization"),
+            "global_dormancy": ("chain", "draw"),
+            "between_organizations_dormancy": ("chain", "draw"),
+        }
         for group in ("posterior", "prior"):
             assert {str(k): v.dims for k, v in tree[group].data_vars.items()} == variables
         months = ("chain", "draw", "observation")
@@ -61,7 +66,7 @@ def test_groups_variables_and_dimensions(tiny_fit_file, tiny_fit):
             f"{level}_{name}"
             for name in GROWTH
             for level in ("global", "between_organizations", "between_base_models")
-        }
+        } | {"global_dormancy", "between_organizations_dormancy"}
         assert {k: v.dims for k, v in tree["observed_data"].data_vars.items()} == {
             "new_finetunes": ("observation",)
         }

@@ -15,7 +15,7 @@ from bayes_hfgrowth.history import History
 from bayes_hfgrowth.panel import Panel
 from bayes_hfgrowth.priors import LOG_SCALE, draw_prior
 from bayes_hfgrowth.progress import Progress
-from bayes_hfgrowth.sampling import Settings, WhitenedSampler
+from bayes_hfgrowth.sampling import Settings, sample
 from bayes_hfgrowth.simulation import base_model_parameters, carry_over, simulated_history
 from bayes_hfgrowth.spec import read_spec
 
@@ -70,7 +70,6 @@ def ranks_of(truth, draws):
 def recovered(empty):
     """Ranks of the truth; (panels, parameters and their joint distance)."""
     spec = read_spec("reinforced")
-    sampler = WhitenedSampler(spec, empty, Progress(False))
     rng = np.random.default_rng(20)
     ranks = []
     while len(ranks) < PANELS:
@@ -79,7 +78,7 @@ def recovered(empty):
         history = simulated_history(spec, empty, theta, carry, rng)
         if history.finetunes.max() > TOO_MANY:
             continue
-        draws, _, _ = sampler.with_history(history).run(Settings(seed=len(ranks), **SHORT))
+        draws, _, _ = sample(spec, history, Settings(seed=len(ranks), **SHORT), Progress(False))
         truth = truth[population_names(draws)]
         ranks.append(ranks_of(population(truth), population(draws)))
     return np.array(ranks)

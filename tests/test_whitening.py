@@ -9,11 +9,11 @@ from scipy import stats
 from scipy.special import expit
 
 from bayes_hfgrowth.history import History
-from bayes_hfgrowth.sampling import months_of
 from bayes_hfgrowth.silent import nodes
 from bayes_hfgrowth.simulation import log_likelihood
 from bayes_hfgrowth.sources.example import load_example
 from bayes_hfgrowth.spec import read_spec
+from bayes_hfgrowth.whitened import months_of
 from bayes_hfgrowth.whitening import log_density
 
 type Floats = npt.NDArray[np.float64]
@@ -31,7 +31,8 @@ class Setting:
     def __init__(self, model: str) -> None:
         rng = np.random.default_rng(1)
         self.spec = read_spec(model)
-        self.history = History.from_panel(load_example().select(organizations=["OpenAI"]))
+        panel = load_example().select(organizations=["OpenAI"], min_finetunes=1)
+        self.history = History.from_panel(panel)
         self.months = months_of(self.spec, self.history)
         n, size = len(self.history.base_models), len(self.spec.parameters)
         root = rng.normal(size=(n, size, size)) * 3

@@ -38,8 +38,8 @@ def fit(
     min_finetunes: Annotated[
         int, typer.Option(min=0, help="Leave out base models with fewer fine-tunes.")
     ] = 0,
-    draws: Annotated[int, typer.Option(help="Kept draws of each chain.")] = 1000,
-    tune: Annotated[int, typer.Option(help="Warm-up draws of each chain.")] = 400,
+    draws: Annotated[int, typer.Option(help="Kept draws of each chain.")] = 750,
+    tune: Annotated[int, typer.Option(help="Warm-up draws of each chain.")] = 250,
     chains: Annotated[int, typer.Option(help="Independent chains, at least 2.")] = 4,
     target_accept: Annotated[
         float,
@@ -47,7 +47,7 @@ def fit(
             metavar="P",
             help="Acceptance the step size is tuned to, 0.5 to below 1; more after divergences.",
         ),
-    ] = 0.95,
+    ] = 0.85,
     seed: Seed = None,
     engine: Annotated[
         str,

@@ -236,7 +236,9 @@ def test_pairs_follow_the_chosen_quantity(look, page_of_many):
     names = comparison["organizations"]
     for at, quantity in enumerate(comparison["quantities"]):
         tab.locator("#pairs-quantity").select_option(str(at))
-        rows = [row.locator("td").all_text_contents() for row in tab.locator("#pairs tbody tr").all()]
+        rows = [
+            row.locator("td").all_text_contents() for row in tab.locator("#pairs tbody tr").all()
+        ]
         for i, row in enumerate(rows):
             for j, text in enumerate(row):
                 p = quantity["probabilities"][i][j]

@@ -3,9 +3,11 @@
 import base64
 import hashlib
 import html
-import json
 import re
+import sys
+import tempfile
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from report_pages import HOSTILE, HOSTILE_ORGANIZATION, island
@@ -160,8 +162,8 @@ def test_same_fit_same_page(made_fit, page, tmp_path):
 
 def test_no_place_of_this_machine_stands_in_it(page):
     own = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
-    assert not re.findall(r"(?:/home/|/root/|/work/|/tmp/|site-packages)", own)
-    assert json.dumps(island(page))
+    for place in (Path.home(), Path.cwd(), sys.prefix, tempfile.gettempdir()):
+        assert f"{place}/" not in own
 
 
 @pytest.mark.parametrize("name", ["report", "report.htm", "report.pdf", "."])

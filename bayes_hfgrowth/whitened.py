@@ -1,0 +1,401 @@
+"""The engine ``whitened``: the posterior in coordinates that suit the No-U-Turn sampler.
+
+The population moves in the coordinates of `bayes_hfgrowth.coordinates`, turned and scaled by
+pilot runs, ψ = centre + scale · u; the base models in those of `bayes_hfgrowth.whitening`; and
+base models without any fine-tune are summed out (`bayes_hfgrowth.silent`). All of it is one
+function that Numba compiles, with a gradient written out by hand, and that nutpie calls.
+"""
+
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import nutpie.compiled_pyfunc
+import xarray as xr
+from numba import njit
+from scipy.special import expit
+
+from bayes_hfgrowth import coordinates, silent, transition, whitening
+from bayes_hfgrowth.coordinates import (
+    PopulationLayout,
+    to_coordinates,
+    to_point,
+    turned,
+    turned_back,
+)
+from bayes_hfgrowth.history import History
+from bayes_hfgrowth.priors import LOG_SCALE, frozen
+from bayes_hfgrowth.silent import SilentGroups, draw_silent, nodes
+from bayes_hfgrowth.spec import GrowthSpec
+from bayes_hfgrowth.summaries import Months, Population, laplace, learn_population, normal_summaries
+from bayes_hfgrowth.transition import LIKELIHOODS, Floats, month_constants
+from bayes_hfgrowth.whitening import log_density
+
+__all__ = ["Aim", "WhitenedPosterior", "months_of", "posterior_density"]
+
+type Aim = dict[str, Floats]
+"""Where the coordinates are aimed: ``centre``, ``scale`` of ψ, normal summaries ``precision``
+and ``weighted`` of the base models, and ``group_precision``, ``group_weighted`` of the
+organizations."""
+
+# How far to trust the correlations of a pilot's short chains; the rest is taken as zero.
+_TRUST = 0.8
+
+
+def months_of(spec: GrowthSpec, history: History) -> Months:
+    """What the compiled transition law reads of a history."""
+    law = LIKELIHOODS[spec.likelihood]
+    constants = month_constants(law, history.previous, history.new, spec.m)
+    return Months(law, spec.m, np.asarray(constants), history)
+
+
+def _compiled(sources: int) -> Any:
+    """Make the log density; Numba's cache on disk tells versions apart by what it closes over."""
+
+    @njit(error_model="numpy", nogil=True, cache=True)
+    def posterior_density(  # type: ignore[no-untyped-def]
+        x, law, m, centre, scale, group_precision, group_weighted, precision, weighted, priors,
+        places, fixed_carry, group, start, log_age, previous, new, constants, number, points,
+        point, theta,
+    ):  # fmt: skip
+        """Log density at x, up to a constant, and its gradient; fills `point` and `theta`."""
+        _ = sources
+        columns, organizations, parameters = places[0], places[1], places[2]
+        first, within, size = places[3], places[4], places[7]
+        psi = turned(x, centre, scale)
+        slope = np.empty(size)
+        total = to_point(psi, group_precision, group_weighted, priors, places, point, slope)
+        rows = number.shape[0]
+        means = np.empty((rows, parameters))
+        logits = np.full(rows, -np.inf)
+        for o in range(rows):
+            at = first + o * columns if organizations > 0 else 0
+            means[o] = point[at : at + parameters]
+            if columns > parameters:
+                logits[o] = point[at + parameters]
+        carry = fixed_carry.copy()
+        if places[5] >= 0:
+            carry[0] = point[places[5]]
+        if places[6] >= 0:
+            carry[1] = 1.0 / (1.0 + np.exp(-point[places[6]]))
+        log_spreads = point[within : within + parameters].copy()
+        y = x[size:].reshape((len(start) - 1, parameters))
+        value, found, by_y, by_means, by_log_spreads, by_carry, by_logits = log_density(
+            law, y, means, log_spreads, carry, logits, precision, weighted, group, start,
+            log_age, previous, new, constants, number, points, m,
+        )  # fmt: skip
+        total += value
+        theta[:] = found
+        by_point = np.zeros(size)
+        for o in range(rows):
+            at = first + o * columns if organizations > 0 else 0
+            by_point[at : at + parameters] += by_means[o]
+            if columns > parameters:
+                by_point[at + parameters] += by_logits[o]
+        by_point[within : within + parameters] += by_log_spreads
+        if places[5] >= 0:
+            by_point[places[5]] += by_carry[0]
+        if places[6] >= 0:
+            by_point[places[6]] += by_carry[1] * carry[1] * (1.0 - carry[1])
+        to_coordinates(psi, group_precision, group_weighted, places, point, by_point, slope)
+        gradient = np.empty(len(x))
+        turned_back(slope, scale, gradient)
+        gradient[size:] = by_y.reshape(-1)
+        return total, gradient
+
+    return posterior_density
+
+
+_SOURCES = [Path(str(m.__file__)) for m in (coordinates, silent, transition, whitening)]
+posterior_density = _compiled(zlib.crc32(b"".join(path.read_bytes() for path in _SOURCES)))
+
+
+class WhitenedPosterior:
+    """A posterior as the engine ``whitened`` sees it.
+
+    Parameters
+    ----------
+    spec : GrowthSpec
+        The growth model.
+    history : History
+        The observed months.
+    """
+
+    def __init__(self, spec: GrowthSpec, history: History) -> None:
+        self.spec, self.history = spec, history
+        self.layout = PopulationLayout(spec, len(history.organizations))
+        silent_ones = history.finetunes == 0
+        self._silent = SilentGroups.of(history, silent_ones)
+        self._told = np.flatnonzero(~silent_ones)
+        self._months = months_of(spec, history.subset(self._told))
+
+    # --- What nutpie calls --------------------------------------------------------------
+
+    def compile(self) -> float:
+        """Compile, or load what was compiled before, and tell how many seconds it took."""
+        begin = time.perf_counter()
+        size, told = self.layout.size, len(self._told)
+        parameters = self.layout.parameters
+        aim = {
+            "centre": np.zeros(size),
+            "scale": np.eye(size),
+            "precision": np.zeros((told, parameters, parameters)),
+            "weighted": np.zeros((told, parameters)),
+            **self._groups_untold(),
+        }
+        self._density(np.zeros(self._dimensions), **self._data(aim))
+        return time.perf_counter() - begin
+
+    @property
+    def _dimensions(self) -> int:
+        return self.layout.size + len(self._told) * self.layout.parameters
+
+    def _groups_untold(self) -> Aim:
+        shape = (self.layout.organizations, self.layout.columns)
+        precision = np.zeros((*shape, self.layout.columns))
+        return {"group_precision": precision, "group_weighted": np.zeros(shape)}
+
+    def _data(self, aim: Aim) -> dict[str, Any]:
+        """Arguments of `posterior_density` after x and before what it fills."""
+        history, layout = self._months.history, self.layout
+        priors, places = layout.encoded()
+        carry = self.spec.carry_over
+        fixed = [
+            0.0 if carry is None or name in layout.carried else float(getattr(carry, name))
+            for name in ("strength", "memory")
+        ]
+        return {
+            "law": self._months.law,
+            "m": float(self.spec.m),
+            **{
+                name: np.ascontiguousarray(aim[name])
+                for name in (
+                    "centre", "scale", "group_precision", "group_weighted", "precision", "weighted",
+                )
+            },
+            "priors": priors,
+            "places": places,
+            "fixed_carry": np.array(fixed),
+            "group": history.organization_of,
+            "start": history.start,
+            "log_age": history.log_age,
+            "previous": history.previous,
+            "new": history.new,
+            "constants": self._months.constants,
+            "number": self._silent.number,
+            "points": nodes(layout.parameters),
+        }  # fmt: skip
+
+    def _filled(self) -> tuple[Floats, Floats]:
+        return np.empty(self.layout.size), np.empty((len(self._told), self.layout.parameters))
+
+    def _density(self, x: Floats, **data: Any) -> tuple[float, Floats]:
+        value, gradient = posterior_density(x, *data.values(), *self._filled())
+        return value, gradient
+
+    def aimed(self, aim: Aim) -> Any:
+        """Give nutpie the posterior in the coordinates of an aim.
+
+        Returns
+        -------
+        nutpie.CompiledModel
+            Its draws have ``point`` (see `bayes_hfgrowth.coordinates`) and ``theta``.
+        """
+        size, shape = self.layout.size, (len(self._told), self.layout.parameters)
+
+        def make_density() -> Any:
+            return self._density
+
+        def make_expand(*_: int) -> Any:
+            def expand(x: Floats, **data: Any) -> dict[str, Floats]:
+                point, theta = self._filled()
+                posterior_density(x, *data.values(), point, theta)
+                return {"point": point, "theta": theta}
+
+            return expand
+
+        def start(seed: int) -> Floats:
+            return np.random.default_rng(seed).uniform(-1.5, 1.5, self._dimensions)
+
+        return nutpie.compiled_pyfunc.from_pyfunc(
+            self._dimensions, make_density, make_expand, [np.dtype("float64")] * 2,
+            [(size,), shape], ["point", "theta"], shared_data=self._data(aim),
+            make_initial_point_fn=start,
+        )  # fmt: skip
+
+    # --- Where to aim -------------------------------------------------------------------
+
+    def aim_blind(self) -> Aim:
+        """Aim by expectation-maximisation and Laplace's method."""
+        layout = self.layout
+        blocks, size = layout.blocks, layout.parameters
+        centre, scale = self._prior_point()
+        parts = layout.read(centre)
+        start = Population(parts["means"], parts["spreads"], parts["carry"], parts["dormancy"])
+        between = parts["between"][:size] if layout.pooled else np.full(size, 1e-3)
+        representatives, weights = self._representatives()
+        months = months_of(self.spec, self.history.subset(representatives))
+        theta, population = learn_population(months, start, between, weights)
+        _, summaries, _ = laplace(self._months, population, theta[: len(self._told)], 20)
+        location = population.means.mean(axis=0)
+        centre[:size] = location
+        scale[:size] = np.minimum(scale[:size], 0.2)
+        centre[blocks["within"]] = np.log(population.spreads)
+        scale[blocks["within"]] = 0.1
+        groups = self._groups_untold()
+        if layout.pooled:
+            spread = np.maximum((population.means - location).std(axis=0), 0.2)
+            at = blocks["between"].start
+            centre[at : at + size] = np.log(spread)
+            # A base model tells its organization's mean with its own uncertainty and the spread.
+            prior = np.diag(population.spreads**-2.0)
+            heard = prior @ np.linalg.inv(summaries.precision + prior)
+            told = self._months.history.organization_of
+            whole, part = groups["group_precision"], groups["group_weighted"]
+            np.add.at(whole[:, :size, :size], told, prior - heard @ prior)
+            np.add.at(part[:, :size], told, np.einsum("nij,nj->ni", heard, summaries.weighted))
+        return {
+            "centre": centre,
+            "scale": np.diag(scale),
+            "precision": summaries.precision,
+            "weighted": summaries.weighted,
+            **groups,
+        }
+
+    def _prior_point(self) -> tuple[Floats, Floats]:
+        """Medians of the coordinates under the prior, and steps small beside it."""
+        layout, blocks = self.layout, self.layout.blocks
+        centre, scale = np.zeros(layout.size), np.ones(layout.size)
+        scalars = np.concatenate(
+            [np.arange(blocks["means"].start), np.arange(blocks["within"].start, layout.size)]
+        )
+        memory = blocks.get("memory", slice(-1, -1)).start
+        for at, prior in zip(scalars, layout.priors, strict=True):
+            median = float(frozen(prior).median())
+            if at < layout.columns:
+                centre[at], scale[at] = median, prior.parameters["sigma"]
+            elif at == memory:
+                centre[at], scale[at] = np.log(median / (1.0 - median)), 0.2
+            elif at >= blocks["within"].stop:
+                centre[at], scale[at] = median, 0.2
+            else:
+                centre[at], scale[at] = np.log(median), 0.3
+        if self.spec.dormancy is not None:
+            scale[layout.parameters] = 0.3
+        return centre, scale
+
+    def _representatives(self) -> tuple[npt.NDArray[np.int64], Floats]:
+        """Base models with fine-tunes, and one for all silent ones of an organization and age.
+
+        Returns
+        -------
+        indices : ndarray of int64
+            The former first.
+        weights : ndarray of float64
+            How many base models each stands for.
+        """
+        silent_ones = self._silent.indices
+        keys = np.stack(
+            [self.history.organization_of[silent_ones], self.history.months[silent_ones]]
+        )
+        _, first, number = np.unique(keys, axis=1, return_index=True, return_counts=True)
+        indices = np.concatenate([self._told, silent_ones[first]])
+        return indices, np.concatenate([np.ones(len(self._told)), number.astype(np.float64)])
+
+    def aim_by(self, draws: xr.Dataset) -> Aim:
+        """Aim by the means and covariances of earlier draws.
+
+        Parameters
+        ----------
+        draws : xarray.Dataset
+            ``point`` and ``theta`` over ``chain`` and ``draw``.
+        """
+        layout = self.layout
+        point, theta = (
+            draws[name].to_numpy().reshape(-1, *draws[name].shape[2:])
+            for name in ("point", "theta")
+        )
+        parts = layout.read(point)
+        summaries = normal_summaries(
+            theta,
+            parts["means"].mean(axis=0)[self._months.history.organization_of],
+            np.exp(np.log(parts["spreads"]).mean(axis=0)),
+        )
+        groups = self._groups_untold()
+        if layout.pooled:
+            means = point[:, layout.blocks["means"]].reshape(len(point), -1, layout.columns)
+            overall = parts["location"].mean(axis=0)
+            spread = np.exp(np.log(parts["between"]).mean(axis=0))
+            level = normal_summaries(means, np.tile(overall, (means.shape[1], 1)), spread)
+            groups = {"group_precision": level.precision, "group_weighted": level.weighted}
+        psi = layout.coordinates(point, groups["group_precision"], groups["group_weighted"])
+        correlation = _TRUST * np.corrcoef(psi.T) + (1.0 - _TRUST) * np.eye(layout.size)
+        return {
+            "centre": psi.mean(axis=0),
+            "scale": np.linalg.cholesky(correlation) * psi.std(axis=0)[:, None],
+            "precision": summaries.precision,
+            "weighted": summaries.weighted,
+            **groups,
+        }
+
+    # --- What is kept -------------------------------------------------------------------
+
+    def named(self, draws: xr.Dataset, rng: np.random.Generator) -> xr.Dataset:
+        """Posterior variables by their names, on the natural scale.
+
+        Parameters
+        ----------
+        draws : xarray.Dataset
+            ``point`` and ``theta`` over ``chain`` and ``draw``.
+        rng : numpy.random.Generator
+            Source of the parameters of the base models that were summed out.
+        """
+        parts = self.layout.read(draws["point"].to_numpy())
+        theta = self._all_base_models(draws["theta"].to_numpy(), parts, rng)
+        lead = ("chain", "draw")
+        variables: dict[str, Any] = {}
+        for k, name in enumerate(self.spec.parameters):
+            natural: Callable[[Floats], Floats] = np.exp if LOG_SCALE[name] else np.asarray
+            variables[f"global_{name}"] = (lead, natural(parts["location"][..., k]))
+            if self.layout.pooled:
+                variables[f"between_organizations_{name}"] = (lead, parts["between"][..., k])
+            variables[f"between_base_models_{name}"] = (lead, parts["spreads"][..., k])
+            variables[f"organization_{name}"] = (
+                (*lead, "organization"),
+                natural(parts["means"][..., k]),
+            )
+            variables[name] = ((*lead, "base_model"), natural(theta[..., k]))
+        for index, name in enumerate(("strength", "memory")):
+            if name in self.layout.carried:
+                variables[f"carry_over_{name}"] = (lead, parts["carry"][..., index])
+        if self.spec.dormancy is not None:
+            variables["global_dormancy"] = (lead, expit(parts["location"][..., -1]))
+            if self.layout.pooled:
+                variables["between_organizations_dormancy"] = (lead, parts["between"][..., -1])
+            variables["organization_dormancy"] = ((*lead, "organization"), parts["dormancy"])
+        coords = {**self.history.coords, "chain": draws["chain"], "draw": draws["draw"]}
+        del coords["observation"]
+        return xr.Dataset(variables, coords=coords)
+
+    def _all_base_models(
+        self, told: Floats, parts: dict[str, Floats], rng: np.random.Generator
+    ) -> npt.NDArray[Any]:
+        """Draws of all base models' parameters, those that were summed out included."""
+        if len(self._silent.indices) == 0:
+            return told
+        chains, draws, _, size = told.shape
+        means, spreads, carry, dormancy = (
+            parts[name].reshape(-1, *parts[name].shape[2:])
+            for name in ("means", "spreads", "carry", "dormancy")
+        )
+        theta = np.empty((chains * draws, len(self.history.base_models), size), dtype=np.float32)
+        theta[:, self._told] = told.reshape(chains * draws, -1, size)
+        theta[:, self._silent.indices] = draw_silent(
+            self._months.law, self.spec.m, self.history, self._silent, means, spreads, carry,
+            dormancy, rng,
+        )  # fmt: skip
+        return theta.reshape(chains, draws, -1, size)
