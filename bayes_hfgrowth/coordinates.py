@@ -289,27 +289,31 @@ def to_point(
         value, by = log_prior_at(priors[index], psi[at])
         total += value
         slope[at] += by
-    location = psi[:columns]
-    q = np.empty(columns)
-    for k in range(columns if organizations > 0 else 0):
-        q[k] = math.exp(-2.0 * psi[columns + k])
-    chol, inverse = np.zeros((columns, columns)), np.zeros((columns, columns))
-    centre, by_mean = np.zeros(columns), np.zeros(columns)
+    if organizations == 0:
+        return total
+    own = slice(first, first + organizations * columns)
+    location = psi[:columns].reshape((1, columns))
+    q = np.exp(-2.0 * psi[columns : 2 * columns])
+    y = psi[own].reshape((organizations, columns))
+    means = point[own].reshape((organizations, columns))
+    by_y = slope[own].reshape((organizations, columns))
+    by_location = slope[:columns].reshape((1, columns))
+    by_log_spreads = slope[columns : 2 * columns]
+    shape = (1, columns, columns)
+    chol, inverse, centre = np.zeros(shape), np.zeros(shape), np.zeros((1, columns))
+    by_means, scratch = np.zeros((organizations, columns)), np.zeros((2, columns, columns))
     for o in range(organizations):
-        own = slice(first + o * columns, first + (o + 1) * columns)
-        factorise(precision[o], weighted[o], location, q, chol, inverse, centre)
-        mean = point[own]
+        factorise(o, 0, 0, precision, weighted, location, q, chol, inverse, centre)
         for r in range(columns):
-            mean[r] = centre[r]
+            means[o, r] = centre[0, r]
             for k in range(r, columns):
-                mean[r] += inverse[k, r] * psi[own][k]
-        by_mean[:] = 0.0
+                means[o, r] += inverse[0, k, r] * y[o, k]
         total += log_normal(
-            mean, location, q, chol, by_mean, slope[:columns], slope[columns : 2 * columns]
+            o, 0, 0, means, location, q, chol, by_means, by_location, by_log_spreads
         )
         back(
-            by_mean, mean, location, q, chol, inverse, centre, slope[own], slope[:columns],
-            slope[columns : 2 * columns],
+            o, 0, 0, by_means, means, location, q, chol, inverse, centre, scratch, by_y,
+            by_location, by_log_spreads, True,
         )  # fmt: skip
     return total
 
@@ -339,20 +343,24 @@ def to_coordinates(
     for at in range(len(psi)):
         if not first <= at < after:
             slope[at] += by_point[at]
-    location = psi[:columns]
-    q = np.empty(columns)
-    for k in range(columns if organizations > 0 else 0):
-        q[k] = math.exp(-2.0 * psi[columns + k])
-    chol, inverse = np.zeros((columns, columns)), np.zeros((columns, columns))
-    centre, by_own = np.zeros(columns), np.zeros(columns)
+    if organizations == 0:
+        return
+    own = slice(first, first + organizations * columns)
+    location = psi[:columns].reshape((1, columns))
+    q = np.exp(-2.0 * psi[columns : 2 * columns])
+    means = point[own].reshape((organizations, columns))
+    by_means = by_point[own].reshape((organizations, columns))
+    by_location = slope[:columns].reshape((1, columns))
+    shape = (1, columns, columns)
+    chol, inverse, centre = np.zeros(shape), np.zeros(shape), np.zeros((1, columns))
+    by_y, scratch = np.zeros((organizations, columns)), np.zeros((2, columns, columns))
     for o in range(organizations):
-        own = slice(first + o * columns, first + (o + 1) * columns)
-        factorise(precision[o], weighted[o], location, q, chol, inverse, centre)
+        factorise(o, 0, 0, precision, weighted, location, q, chol, inverse, centre)
         back(
-            by_point[own], point[own], location, q, chol, inverse, centre, by_own,
-            slope[:columns], slope[columns : 2 * columns], False,
+            o, 0, 0, by_means, means, location, q, chol, inverse, centre, scratch, by_y,
+            by_location, slope[columns : 2 * columns], False,
         )  # fmt: skip
-        slope[own] += by_own
+    slope[own] += by_y.reshape(-1)
 
 
 @njit(error_model="numpy")

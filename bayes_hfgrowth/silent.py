@@ -20,8 +20,9 @@ from numba import njit
 from scipy.special import ndtri
 from scipy.stats import qmc
 
+from bayes_hfgrowth.gradient import BATCH, WORK, gradient
 from bayes_hfgrowth.history import History
-from bayes_hfgrowth.transition import Floats, gradient, pointwise
+from bayes_hfgrowth.transition import Floats, pointwise
 
 __all__ = ["SilentGroups", "draw_silent", "log_density_silent", "nodes"]
 
@@ -131,10 +132,13 @@ def log_density_silent(
     spreads = np.exp(log_spreads)
     longest = columns - 1
     log_age = np.log(np.arange(1.0, longest + 1.0))
-    nothing = np.zeros(longest)
-    trace = np.empty((longest, 7))
-    grad = np.zeros(6)
-    point = np.zeros(4)
+    together = max(1, BATCH // max(longest, 1))  # nodes in one batch
+    log_ages = np.empty(together * longest)
+    nothing = np.zeros(together * longest)
+    trace = np.empty((together * longest, 7))
+    work = np.empty((WORK, together * longest))
+    begin = np.empty(together + 1, dtype=np.int64)
+    theta, values, slopes = np.zeros((together, 4)), np.empty(together), np.empty((together, 6))
     sums = np.zeros((columns, 7 + size))
     total = 0.0
     for o in range(organizations):
@@ -144,24 +148,32 @@ def log_density_silent(
         if oldest == 0:
             continue
         sums[:] = 0.0
-        for s in range(points.shape[0]):
-            for k in range(size):
-                point[k] = means[o, k] + spreads[k] * points[s, k]
-            trace[:oldest] = 0.0
-            trace[:oldest, 0] = -np.inf  # stays so where the growth overflows
+        for b in range(together + 1):
+            begin[b] = b * oldest
+        for b in range(together):
+            log_ages[b * oldest : (b + 1) * oldest] = log_age[:oldest]
+        for first in range(0, points.shape[0], together):
+            some = min(together, points.shape[0] - first)
+            for b in range(some):
+                for k in range(size):
+                    theta[b, k] = means[o, k] + spreads[k] * points[first + b, k]
+            trace[:, 1:] = 0.0
+            trace[:, 0] = -np.inf  # stays so where the growth overflows
             gradient(
-                law, 0, oldest, log_age, nothing, nothing, nothing, m, point, carry[0],
-                carry[1], grad, trace,
+                law, begin[: some + 1], log_ages, nothing, nothing, nothing, m, theta, carry[0],
+                carry[1], values, slopes, trace, work,
             )  # fmt: skip
-            for age in range(1, oldest + 1):
-                if number[o, age] > 0.0:
-                    empty = math.exp(max(trace[age - 1, 0], _LEAST))
-                    sums[age, 0] += empty
-                    for k in range(6):
-                        sums[age, 1 + k] += empty * trace[age - 1, 1 + k]
-                    for k in range(size):
-                        slope = empty * trace[age - 1, 1 + k]
-                        sums[age, 7 + k] += slope * spreads[k] * points[s, k]
+            for b in range(some):
+                for age in range(1, oldest + 1):
+                    if number[o, age] > 0.0:
+                        row = trace[b * oldest + age - 1]
+                        empty = math.exp(max(row[0], _LEAST))
+                        sums[age, 0] += empty
+                        for k in range(6):
+                            sums[age, 1 + k] += empty * row[1 + k]
+                        for k in range(size):
+                            slope = empty * row[1 + k]
+                            sums[age, 7 + k] += slope * spreads[k] * points[first + b, k]
         dormant = 1.0 / (1.0 + math.exp(-logit_dormancy[o]))
         for age in range(1, oldest + 1):
             if number[o, age] > 0.0:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bayes_hfgrowth.gradient import gradients
 from bayes_hfgrowth.history import History
-from bayes_hfgrowth.transition import Floats, gradients
+from bayes_hfgrowth.transition import Floats
 
 __all__ = ["Months", "Population", "Summaries", "laplace", "learn_population", "normal_summaries"]
 

@@ -1,8 +1,9 @@
 """The transition law: how many fine-tunes come next month, given those that came before.
 
 Every formula of the law stands here once, in functions of numbers that Numba compiles; the
-loops over months below them give its log density, the gradient of that, and random draws.
-`bayes_hfgrowth.model` states the same law in PyMC, and the tests hold the two together. The
+loops over months below them give its log density and random draws.
+`bayes_hfgrowth.model` states the same law in PyMC and `bayes_hfgrowth.gradient` with its
+derivatives, and the tests hold the three together. The
 compiled functions are cached on disk, for which Numba looks at the age of this one file; so
 whatever is to be cached and uses the law by its formulas has to stand here.
 
@@ -36,8 +37,6 @@ __all__ = [
     "LIKELIHOODS",
     "POISSON",
     "SURGE",
-    "gradient",
-    "gradients",
     "month_constants",
     "pointwise",
     "replicate",
@@ -101,33 +100,14 @@ def _size(mean: float, dispersion: float) -> float:
 
 
 @njit(error_model="numpy", cache=True)
-def _digamma(x: float) -> float:
-    shift = 0.0
-    while x < 6.0:
-        shift -= 1.0 / x
-        x += 1.0
-    i = 1.0 / x
-    i2 = i * i
-    series = i2 * (1 / 12.0 - i2 * (1 / 120.0 - i2 * (1 / 252.0 - i2 * (1 / 240.0 - i2 / 132.0))))
-    return shift + math.log(x) - 0.5 * i - series
-
-
-@njit(error_model="numpy", cache=True)
-def _rising(size: float, new: float) -> tuple[float, float]:
-    """Ln Γ(new + size) - ln Γ(size), and its derivative in size; exact sums for small counts."""
-    if new == 0.0:
-        return 0.0, 0.0
+def _rising(size: float, new: float) -> float:
+    """Ln Γ(new + size) - ln Γ(size); an exact sum for small counts."""
     if new <= 12.0:
         product = 1.0
-        derivative = 0.0
         for j in range(int(new)):
             product *= size + j
-            derivative += 1.0 / (size + j)
-        return math.log(product), derivative
-    return (
-        math.lgamma(new + size) - math.lgamma(size),
-        _digamma(new + size) - _digamma(size),
-    )
+        return math.log(product)
+    return math.lgamma(new + size) - math.lgamma(size)
 
 
 def month_constants(law: int, previous: Floats, new: Floats, m: float) -> Floats:
@@ -151,178 +131,6 @@ def month_constants(law: int, previous: Floats, new: Floats, m: float) -> Floats
     if law == BIRTH:
         constants = constants + gammaln(new + previous + m) - gammaln(previous + m)
     return constants
-
-
-@njit(error_model="numpy")
-def gradient(
-    law: int,
-    first: int,
-    last: int,
-    log_age: Floats,
-    previous: Floats,
-    new: Floats,
-    constants: Floats,
-    m: float,
-    theta: Floats,
-    strength: float,
-    memory: float,
-    grad: Floats,
-    trace: Floats,
-) -> float:
-    """Log density of one base model's months if it is not dormant, and its gradient.
-
-    Parameters
-    ----------
-    law : int
-        One of ``POISSON``, ``BIRTH``, ``SURGE``.
-    first, last : int
-        Its months are ``first .. last - 1`` of the arrays, in order of age from month 1 on.
-    log_age, previous, new, constants : ndarray of float, shape (months,)
-        ln of the age at the end of each month, the count before it, the fine-tunes in it,
-        and the result of `month_constants`.
-    m : float
-        The constant m of the curve.
-    theta : ndarray, shape (3,) or (4,)
-        ln fitness, immediacy, ln longevity, and under ``SURGE`` ln dispersion.
-    strength, memory : float
-        Of the carry-over of surges.
-    grad : ndarray, shape (6,)
-        Filled with the derivatives by theta (always four places), strength and memory.
-    trace : ndarray, shape (0, 7) or (at least the months, 7)
-        Where it has rows, row k is filled with the sum over months 1 .. k + 1 and its
-        derivatives.
-
-    Returns
-    -------
-    float
-        Sum of the log densities; -inf where the growth or the mean of a month overflows.
-    """
-    fitness = math.exp(theta[0])
-    immediacy = theta[1]
-    inverse = math.exp(-theta[2])
-    dispersion = math.exp(theta[3]) if law == SURGE else 0.0
-    total = 0.0
-    g0 = g1 = g2 = g3 = g_strength = g_memory = 0.0
-    z_before = -np.inf
-    lower_before, upper_before = 0.0, 1.0
-    lower1_before = lower2_before = 0.0  # derivatives of Φ by immediacy and by ln longevity
-    s = s0 = s1 = s2 = s_memory = 0.0
-    for j in range(first, last):
-        z = (log_age[j] - immediacy) * inverse
-        lower, upper = _tails(z)
-        density = _DENSITY_0 * math.exp(-0.5 * z * z)
-        lower1 = -density * inverse
-        lower2 = -z * density
-        share = _share(z_before, lower_before, upper_before, lower, upper)
-        hazard = max(fitness * share, _TINY)
-        if hazard > _HUGE:
-            total = -np.inf
-            break
-        growth = math.expm1(hazard)
-        log_f = _log_expected(law, previous[j], m, fitness, lower_before, growth)
-        f = math.exp(log_f)
-        ratio = (growth + 1.0) / growth  # d ln(exp(h) - 1) / dh
-        d0 = ratio * hazard
-        d1 = ratio * fitness * (lower1 - lower1_before)
-        d2 = ratio * fitness * (lower2 - lower2_before)
-        x = new[j]
-        if law == POISSON:
-            d0 += fitness * lower_before
-            d1 += fitness * lower1_before
-            d2 += fitness * lower2_before
-            total += constants[j] + x * log_f - f
-            slope = x - f
-        elif law == BIRTH:
-            total += constants[j] - (previous[j] + m) * hazard
-            if x > 0.0:
-                total += x * (math.log(growth) - hazard)
-            slope = (x - f) / (growth + 1.0)
-        else:
-            log_mean = max(log_f + strength * s, -_HUGE)
-            if log_mean > _HUGE:
-                total = -np.inf
-                break
-            mean = math.exp(log_mean)
-            size = _size(mean, dispersion)
-            rising, d_rising = _rising(size, x)
-            spread = size + mean
-            log_p = -math.log1p(mean / size)
-            total += constants[j] + rising + size * log_p
-            if x > 0.0:
-                total += x * (log_mean - math.log(spread))
-            by_size = size * (d_rising + log_p + (mean - x) / spread)
-            slope = x - (x + size) * mean / spread + 0.5 * by_size
-            g3 -= by_size
-            g_strength += slope * s
-            g_memory += slope * strength * s_memory
-            g0 += slope * strength * s0
-            g1 += slope * strength * s1
-            g2 += slope * strength * s2
-            news = _log_surge(x, f)
-            weight = -(1.0 - memory) * f / (f + 0.5)
-            s_memory = memory * s_memory + s - news
-            s = memory * s + (1.0 - memory) * news
-            s0 = memory * s0 + weight * d0
-            s1 = memory * s1 + weight * d1
-            s2 = memory * s2 + weight * d2
-        g0 += slope * d0
-        g1 += slope * d1
-        g2 += slope * d2
-        z_before, lower_before, upper_before = z, lower, upper
-        lower1_before, lower2_before = lower1, lower2
-        if len(trace) > 0:
-            row = trace[j - first]
-            row[0], row[1], row[2], row[3], row[4] = total, g0, g1, g2, g3
-            row[5], row[6] = g_strength, g_memory
-    grad[0], grad[1], grad[2], grad[3] = g0, g1, g2, g3
-    grad[4], grad[5] = g_strength, g_memory
-    return total
-
-
-@njit(error_model="numpy", cache=True)
-def gradients(
-    law: int,
-    start: Integers,
-    log_age: Floats,
-    previous: Floats,
-    new: Floats,
-    constants: Floats,
-    m: float,
-    theta: Floats,
-    carry: Floats,
-    value: Floats,
-    slope: Floats,
-) -> None:
-    """Log density of every base model's months if it is not dormant, and its gradient.
-
-    Parameters
-    ----------
-    law : int
-        One of ``POISSON``, ``BIRTH``, ``SURGE``.
-    start : ndarray of int, shape (base models + 1,)
-        Base model i has the months ``start[i] .. start[i + 1] - 1``.
-    log_age, previous, new, constants, m
-        As in `gradient`.
-    theta : ndarray, shape (base models, 3 or 4)
-        Growth parameters.
-    carry : ndarray, shape (2,)
-        Strength and memory of the carry-over.
-    value : ndarray, shape (base models,)
-        Filled with the log densities.
-    slope : ndarray, shape (base models, 3 or 4)
-        Filled with their derivatives by `theta`.
-    """
-    grad = np.zeros(6)
-    point = np.zeros(4)
-    no_trace = np.empty((0, 7))
-    size = theta.shape[1]
-    for i in range(theta.shape[0]):
-        point[:size] = theta[i]
-        value[i] = gradient(
-            law, start[i], start[i + 1], log_age, previous, new, constants, m, point,
-            carry[0], carry[1], grad, no_trace,
-        )  # fmt: skip
-        slope[i] = grad[:size]
 
 
 @njit(inline="always", error_model="numpy")
@@ -399,7 +207,8 @@ def pointwise(
     start : ndarray of int, shape (base models + 1,)
         Base model i has the months ``start[i] .. start[i + 1] - 1``.
     log_age, previous, new, constants, m
-        As in `gradient`.
+        Ln of the age at the end of each month, the count before it, the fine-tunes in it, the
+        result of `month_constants`, and the constant m of the curve.
     theta : ndarray, shape (draws, base models, 3 or 4)
         Growth parameters of each base model.
     carry : ndarray, shape (draws, 2)
@@ -438,7 +247,7 @@ def pointwise(
                     log_mean = max(min(log_f + strength * s, _HUGE), -_HUGE)
                     mean = math.exp(log_mean)
                     size = _size(mean, dispersion)
-                    value = _rising(size, x)[0] - size * math.log1p(mean / size)
+                    value = _rising(size, x) - size * math.log1p(mean / size)
                     if x > 0.0:
                         value += x * (log_mean - math.log(size + mean))
                     s = memory * s + (1.0 - memory) * _log_surge(x, math.exp(log_f))

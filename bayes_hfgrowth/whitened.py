@@ -19,7 +19,7 @@ import xarray as xr
 from numba import njit
 from scipy.special import expit
 
-from bayes_hfgrowth import coordinates, silent, transition, whitening
+from bayes_hfgrowth import coordinates, elementary, gradient, silent, transition, whitening
 from bayes_hfgrowth.coordinates import (
     PopulationLayout,
     to_coordinates,
@@ -102,15 +102,18 @@ def _compiled(sources: int) -> Any:
         if places[6] >= 0:
             by_point[places[6]] += by_carry[1] * carry[1] * (1.0 - carry[1])
         to_coordinates(psi, group_precision, group_weighted, places, point, by_point, slope)
-        gradient = np.empty(len(x))
-        turned_back(slope, scale, gradient)
-        gradient[size:] = by_y.reshape(-1)
-        return total, gradient
+        slopes = np.empty(len(x))
+        turned_back(slope, scale, slopes)
+        slopes[size:] = by_y.reshape(-1)
+        return total, slopes
 
     return posterior_density
 
 
-_SOURCES = [Path(str(m.__file__)) for m in (coordinates, silent, transition, whitening)]
+_SOURCES = [
+    Path(str(m.__file__))
+    for m in (coordinates, elementary, gradient, silent, transition, whitening)
+]
 posterior_density = _compiled(zlib.crc32(b"".join(path.read_bytes() for path in _SOURCES)))
 
 

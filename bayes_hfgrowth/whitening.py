@@ -23,146 +23,168 @@ import math
 import numpy as np
 from numba import njit
 
+from bayes_hfgrowth.gradient import BATCH, batch, gradient, working_space
 from bayes_hfgrowth.silent import log_density_silent
-from bayes_hfgrowth.transition import Floats, Integers, gradient
+from bayes_hfgrowth.transition import Floats, Integers
 
 __all__ = ["back", "factorise", "log_density", "log_normal"]
 
 
+# The functions below take whole arrays and positions in them, because each slice of an array
+# costs as much as a row of the arithmetic.
+
+
 @njit(error_model="numpy")
 def factorise(
+    i: int,
+    o: int,
+    at: int,
     precision: Floats,
     weighted: Floats,
-    mean: Floats,
+    means: Floats,
     q: Floats,
     chol: Floats,
     inverse: Floats,
     centre: Floats,
 ) -> None:
-    """Coordinates of one base model: L, its inverse, and the centre c.
+    """Coordinates of one member: L, its inverse, and the centre c.
 
     Parameters
     ----------
-    precision, weighted : ndarray, shape (parameters, parameters) and (parameters,)
-        The normal summary H, b.
-    mean, q : ndarray, shape (parameters,)
-        Mean of the organization, and spread⁻².
-    chol, inverse, centre : ndarray
-        Filled with L, L⁻¹ (lower triangles) and c.
+    i, o, at : int
+        Positions of the member in the summaries, of its group in `means`, and where in
+        `chol`, `inverse` and `centre` to write.
+    precision, weighted : ndarray, shape (members, parameters[, parameters])
+        The normal summaries H, b.
+    means, q : ndarray, shape (groups, parameters) and (parameters,)
+        Means of the groups, and spread⁻².
+    chol, inverse, centre : ndarray, shape (places, parameters[, parameters])
+        Get L, L⁻¹ (lower triangles) and c.
     """
-    size = len(mean)
+    size = len(q)
     for r in range(size):
         for c in range(r + 1):
-            value = precision[r, c]
+            value = precision[i, r, c]
             if r == c:
                 value += q[r]
             for k in range(c):
-                value -= chol[r, k] * chol[c, k]
+                value -= chol[at, r, k] * chol[at, c, k]
             if r == c:
-                chol[r, r] = math.sqrt(value)
-                inverse[r, r] = 1.0 / chol[r, r]
+                chol[at, r, r] = math.sqrt(value)
+                inverse[at, r, r] = 1.0 / chol[at, r, r]
             else:
-                chol[r, c] = value * inverse[c, c]
+                chol[at, r, c] = value * inverse[at, c, c]
     for c in range(size):
         for r in range(c + 1, size):
             value = 0.0
             for k in range(c, r):
-                value -= chol[r, k] * inverse[k, c]
-            inverse[r, c] = value * inverse[r, r]
-    centre[:] = 0.0
+                value -= chol[at, r, k] * inverse[at, k, c]
+            inverse[at, r, c] = value * inverse[at, r, r]
+    for r in range(size):
+        centre[at, r] = 0.0
     for r in range(size):
         value = 0.0
         for k in range(r + 1):
-            value += inverse[r, k] * (weighted[k] + q[k] * mean[k])
+            value += inverse[at, r, k] * (weighted[i, k] + q[k] * means[o, k])
         for k in range(r + 1):
-            centre[k] += inverse[r, k] * value
+            centre[at, k] += inverse[at, r, k] * value
+
+
+@njit(error_model="numpy")
+def log_normal(
+    i: int,
+    o: int,
+    at: int,
+    theta: Floats,
+    means: Floats,
+    q: Floats,
+    chol: Floats,
+    by_theta: Floats,
+    by_means: Floats,
+    by_log_spreads: Floats,
+) -> float:
+    """Log density of N(θ; mean, diag(1/q)) less ln|L|, up to a constant.
+
+    Parameters are those of `back`, to which the derivatives of ln|L| are left; the others are
+    added to `by_theta`, `by_means` and `by_log_spreads`.
+    """
+    total, ratio = 0.0, 1.0
+    for k in range(len(q)):
+        distance = theta[i, k] - means[o, k]
+        pull = distance * q[k]
+        total -= 0.5 * distance * pull
+        ratio *= q[k] / (chol[at, k, k] * chol[at, k, k])
+        by_theta[i, k] -= pull
+        by_means[o, k] += pull
+        by_log_spreads[k] += distance * pull - 1.0
+    return total + 0.5 * math.log(ratio)
 
 
 @njit(error_model="numpy")
 def back(
+    i: int,
+    o: int,
+    at: int,
     by_theta: Floats,
     theta: Floats,
-    mean: Floats,
+    means: Floats,
     q: Floats,
     chol: Floats,
     inverse: Floats,
     centre: Floats,
+    scratch: Floats,
     by_y: Floats,
-    by_mean: Floats,
+    by_means: Floats,
     by_log_spreads: Floats,
-    jacobian: bool = True,
+    jacobian: bool,
 ) -> None:
     """Take a derivative by θ back through θ = c + L⁻ᵀ y.
 
     Parameters
     ----------
-    by_theta : ndarray, shape (parameters,)
-        The derivative at `theta`.
-    theta : ndarray, shape (parameters,)
-        Where.
-    mean, q, chol, inverse, centre
+    i, o, at : int
+        Positions of the member, of its group, and of its coordinates.
+    by_theta, theta : ndarray, shape (members, parameters)
+        The derivative, and where it is taken.
+    means, q, chol, inverse, centre
         As in `factorise`.
-    by_y : ndarray, shape (parameters,)
-        Filled with the derivative by y.
-    by_mean, by_log_spreads : ndarray, shape (parameters,)
-        Get the derivatives by mean and ln spreads added.
+    scratch : ndarray, shape (2, parameters, parameters)
+        Working space.
+    by_y : ndarray, shape (members, parameters)
+        Gets the derivative by y.
+    by_means, by_log_spreads : ndarray, shape (groups, parameters) and (parameters,)
+        Get the derivatives by the mean and ln spreads added.
     jacobian : bool
         Whether to add the derivative of -ln|L|.
     """
-    size = len(mean)
-    by_centre, by_chol, half = np.zeros(size), np.zeros((size, size)), np.zeros((size, size))
+    size = len(q)
     for r in range(size):
-        by_y[r] = 0.0
+        value = 0.0
         for k in range(r + 1):
-            by_y[r] += inverse[r, k] * by_theta[k]
-    for r in range(size):
-        for k in range(r, size):
-            by_centre[r] += inverse[k, r] * by_y[k]
+            value += inverse[at, r, k] * by_theta[i, k]
+        by_y[i, r] = value
     # Through the factorisation; only the diagonal of P depends on the spreads.
     for r in range(size):
         for c in range(r + 1):
-            by_chol[r, c] = -(theta[r] - centre[r]) * by_y[c]
+            scratch[0, r, c] = -(theta[i, r] - centre[at, r]) * by_y[i, c]
         if jacobian:
-            by_chol[r, r] -= inverse[r, r]
+            scratch[0, r, r] -= inverse[at, r, r]
     for r in range(size):
         for c in range(r + 1):
             value = 0.0
             for k in range(r, size):
-                value += chol[k, r] * by_chol[k, c]
-            half[r, c] = value if r != c else 0.5 * value
+                value += chol[at, k, r] * scratch[0, k, c]
+            scratch[1, r, c] = value if r != c else 0.5 * value
     for k in range(size):
-        by_q = by_centre[k] * (mean[k] - centre[k])
+        by_centre = 0.0
+        for r in range(k, size):
+            by_centre += inverse[at, r, k] * by_y[i, r]
+        by_q = by_centre * (means[o, k] - centre[at, k])
         for r in range(k, size):
             for c in range(k, r + 1):
-                by_q += inverse[r, k] * half[r, c] * inverse[c, k]
+                by_q += inverse[at, r, k] * scratch[1, r, c] * inverse[at, c, k]
         by_log_spreads[k] -= 2.0 * q[k] * by_q
-        by_mean[k] += by_centre[k] * q[k]
-
-
-@njit(error_model="numpy")
-def log_normal(
-    theta: Floats,
-    mean: Floats,
-    q: Floats,
-    chol: Floats,
-    by_theta: Floats,
-    by_mean: Floats,
-    by_log_spreads: Floats,
-) -> float:
-    """Log density of N(θ; mean, diag(1/q)) less ln|L|, up to a constant; adds derivatives.
-
-    Those of -ln|L| are left to `back`.
-    """
-    total, ratio = 0.0, 1.0
-    for k in range(len(mean)):
-        distance = theta[k] - mean[k]
-        pull = distance * q[k]
-        total -= 0.5 * distance * pull
-        ratio *= q[k] / (chol[k, k] * chol[k, k])
-        by_theta[k] -= pull
-        by_mean[k] += pull
-        by_log_spreads[k] += distance * pull - 1.0
-    return total + 0.5 * math.log(ratio)
+        by_means[o, k] += by_centre * q[k]
 
 
 @njit(error_model="numpy")
@@ -230,37 +252,45 @@ def log_density(
     by_logit_dormancy = np.zeros(means.shape[0])
     no_trace = np.empty((0, 7))
     q = np.exp(-2.0 * log_spreads)
-    chol = np.zeros((size, size))
-    inverse = np.zeros((size, size))  # of chol
-    centre = np.zeros(size)
-    point = np.zeros(4)
-    grad = np.zeros(6)
-    by_theta = np.zeros(size)
+    # A batch holds no more base models than months.
+    chol, inverse = np.zeros((BATCH, size, size)), np.zeros((BATCH, size, size))
+    centre, by_theta = np.zeros((BATCH, size)), np.empty((n, size))
+    scratch = np.zeros((2, size, size))
+    values, slopes, work = np.empty(BATCH), np.empty((BATCH, 6)), working_space(start)
     total = log_density_silent(
         law, means, log_spreads, carry, logit_dormancy, number, points, m, by_means,
         by_log_spreads, by_carry, by_logit_dormancy,
     )  # fmt: skip
-    for i in range(n):
-        mean = means[group[i]]
-        factorise(precision[i], weighted[i], mean, q, chol, inverse, centre)
-        for r in range(size):
-            theta[i, r] = centre[r]
-            for k in range(r, size):
-                theta[i, r] += inverse[k, r] * y[i, k]
-            point[r] = theta[i, r]
-        value = gradient(
-            law, start[i], start[i + 1], log_age, previous, new, constants, m, point,
-            carry[0], carry[1], grad, no_trace,
+    first = 0
+    while first < n:
+        last = batch(start, first)
+        for i in range(first, last):
+            at = i - first
+            factorise(i, group[i], at, precision, weighted, means, q, chol, inverse, centre)
+            for r in range(size):
+                value = centre[at, r]
+                for k in range(r, size):
+                    value += inverse[at, k, r] * y[i, k]
+                theta[i, r] = value
+        months = slice(start[first], start[last])
+        gradient(
+            law, start[first : last + 1] - start[first], log_age[months], previous[months],
+            new[months], constants[months], m, theta[first:last], carry[0], carry[1], values,
+            slopes, no_trace, work,
         )  # fmt: skip
-        dormant = 1.0 / (1.0 + math.exp(-logit_dormancy[group[i]]))
-        total += value + math.log1p(-dormant)
-        by_logit_dormancy[group[i]] -= dormant
-        by_carry[0] += grad[4]
-        by_carry[1] += grad[5]
-        by_theta[:] = grad[:size]
-        total += log_normal(theta[i], mean, q, chol, by_theta, by_means[group[i]], by_log_spreads)
-        back(
-            by_theta, theta[i], mean, q, chol, inverse, centre, by_y[i], by_means[group[i]],
-            by_log_spreads,
-        )  # fmt: skip
+        for i in range(first, last):
+            at, o = i - first, group[i]
+            dormant = 1.0 / (1.0 + math.exp(-logit_dormancy[o]))
+            total += values[at] + math.log1p(-dormant)
+            by_logit_dormancy[o] -= dormant
+            by_carry[0] += slopes[at, 4]
+            by_carry[1] += slopes[at, 5]
+            for k in range(size):
+                by_theta[i, k] = slopes[at, k]
+            total += log_normal(i, o, at, theta, means, q, chol, by_theta, by_means, by_log_spreads)
+            back(
+                i, o, at, by_theta, theta, means, q, chol, inverse, centre, scratch, by_y,
+                by_means, by_log_spreads, True,
+            )  # fmt: skip
+        first = last
     return total, theta, by_y, by_means, by_log_spreads, by_carry, by_logit_dormancy

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bayes_hfgrowth import transition
+from bayes_hfgrowth.gradient import gradients
 from bayes_hfgrowth.growth import cumulative, curve_increment, reinforced_increment
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.panel import Panel
 from bayes_hfgrowth.simulation import futures, log_likelihood, replicates
 from bayes_hfgrowth.spec import CarryOver, GrowthSpec, read_spec
-from bayes_hfgrowth.transition import LIKELIHOODS, gradients, month_constants
+from bayes_hfgrowth.transition import LIKELIHOODS, month_constants
 
 COUNTS = [0, 0, 3, 10, 80, 81, 81, 140]
 THETA = {3: [1.2, 1.5, -0.2], 4: [1.2, 1.5, -0.2, 0.4]}
