@@ -17,8 +17,7 @@ from numba.extending import intrinsic
 __all__ = ["exp", "expm1", "log", "mills"]
 
 
-@intrinsic
-def _bits(typingctx: Any, value: Any) -> Any:
+def _bits_of_float(typingctx: Any, value: Any) -> Any:
     """Bits of a float as an integer."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -27,8 +26,7 @@ def _bits(typingctx: Any, value: Any) -> Any:
     return types.int64(types.float64), codegen
 
 
-@intrinsic
-def _float(typingctx: Any, value: Any) -> Any:
+def _float_of_bits(typingctx: Any, value: Any) -> Any:
     """Float that has the bits of an integer."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -36,6 +34,9 @@ def _float(typingctx: Any, value: Any) -> Any:
 
     return types.float64(types.int64), codegen
 
+
+_bits: Any = intrinsic(_bits_of_float)
+_float: Any = intrinsic(_float_of_bits)
 
 # Added to a small number, it leaves the nearest whole one in the last bits.
 _ROUND = 6755399441055744.0

@@ -129,7 +129,7 @@ class GrowthModel:
         tune: int = 250,
         chains: int = 4,
         seed: int | None = None,
-        target_accept: float = 0.85,
+        target_accept: float = 0.9,
         cores: int | None = None,
         engine: Engine = "whitened",
         progress: bool = True,

@@ -55,10 +55,10 @@ class Settings:
     tune: int = 250
     chains: int = 4
     seed: int = 0
-    target_accept: float = 0.85
+    target_accept: float = 0.9
     cores: int | None = None
     engine: Engine = "whitened"
-    pilots: tuple[tuple[int, int], ...] = ((150, 100), (100, 200))
+    pilots: tuple[tuple[int, int], ...] = ((150, 100), (100, 250))
 
 
 def sample(

@@ -26,8 +26,10 @@ from bayes_hfgrowth.transition import Floats, pointwise
 
 __all__ = ["SilentGroups", "draw_silent", "log_density_silent", "nodes"]
 
-NODES = 32
-"""Nodes of the expectation."""
+NODES = 128
+"""Nodes of the expectation. With 32 the sum over the shipped base models was 36 too large in ln at
+spreads that are wide, enough to draw the posterior there; with 128 it is off by less than 1 at
+the spreads that are plausible (``python -m benchmarks.silent_nodes``)."""
 
 CANDIDATES = 64
 """Nodes from which the parameters of silent base models are drawn, for each draw."""
@@ -69,24 +71,30 @@ class SilentGroups:
         return cls(indices, number)
 
 
-def nodes(parameters: int, number: int = NODES) -> Floats:
+def nodes(parameters: int, groups: int, number: int = NODES) -> Floats:
     """Standard normal quasi-random points, always the same.
 
     Parameters
     ----------
     parameters : int
         Their dimension.
+    groups : int
+        How many sets, one for each organization. Their errors are independent, so they do not
+        add up over the organizations as those of a single set would.
     number : int
-        How many; a power of 2.
+        How many points each set has; a power of 2.
 
     Returns
     -------
-    ndarray, shape (number, parameters)
+    ndarray, shape (groups, number, parameters)
         Scrambled Sobol points mapped to the normal distribution, in each coordinate of mean 0
         and variance 1.
     """
-    points = ndtri(qmc.Sobol(parameters, rng=1).random(number))
-    return np.asarray((points - points.mean(axis=0)) / points.std(axis=0))
+    points = np.empty((groups, number, parameters))
+    for o in range(groups):
+        points[o] = ndtri(qmc.Sobol(parameters, rng=o + 1).random(number))
+    points -= points.mean(axis=1, keepdims=True)
+    return np.asarray(points / points.std(axis=1, keepdims=True))
 
 
 @njit(error_model="numpy")
@@ -120,7 +128,7 @@ def log_density_silent(
         Logit of the share of dormant base models; -inf where there is none.
     number : ndarray, shape (organizations, oldest + 1)
         From `SilentGroups`.
-    points : ndarray, shape (nodes, parameters)
+    points : ndarray, shape (organizations, nodes, parameters)
         From `nodes`.
     m : float
         The constant m of the curve.
@@ -152,11 +160,11 @@ def log_density_silent(
             begin[b] = b * oldest
         for b in range(together):
             log_ages[b * oldest : (b + 1) * oldest] = log_age[:oldest]
-        for first in range(0, points.shape[0], together):
-            some = min(together, points.shape[0] - first)
+        for first in range(0, points.shape[1], together):
+            some = min(together, points.shape[1] - first)
             for b in range(some):
                 for k in range(size):
-                    theta[b, k] = means[o, k] + spreads[k] * points[first + b, k]
+                    theta[b, k] = means[o, k] + spreads[k] * points[o, first + b, k]
             trace[:, 1:] = 0.0
             trace[:, 0] = -np.inf  # stays so where the growth overflows
             gradient(
@@ -173,16 +181,16 @@ def log_density_silent(
                             sums[age, 1 + k] += empty * row[1 + k]
                         for k in range(size):
                             slope = empty * row[1 + k]
-                            sums[age, 7 + k] += slope * spreads[k] * points[first + b, k]
+                            sums[age, 7 + k] += slope * spreads[k] * points[o, first + b, k]
         dormant = 1.0 / (1.0 + math.exp(-logit_dormancy[o]))
         for age in range(1, oldest + 1):
             if number[o, age] > 0.0:
-                z = sums[age, 0] / points.shape[0]
+                z = sums[age, 0] / points.shape[1]
                 mixed = dormant + (1.0 - dormant) * z
                 total += number[o, age] * math.log(mixed)
                 weight = number[o, age] * (1.0 - dormant) / mixed
                 by_logit_dormancy[o] += weight * dormant * (1.0 - z)
-                weight /= points.shape[0]
+                weight /= points.shape[1]
                 for k in range(size):
                     by_means[o, k] += weight * sums[age, 1 + k]
                     by_log_spreads[k] += weight * sums[age, 7 + k]

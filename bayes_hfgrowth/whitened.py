@@ -190,7 +190,7 @@ class WhitenedPosterior:
             "new": history.new,
             "constants": self._months.constants,
             "number": self._silent.number,
-            "points": nodes(layout.parameters),
+            "points": nodes(layout.parameters, layout.organizations),
         }  # fmt: skip
 
     def _filled(self) -> tuple[Floats, Floats]:

@@ -47,7 +47,7 @@ def fit(
             metavar="P",
             help="Acceptance the step size is tuned to, 0.5 to below 1; more after divergences.",
         ),
-    ] = 0.85,
+    ] = 0.9,
     seed: Seed = None,
     engine: Annotated[
         str,
