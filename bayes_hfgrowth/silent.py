@@ -27,9 +27,10 @@ from bayes_hfgrowth.transition import Floats, pointwise
 __all__ = ["SilentGroups", "draw_silent", "log_density_silent", "nodes"]
 
 NODES = 128
-"""Nodes of the expectation. With 32 the sum over the shipped base models was 36 too large in ln at
-spreads that are wide, enough to draw the posterior there; with 128 it is off by less than 1 at
-the spreads that are plausible (``python -m benchmarks.silent_nodes``)."""
+"""Nodes of the expectation. With 32, the same for all organizations, the log density of the
+shipped data was 36 too large where base models spread widely, enough to draw the posterior
+there; with 128 of each organization's own it is off by 1 or 2 nats over all plausible spreads
+(``python -m benchmarks.silent_nodes``)."""
 
 CANDIDATES = 64
 """Nodes from which the parameters of silent base models are drawn, for each draw."""

@@ -1,4 +1,4 @@
-"""How many nodes does the sum over base models without fine-tunes need?
+"""How many nodes the sum over base models without fine-tunes needs.
 
     python -m benchmarks.silent_nodes
 
