@@ -192,7 +192,7 @@ class PopulationLayout:
             blocks = self.blocks
             q = np.exp(-2.0 * points[:, blocks["between"]])
             location = points[:, blocks["location"]]
-            means = points[:, blocks["means"]].reshape(len(points), *weighted.shape)
+            means = points[:, blocks["means"]].reshape(len(points), *weighted.shape).copy()
             for o in range(self.organizations):
                 joint = precision[o] + q[:, :, None] * np.eye(self.columns)
                 centre = np.linalg.solve(joint, (weighted[o] + q * location)[:, :, None])
