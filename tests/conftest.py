@@ -1,8 +1,10 @@
 """What all tests share."""
 
+import dataclasses
 import json
 import os
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -34,6 +36,33 @@ def small_panel():
     ]
     columns = ["base_model", "organization", "created_at", "month", "finetunes"]
     return Panel.from_table(pd.DataFrame(rows, columns=columns).assign(observed_at="2024-04-10"))
+
+
+@pytest.fixture(scope="session")
+def spec_of(tmp_path_factory):
+    """Growth models by name: the shipped ones, and two that hold what these do not.
+
+    ``carried`` is surge with priors on both parts of the carry-over, ``global`` is surge
+    without organization level.
+    """
+    from bayes_hfgrowth.spec import CarryOver, Prior, read_spec
+
+    def make(name):
+        if name == "carried":
+            strength = Prior("Normal", {"mu": 0.4, "sigma": 0.2}, "a test")
+            memory = Prior("Beta", {"alpha": 2.0, "beta": 5.0}, "a test")
+            return dataclasses.replace(read_spec("surge"), carry_over=CarryOver(strength, memory))
+        if name != "global":
+            return read_spec(name)
+        shipped = Path(__file__).parents[1] / "models" / "surge.toml"
+        text = shipped.read_text(encoding="utf-8")
+        blocks = text.replace('pooling = "organization"', 'pooling = "global"').split("\n[")
+        kept = [block for block in blocks if "between_organizations]" not in block.split("\n")[0]]
+        path = tmp_path_factory.mktemp("models") / "global.toml"
+        path.write_text("\n[".join(kept), encoding="utf-8")
+        return read_spec(path)
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,10 @@ from bayes_hfgrowth.coordinates import (
     turned_back,
 )
 from bayes_hfgrowth.priors import frozen
-from bayes_hfgrowth.spec import CarryOver, GrowthSpec, Prior, read_spec
+from bayes_hfgrowth.spec import GrowthSpec, Prior, read_spec
 
 type Floats = npt.NDArray[np.float64]
-
-MODELS = Path(__file__).parents[1] / "models"
+type SpecOf = Callable[[str], GrowthSpec]
 
 
 def prior(distribution: str, **parameters: float) -> Prior:
@@ -37,22 +36,6 @@ PRIORS = (
     prior("Exponential", scale=0.4),
     prior("Beta", alpha=2.0, beta=5.0),
 )
-
-
-def carried() -> GrowthSpec:
-    """Every part there is: dormancy, and both parts of the carry-over with priors."""
-    carry = CarryOver(prior("Normal", mu=0.4, sigma=0.2), prior("Beta", alpha=2.0, beta=5.0))
-    return dataclasses.replace(read_spec("surge"), carry_over=carry)
-
-
-def globally(model: str, folder: Path) -> GrowthSpec:
-    """Read a shipped model without its organization level."""
-    text = (MODELS / f"{model}.toml").read_text(encoding="utf-8")
-    blocks = text.replace('pooling = "organization"', 'pooling = "global"').split("\n[")
-    kept = [block for block in blocks if "between_organizations]" not in block.split("\n")[0]]
-    path = folder / "global.toml"
-    path.write_text("\n[".join(kept), encoding="utf-8")
-    return read_spec(path)
 
 
 class Coordinates:
@@ -78,21 +61,15 @@ class Coordinates:
 
 
 @pytest.fixture(params=["carried", "citation", "global"])
-def coordinates(request: pytest.FixtureRequest, tmp_path: Path) -> Coordinates:
-    match request.param:
-        case "carried":
-            return Coordinates(carried())
-        case "global":
-            return Coordinates(globally("surge", tmp_path))
-        case name:
-            return Coordinates(read_spec(name))
+def coordinates(request: pytest.FixtureRequest, spec_of: SpecOf) -> Coordinates:
+    return Coordinates(spec_of(request.param))
 
 
 # --- Where everything stands ----------------------------------------------------------------
 
 
-def test_blocks_follow_one_another() -> None:
-    layout = PopulationLayout(carried(), 3)
+def test_blocks_follow_one_another(spec_of: SpecOf) -> None:
+    layout = PopulationLayout(spec_of("carried"), 3)
     assert layout.blocks == {
         "location": slice(0, 5),
         "between": slice(5, 10),
@@ -107,20 +84,20 @@ def test_blocks_follow_one_another() -> None:
     assert len(priors) == len(layout.priors) == 31 - 15
 
 
-def test_global_pooling_has_no_organizations(tmp_path: Path) -> None:
-    layout = PopulationLayout(globally("citation", tmp_path), 3)
-    assert layout.encoded()[1].tolist() == [3, 0, 3, 3, 3, -1, -1, 6]
-    points = np.arange(12.0).reshape(2, 6)
+def test_global_pooling_has_no_organizations(spec_of: SpecOf) -> None:
+    layout = PopulationLayout(spec_of("global"), 3)
+    assert layout.encoded()[1].tolist() == [5, 0, 4, 5, 5, -1, -1, 9]
+    points = np.arange(18.0).reshape(2, 9) / 9.0
     parts = layout.read(points)
     assert "between" not in parts
-    np.testing.assert_array_equal(parts["means"], np.repeat(points[:, None, :3], 3, axis=1))
-    np.testing.assert_array_equal(parts["spreads"], np.exp(points[:, 3:]))
-    assert not parts["carry"].any()
-    assert not parts["dormancy"].any()
+    np.testing.assert_array_equal(parts["means"], np.repeat(points[:, None, :4], 3, axis=1))
+    np.testing.assert_array_equal(parts["spreads"], np.exp(points[:, 5:]))
+    np.testing.assert_array_equal(parts["carry"], [[0.4, 0.2]] * 2)
+    np.testing.assert_allclose(parts["dormancy"], np.repeat(expit(points[:, 4:5]), 3, axis=1))
 
 
-def test_a_point_is_read_on_its_scales() -> None:
-    layout = PopulationLayout(carried(), 2)
+def test_a_point_is_read_on_its_scales(spec_of: SpecOf) -> None:
+    layout = PopulationLayout(spec_of("carried"), 2)
     point = np.random.default_rng(1).normal(size=(5, layout.size))
     parts = layout.read(point)
     means = point[:, 10:20].reshape(5, 2, 5)
