@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from bayes_hfgrowth.diagnostics import Diagnostics
     from bayes_hfgrowth.evaluation.backtest import Backtest, backtest
     from bayes_hfgrowth.fit import GrowthFit, GrowthModel, load_fit
-    from bayes_hfgrowth.forecast import Forecast
+    from bayes_hfgrowth.forecast import Forecast, forecast_new
     from bayes_hfgrowth.organizations import OrganizationTable, read_organizations
     from bayes_hfgrowth.panel import Panel, read_panel
+    from bayes_hfgrowth.population import PopulationPosterior
     from bayes_hfgrowth.sources.example import load_example, load_paper_fits
     from bayes_hfgrowth.sources.hub import fetch_panel
     from bayes_hfgrowth.sources.snapshot import read_snapshot
@@ -45,12 +46,14 @@ __all__ = [
     "OrganizationTable",
     "Panel",
     "PanelError",
+    "PopulationPosterior",
     "SourceError",
     "SpecificationError",
     "__version__",
     "available_models",
     "backtest",
     "fetch_panel",
+    "forecast_new",
     "load_example",
     "load_fit",
     "load_paper_fits",
@@ -75,9 +78,11 @@ _HOME = {
     "GrowthSpec": "spec",
     "OrganizationTable": "organizations",
     "Panel": "panel",
+    "PopulationPosterior": "population",
     "available_models": "spec",
     "backtest": "evaluation.backtest",
     "fetch_panel": "sources.hub",
+    "forecast_new": "forecast",
     "load_example": "sources.example",
     "load_fit": "fit",
     "load_paper_fits": "sources.example",

@@ -17,7 +17,7 @@ from bayes_hfgrowth.files import whole_file
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.spec import GrowthSpec
 
-__all__ = ["ATTRIBUTE", "FORMAT", "FittedDraws", "read_tree", "write_tree"]
+__all__ = ["ATTRIBUTE", "FORMAT", "FittedDraws", "read_group", "read_tree", "write_tree"]
 
 ATTRIBUTE = "bayes_hfgrowth"
 """Attribute of the file that holds everything but arrays, as JSON."""
@@ -132,6 +132,25 @@ def write_tree(tree: xr.DataTree, path: str | os.PathLike[str]) -> None:
         tree.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
 
 
+def read_group(path: str | os.PathLike[str], group: str) -> tuple[xr.Dataset, dict[str, Any]]:
+    """Read one group of a file, and the JSON attribute, into memory.
+
+    Raises
+    ------
+    FitError
+        When the file is missing, damaged, or has no such group or attribute.
+    """
+    name = os.fspath(path)
+    loaded = _read_netcdf(path, group)
+    if ATTRIBUTE not in loaded.attrs or group not in loaded.children:
+        raise FitError(
+            f"{name} is not a file of this package (no {group} or no attribute {ATTRIBUTE}); "
+            "make one with hfgrowth fit"
+        )
+    about: dict[str, Any] = json.loads(loaded.attrs[ATTRIBUTE])
+    return loaded[group].to_dataset(), about
+
+
 def read_tree(path: str | os.PathLike[str]) -> xr.DataTree:
     """Read a fit file into memory and check that it is one.
 
@@ -141,22 +160,7 @@ def read_tree(path: str | os.PathLike[str]) -> xr.DataTree:
         When the file is missing, damaged, or not a fit of this package.
     """
     name = os.fspath(path)
-    if not Path(path).exists():
-        raise FitError(f"{name} does not exist; make a fit with: hfgrowth fit PANEL --out {name}")
-    if Path(path).is_dir():
-        raise FitError(f"{name} is a folder; give the .nc file of a fit")
-    if Path(path).exists() and not os.access(path, os.R_OK):
-        raise FitError(f"{name} cannot be read; ask for the right to")
-    if not Path(path).is_file() or not h5py.is_hdf5(name):
-        raise FitError(f"{name} is not a NetCDF file; give the .nc file that hfgrowth fit wrote")
-    try:
-        with h5py.File(name) as file:  # h5netcdf prints a traceback of its own if this fails
-            file.visititems(lambda _, item: list(item.attrs.items()))
-        with xr.open_datatree(name, engine="h5netcdf") as tree:
-            loaded = tree.load()
-    except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as failure:
-        reason = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
-        raise FitError(f"{name} is damaged ({reason}); fit the panel again") from failure
+    loaded = _read_netcdf(path)
     missing = [group for group in _GROUPS if group not in loaded.children]
     if ATTRIBUTE not in loaded.attrs or missing:
         what = f"has no group {missing[0]}" if missing else f"has no attribute {ATTRIBUTE}"
@@ -171,6 +175,32 @@ def read_tree(path: str | os.PathLike[str]) -> xr.DataTree:
             f"{name} is not a fit that this version reads ({reason}); fit the panel again"
         ) from failure
     return loaded
+
+
+def _read_netcdf(path: str | os.PathLike[str], group: str | None = None) -> xr.DataTree:
+    """Read a NetCDF file, or one group of it, into memory."""
+    name = os.fspath(path)
+    if not Path(path).exists():
+        raise FitError(f"{name} does not exist; make a fit with: hfgrowth fit PANEL --out {name}")
+    if Path(path).is_dir():
+        raise FitError(f"{name} is a folder; give the .nc file of a fit")
+    if Path(path).exists() and not os.access(path, os.R_OK):
+        raise FitError(f"{name} cannot be read; ask for the right to")
+    if not Path(path).is_file() or not h5py.is_hdf5(name):
+        raise FitError(f"{name} is not a NetCDF file; give the .nc file that hfgrowth fit wrote")
+    try:
+        with h5py.File(name) as file:  # h5netcdf prints a traceback of its own if this fails
+            file.visititems(lambda _, item: list(item.attrs.items()))
+        with xr.open_datatree(name, engine="h5netcdf") as tree:
+            if group is not None:
+                wanted = {group: tree[group].to_dataset().load()} if group in tree.children else {}
+                part = xr.DataTree.from_dict(wanted)
+                part.attrs = dict(tree.attrs)
+                return part
+            return tree.load()
+    except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as failure:
+        reason = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
+        raise FitError(f"{name} is damaged ({reason}); fit the panel again") from failure
 
 
 def _check_tree(tree: xr.DataTree) -> None:

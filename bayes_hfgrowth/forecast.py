@@ -2,19 +2,25 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from bayes_hfgrowth.conditional import condition
 from bayes_hfgrowth.draws import FittedDraws
 from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.files import whole_file, write_table
+from bayes_hfgrowth.history import History
 from bayes_hfgrowth.months import month_end
 from bayes_hfgrowth.names import indices_of
+from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.population import PopulationPosterior
+from bayes_hfgrowth.progress import Progress
 from bayes_hfgrowth.simulation import (
     base_model_parameters,
     carry_over,
@@ -25,10 +31,14 @@ from bayes_hfgrowth.simulation import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Forecast", "forecast", "interval_columns"]
+__all__ = ["Forecast", "forecast", "forecast_new", "interval_columns"]
 
 LONGEST = 600
 """Largest horizon in months; fifty years of a growth curve mean nothing any more."""
+
+
+POPULATION_DRAWS = 1000
+"""Most draws of a population that forecasts of new base models are made from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,10 +183,7 @@ def forecast(
         negative.
     """
     seed = fit.about["seed"] if seed is None else seed
-    if seed < 0:
-        raise ForecastError(f"the seed is {seed}; give a number from 0 on")
-    if not 1 <= months <= LONGEST:
-        raise ForecastError(f"{months} months ahead is out of range; give 1 to {LONGEST}")
+    _check_request(months, seed)
     history = fit.history
     chosen = indices_of(base_models, history.base_models, "base model", "fit", ForecastError)
     part = history.subset(chosen)
@@ -192,13 +199,90 @@ def forecast(
         dormancy_shares(fit.spec, posterior),
     )
     chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
+    return _assembled(part, counts.reshape(chains, draws, *counts.shape[1:]))
+
+
+def forecast_new(
+    population: PopulationPosterior,
+    panel: Panel,
+    months: int,
+    seed: int | None = None,
+    *,
+    draws: int = 1000,
+    progress: bool = True,
+) -> Forecast:
+    """Forecast base models that were in no fit, from a stored population posterior.
+
+    Parameters
+    ----------
+    population : PopulationPosterior
+        Of an earlier fit. Nothing of it is fitted again.
+    panel : Panel
+        The new base models. An organization that the population does not know is drawn from
+        the global level.
+    months : int
+        How far ahead, in months; at least 1.
+    seed : int, optional
+        Same seed, same forecast; by default the seed of the population's fit.
+    draws : int
+        Paths of each base model.
+    progress : bool
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    Forecast
+        Of one chain. Its draws also have ``pareto_k`` over ``base_model``: above
+        `bayes_hfgrowth.importance.GOOD_K` the stored draws of the population are too few for
+        what this base model teaches; fit it together with others then.
+
+    Raises
+    ------
+    ForecastError
+        When the panel is empty, the horizon is out of range, or the seed is negative.
+    """
+    seed = population.about["seed"] if seed is None else seed
+    _check_request(months, seed)
+    history = History.from_panel(panel)
+    if not history.base_models:
+        raise ForecastError("the panel holds no base model; give one that does")
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 6]))
+    population = population.thinned(POPULATION_DRAWS)
+    found = condition(population, history, draws, rng, Progress(progress))
+    counts = np.empty((1, draws, len(history.base_models), months), dtype=np.int64)
+    for i in range(len(history.base_models)):
+        one = history.subset(np.array([i]))
+        o = int(one.organization_of[0])
+        alone = replace(
+            one, organizations=(history.organizations[o],), organization_of=np.zeros(1, np.int64)
+        )
+        chosen = found.draw[:, i]
+        shares = None if found.shares is None else found.shares[chosen, o][:, None]
+        counts[0, :, [i]] = futures(
+            population.spec, alone, found.theta[:, [i]], population.carry[chosen], months, rng,
+            shares,
+        ).transpose(1, 0, 2)  # fmt: skip
+    result = _assembled(history, counts)
+    pareto_k = ("base_model", found.pareto_k)
+    return Forecast(result.draws.assign(pareto_k=pareto_k), result.history)
+
+
+def _check_request(months: int, seed: int) -> None:
+    if seed < 0:
+        raise ForecastError(f"the seed is {seed}; give a number from 0 on")
+    if not 1 <= months <= LONGEST:
+        raise ForecastError(f"{months} months ahead is out of range; give 1 to {LONGEST}")
+
+
+def _assembled(part: History, counts: npt.NDArray[np.int64]) -> Forecast:
+    """Forecast of these base models; counts over chain, draw, base model, horizon."""
     if counts.max(initial=0) < np.iinfo(np.int32).max:
         counts = counts.astype(np.int32)
     dataset = xr.Dataset(
         {
             "finetunes": (
                 ("chain", "draw", "base_model", "horizon"),
-                counts.reshape(chains, draws, *counts.shape[1:]),
+                counts,
                 {"long_name": "cumulative fine-tunes"},
             ),
             "observed": ("base_model", part.finetunes),
@@ -210,10 +294,10 @@ def forecast(
             "created_at": ("base_model", part.created_at.tz_convert("UTC").tz_localize(None)),
         },
         coords={
-            "chain": posterior["chain"],
-            "draw": posterior["draw"],
+            "chain": np.arange(counts.shape[0]),
+            "draw": np.arange(counts.shape[1]),
             "base_model": np.array(part.base_models, dtype=object),
-            "horizon": ("horizon", np.arange(1, months + 1), {"units": "months"}),
+            "horizon": ("horizon", np.arange(1, counts.shape[3] + 1), {"units": "months"}),
         },
     )
     observed = pd.DataFrame(

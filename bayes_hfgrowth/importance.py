@@ -11,7 +11,7 @@ from bayes_hfgrowth.priors import LOG_SCALE
 from bayes_hfgrowth.simulation import Floats, carry_over
 from bayes_hfgrowth.spec import GrowthSpec
 
-__all__ = ["GOOD_K", "Population", "Student", "smoothed_weights"]
+__all__ = ["GOOD_K", "Population", "Student", "log_normal_densities", "smoothed_weights"]
 
 GOOD_K = 0.7
 """Pareto k of importance weights up to which averages under them are reliable."""
@@ -53,6 +53,30 @@ class Population:
         return cls(
             np.stack(means, axis=-1), np.stack(spreads, axis=-1), carry_over(spec, posterior)
         )
+
+
+def log_normal_densities(points: Floats, means: Floats, spreads: Floats) -> Floats:
+    """Log densities of points as growth parameters of a base model, under draws of the population.
+
+    Parameters
+    ----------
+    points : ndarray, shape (points, parameters)
+        On the scale that is normal.
+    means, spreads : ndarray, shape (draws, parameters)
+        Mean and standard deviations of its organization.
+
+    Returns
+    -------
+    ndarray, shape (draws, points)
+    """
+    # The square of a standardised distance, multiplied out: one product of matrices.
+    precision = 1.0 / spreads**2
+    squares = precision @ (points**2).T - 2.0 * (precision * means) @ points.T
+    squares += (precision * means**2).sum(axis=1, keepdims=True)
+    squares *= -0.5
+    height = np.log(spreads).sum(axis=1) + 0.5 * points.shape[1] * np.log(2.0 * np.pi)
+    squares -= height[:, None]
+    return np.asarray(squares)
 
 
 def smoothed_weights(log_weights: Floats) -> tuple[Floats, Floats]:

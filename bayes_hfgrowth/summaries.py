@@ -10,9 +10,18 @@ import numpy as np
 
 from bayes_hfgrowth.gradient import gradients
 from bayes_hfgrowth.history import History
-from bayes_hfgrowth.transition import Floats
+from bayes_hfgrowth.spec import GrowthSpec
+from bayes_hfgrowth.transition import LIKELIHOODS, Floats, month_constants
 
-__all__ = ["Months", "Population", "Summaries", "laplace", "learn_population", "normal_summaries"]
+__all__ = [
+    "Months",
+    "Population",
+    "Summaries",
+    "laplace",
+    "learn_population",
+    "months_of",
+    "normal_summaries",
+]
 
 _LARGEST = 1e8  # precision of a summary in units of the prior's; keeps factorisations finite
 
@@ -25,6 +34,13 @@ class Months:
     m: float
     constants: Floats
     history: History
+
+
+def months_of(spec: GrowthSpec, history: History) -> Months:
+    """What the compiled transition law reads of a history."""
+    law = LIKELIHOODS[spec.likelihood]
+    constants = month_constants(law, history.previous, history.new, spec.m)
+    return Months(law, spec.m, np.asarray(constants), history)
 
 
 @dataclass(frozen=True, eq=False)

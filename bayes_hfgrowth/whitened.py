@@ -31,11 +31,17 @@ from bayes_hfgrowth.history import History
 from bayes_hfgrowth.priors import LOG_SCALE, frozen
 from bayes_hfgrowth.silent import SilentGroups, draw_silent, nodes
 from bayes_hfgrowth.spec import GrowthSpec
-from bayes_hfgrowth.summaries import Months, Population, laplace, learn_population, normal_summaries
-from bayes_hfgrowth.transition import LIKELIHOODS, Floats, month_constants
+from bayes_hfgrowth.summaries import (
+    Population,
+    laplace,
+    learn_population,
+    months_of,
+    normal_summaries,
+)
+from bayes_hfgrowth.transition import Floats
 from bayes_hfgrowth.whitening import log_density
 
-__all__ = ["Aim", "WhitenedPosterior", "months_of", "posterior_density"]
+__all__ = ["Aim", "WhitenedPosterior", "posterior_density"]
 
 type Aim = dict[str, Floats]
 """Where the coordinates are aimed: ``centre``, ``scale`` of ψ, normal summaries ``precision``
@@ -44,13 +50,6 @@ organizations."""
 
 # How far to trust the correlations of a pilot's short chains; the rest is taken as zero.
 _TRUST = 0.8
-
-
-def months_of(spec: GrowthSpec, history: History) -> Months:
-    """What the compiled transition law reads of a history."""
-    law = LIKELIHOODS[spec.likelihood]
-    constants = month_constants(law, history.previous, history.new, spec.m)
-    return Months(law, spec.m, np.asarray(constants), history)
 
 
 def _compiled(sources: int) -> Any:

@@ -13,7 +13,7 @@ from bayes_hfgrowth.silent import nodes
 from bayes_hfgrowth.simulation import log_likelihood
 from bayes_hfgrowth.sources.example import load_example
 from bayes_hfgrowth.spec import read_spec
-from bayes_hfgrowth.whitened import months_of
+from bayes_hfgrowth.summaries import months_of
 from bayes_hfgrowth.whitening import log_density
 
 type Floats = npt.NDArray[np.float64]

@@ -1,13 +1,17 @@
 """The commands that make a fit and forecast from it: `hfgrowth fit` and `forecast`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bayes_hfgrowth.commands.outputs import check_file
 from bayes_hfgrowth.commands.screen import announce, show_verdict
 from bayes_hfgrowth.errors import FitError, ForecastError
+
+if TYPE_CHECKING:
+    from bayes_hfgrowth.convergence import Convergence
+    from bayes_hfgrowth.forecast import Forecast
 
 FitFile = Annotated[Path, typer.Argument(metavar="FIT", help="Fit file, .nc.")]
 Seed = Annotated[
@@ -94,7 +98,6 @@ def fit(
 
 
 def forecast(
-    fit_file: FitFile,
     months: Annotated[int, typer.Option("--months", metavar="H", help="How far ahead, in months.")],
     out: Annotated[
         Path,
@@ -102,6 +105,22 @@ def forecast(
             "--out", metavar="FILE", help="Table (.csv, .parquet) or draws (.nc) to write."
         ),
     ],
+    fit_file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FIT]",
+            help="Fit file, .nc; without one, with --panel, what the package learned of "
+            "the population of the shipped data.",
+        ),
+    ] = None,
+    panel: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PANEL",
+            help="Forecast the base models of this panel, which need not be in the fit; "
+            "nothing is fitted again.",
+        ),
+    ] = None,
     base_model: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Only this base model; repeatable.")
     ] = None,
@@ -110,18 +129,62 @@ def forecast(
     ] = "50,80,95",
     seed: ReadSeed = None,
 ) -> None:
-    """Forecast cumulative fine-tunes from a fit."""
-    from bayes_hfgrowth.fit import load_fit
+    """Forecast cumulative fine-tunes from a fit, or new base models from its population."""
     from bayes_hfgrowth.forecast import interval_columns
 
     check_file(out, (".csv", ".parquet", ".nc"), ForecastError)
     levels = _levels(intervals)
     interval_columns(levels)  # refuses impossible ones
-    result = load_fit(fit_file)
-    predicted = result.forecast(months, base_model or None, seed)
+    if panel is None and fit_file is None:
+        raise ForecastError("there is nothing to forecast; give a fit, a --panel, or both")
+    convergence, predicted = (
+        _of_fit(fit_file, months, base_model, seed)
+        if panel is None
+        else _of_panel(fit_file, panel, months, base_model, seed)
+    )
     predicted.save(out, levels)
     announce(f"wrote {out}: {predicted.draws.sizes['base_model']} base models, {months} months")
-    show_verdict(result.convergence, only_bad=True)
+    show_verdict(convergence, only_bad=True)
+
+
+def _of_fit(
+    fit_file: Path | None, months: int, base_models: list[str] | None, seed: int | None
+) -> "tuple[Convergence, Forecast]":
+    """Forecast base models that are in the fit."""
+    from bayes_hfgrowth.fit import load_fit
+
+    assert fit_file is not None
+    result = load_fit(fit_file)
+    return result.convergence, result.forecast(months, base_models or None, seed)
+
+
+def _of_panel(
+    fit_file: Path | None, panel: Path, months: int, base_models: list[str] | None, seed: int | None
+) -> "tuple[Convergence, Forecast]":
+    """Forecast base models that need not be in the fit."""
+    from bayes_hfgrowth.forecast import forecast_new
+    from bayes_hfgrowth.importance import GOOD_K
+    from bayes_hfgrowth.panel import read_panel
+    from bayes_hfgrowth.population import PopulationPosterior
+
+    new = read_panel(panel)
+    if base_models:
+        new = new.select(base_models=base_models)
+    population = PopulationPosterior.load(fit_file) if fit_file else PopulationPosterior.shipped()
+    predicted = forecast_new(population, new, months, seed)
+    unknown = sorted(set(predicted.draws["organization"].values) - set(population.organizations))
+    if unknown:
+        announce(
+            f"not in the fit, so drawn from all organizations: {', '.join(unknown[:5])}"
+            + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+        )
+    few = int((predicted.draws["pareto_k"] > GOOD_K).sum())
+    if few:
+        announce(
+            f"{few} of {predicted.draws.sizes['base_model']} base models are so unlike the "
+            "population that its stored draws are too few for them; fit them to be sure"
+        )
+    return population.convergence, predicted
 
 
 def register(app: typer.Typer) -> None:

@@ -20,7 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from bayes_hfgrowth.draws import FittedDraws
-from bayes_hfgrowth.importance import Population, Student, smoothed_weights
+from bayes_hfgrowth.importance import (
+    Population,
+    Student,
+    log_normal_densities,
+    smoothed_weights,
+)
 from bayes_hfgrowth.simulation import (
     Floats,
     base_model_parameters,
@@ -136,16 +141,9 @@ def log_weights_without(fit: FittedDraws, base_model: int, rng: np.random.Genera
 
 def _integral(points: Floats, log_ratio: Floats, means: Floats, spreads: Floats) -> Floats:
     """Logarithm of the mean over points of exp(log_ratio) · N(point; mean, spread²), per draw."""
-    # The square of a standardised distance, multiplied out: one product of matrices.
-    precision = 1.0 / spreads**2
-    squares = precision @ (points**2).T - 2.0 * (precision * means) @ points.T
-    squares += (precision * means**2).sum(axis=1, keepdims=True)
-    terms = squares
-    terms *= -0.5
+    terms = log_normal_densities(points, means, spreads)
     terms += log_ratio
     top = terms.max(axis=1, keepdims=True)
     terms -= top
     np.exp(terms, out=terms)  # in place: the matrix has millions of elements
-    log_mean = np.log(terms.mean(axis=1)) + top[:, 0]
-    log_height = -np.log(spreads).sum(axis=1) - 0.5 * points.shape[1] * np.log(2.0 * np.pi)
-    return np.asarray(log_mean + log_height)
+    return np.asarray(np.log(terms.mean(axis=1)) + top[:, 0])
