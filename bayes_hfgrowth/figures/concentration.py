@@ -1,0 +1,144 @@
+"""How few base models hold most of the fine-tunes."""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from bayes_hfgrowth.errors import ForecastError
+from bayes_hfgrowth.figures.style import COLOURS, new_figure, styled
+from bayes_hfgrowth.forecast import Forecast
+
+__all__ = ["MOST", "concentration", "lorenz_curve", "share_holding"]
+
+MOST = 0.8
+"""Share of the fine-tunes whose holders are counted."""
+
+LEAST_BASE_MODELS = 5
+"""Base models that an organization needs for a row of its own."""
+
+_DRAWS = 400  # paths of the forecast that the bands rest on
+
+
+def lorenz_curve(counts: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Share of all fine-tunes that the largest base models hold together.
+
+    Parameters
+    ----------
+    counts : array_like, shape (..., base models)
+        Counts of any kind, from 0 on.
+
+    Returns
+    -------
+    ndarray, shape (..., base models + 1)
+        At position k the share that the k largest hold; NaN where all counts are 0.
+    """
+    ordered = -np.sort(-np.asarray(counts, dtype=np.float64), axis=-1)
+    held = np.cumsum(ordered, axis=-1)
+    with np.errstate(invalid="ignore"):
+        share = held / held[..., -1:]
+    return np.concatenate([np.zeros((*share.shape[:-1], 1)), share], axis=-1)
+
+
+def share_holding(counts: npt.ArrayLike, most: float = MOST) -> npt.NDArray[np.float64]:
+    """Smallest share of the base models that holds a given share of all fine-tunes.
+
+    Parameters
+    ----------
+    counts : array_like, shape (..., base models)
+        Counts of any kind, from 0 on.
+    most : float
+        The share of the counts, above 0 and at most 1.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        Whole base models divided by all of them; NaN where all counts are 0.
+    """
+    curve = lorenz_curve(counts)
+    # Rounding may leave the sum of all shares a hair below 1.
+    enough = curve >= most - 1e-12
+    number = np.argmax(enough, axis=-1) / (curve.shape[-1] - 1)
+    return np.asarray(np.where(enough.any(axis=-1), number, np.nan))
+
+
+def concentration(forecast: Forecast, counted: str = "fine-tunes") -> Figure:
+    """Lorenz curve, and the share of base models that holds 80% of the fine-tunes.
+
+    Left, all base models from the largest on, today and at the end of the forecast with its
+    95% interval. Right, the share that holds 80%, of all and of each organization with at
+    least five base models and a fine-tune. Figure 5 of arXiv 2502.15987.
+
+    Parameters
+    ----------
+    forecast : bayes_hfgrowth.forecast.Forecast
+        Of all base models that are meant.
+    counted : str
+        What was counted, for the labels: ``"downloads"`` in a panel of downloads.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ForecastError
+        When the base models have no fine-tune at all.
+    """
+    now = forecast.draws["observed"].to_numpy()
+    if now.sum() == 0:
+        raise ForecastError(
+            f"no base model has any {counted.rstrip('s')}, so there is nothing to be "
+            "concentrated; take others"
+        )
+    ahead = int(forecast.draws["horizon"][-1])
+    paths = forecast.draws["finetunes"].isel(horizon=-1)
+    later = paths.transpose("chain", "draw", "base_model").to_numpy().reshape(-1, len(now))
+    later = later[:: max(1, len(later) // _DRAWS)]
+    of = forecast.draws["organization"].to_numpy()
+    names = pd.Series(now).groupby(of).agg(["size", "sum"])
+    names = names[(names["size"] >= LEAST_BASE_MODELS) & (names["sum"] > 0)]
+    members = {"(all)": np.ones(len(now), dtype=bool)} | {name: of == name for name in names.index}
+    rows = sorted(
+        members, key=lambda name: (name != "(all)", float(share_holding(now[members[name]])))
+    )
+    with styled():
+        figure = new_figure(max(3.2, 1.3 + 0.19 * len(rows)))
+        left, right = figure.subplots(1, 2, width_ratios=(1.2, 1.0))
+        share = 100.0 * np.arange(len(now) + 1) / len(now)
+        lower, upper = 100.0 * np.nanquantile(lorenz_curve(later), [0.025, 0.975], axis=0)
+        left.fill_between(
+            share, lower, upper, color=COLOURS["model"], alpha=0.35, linewidth=0,
+            label=f"in {ahead} months, 95% interval",
+        )  # fmt: skip
+        left.plot(share, 100.0 * lorenz_curve(now), color=COLOURS["observed"], label="today")
+        left.plot(
+            [0, 100], [0, 100], color=COLOURS["muted"], linewidth=0.8, linestyle=":",
+            label="if all had the same",
+        )  # fmt: skip
+        holders = today["(all)"]
+        left.plot(
+            [0, holders, holders], [100 * MOST, 100 * MOST, 0], color=COLOURS["paper"],
+            linewidth=0.8, linestyle="--", label=f"{holders:.1f}% hold {MOST:.0%} today",
+        )  # fmt: skip
+        left.set_xlim(0, 100)
+        left.set_ylim(0, 101)
+        left.set_xlabel("Base models, from the largest on (%)")
+        left.set_ylabel(f"Share of all {counted} (%)")
+        left.legend(loc="lower right")
+        place = np.arange(len(rows))
+        for row, name in zip(place, rows, strict=True):
+            ends = 100.0 * np.nanquantile(
+                share_holding(later[:, members[name]]), [0.025, 0.5, 0.975]
+            )
+            right.hlines(row, ends[0], ends[2], color=COLOURS["model"], linewidth=3.0, alpha=0.5)
+            right.plot(ends[1], row, "|", color=COLOURS["model"], markersize=7)
+            right.plot(today[name], row, "o", color=COLOURS["observed"], markersize=3)
+        right.set_yticks(place, [f"{name} ({members[name].sum():,})" for name in rows])
+        right.set_ylim(len(rows) - 0.5, -0.5)
+        right.set_xlim(left=0)
+        right.tick_params(axis="y", length=0)
+        right.grid(axis="x", linewidth=0.3, color="#D0D0D0")
+        right.set_axisbelow(True)
+        right.set_xlabel(f"Base models that hold {MOST:.0%}\nof the {counted} (%)")
+    return figure
