@@ -8,7 +8,15 @@ from typing import NoReturn
 
 import typer
 
-from bayes_hfgrowth.commands import demo, evaluation, fits, questions, report, sources
+from bayes_hfgrowth.commands import (
+    demo,
+    evaluation,
+    figures,
+    fits,
+    questions,
+    report,
+    sources,
+)
 from bayes_hfgrowth.errors import HFGrowthError
 
 FAILURE, BAD_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -23,7 +31,7 @@ app = typer.Typer(
     help="Bayesian growth of the fine-tune counts of open-weight base models.",
     pretty_exceptions_enable=False,
 )
-for family in (demo, sources, fits, questions, evaluation, report):
+for family in (demo, sources, fits, questions, figures, evaluation, report):
     family.register(app)
 
 

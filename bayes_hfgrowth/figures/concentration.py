@@ -99,9 +99,8 @@ def concentration(forecast: Forecast, counted: str = "fine-tunes") -> Figure:
     names = pd.Series(now).groupby(of).agg(["size", "sum"])
     names = names[(names["size"] >= LEAST_BASE_MODELS) & (names["sum"] > 0)]
     members = {"(all)": np.ones(len(now), dtype=bool)} | {name: of == name for name in names.index}
-    rows = sorted(
-        members, key=lambda name: (name != "(all)", float(share_holding(now[members[name]])))
-    )
+    today = {name: 100.0 * float(share_holding(now[inside])) for name, inside in members.items()}
+    rows = sorted(members, key=lambda name: (name != "(all)", today[name]))
     with styled():
         figure = new_figure(max(3.2, 1.3 + 0.19 * len(rows)))
         left, right = figure.subplots(1, 2, width_ratios=(1.2, 1.0))

@@ -1,0 +1,104 @@
+"""The command `hfgrowth figures`: every figure that a fit can be shown in."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bayes_hfgrowth.commands.fits import FitFile, ReadSeed
+from bayes_hfgrowth.commands.outputs import check_folder
+from bayes_hfgrowth.commands.screen import announce, show_verdict
+from bayes_hfgrowth.errors import FitError, HFGrowthError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from bayes_hfgrowth.fit import GrowthFit
+
+FORMATS = ("png", "svg", "pdf")
+
+
+def figures(
+    fit_file: FitFile,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write to.")],
+    file_format: Annotated[
+        str, typer.Option("--format", metavar="|".join(FORMATS), help="Format of the files.")
+    ] = "png",
+    months: Annotated[
+        int, typer.Option("--months", metavar="H", help="How far to forecast, in months.")
+    ] = 12,
+    seed: ReadSeed = None,
+) -> None:
+    """Draw all figures of a fit: data, parameters, organizations, forecasts, checks.
+
+    A figure that the fit has no data for is left out, and a line on the screen says why.
+    """
+    from bayes_hfgrowth.figures import save_figure
+    from bayes_hfgrowth.fit import load_fit
+    from bayes_hfgrowth.progress import Progress
+
+    if file_format not in FORMATS:
+        raise FitError(f"format {file_format!r} does not exist; give one of {', '.join(FORMATS)}")
+    check_folder(out, FitError)
+    fit = load_fit(fit_file)
+    shown = Progress(True)
+    with shown.stage("forecast"):
+        drawings = _drawings(fit, months, seed)
+    out.mkdir(parents=True, exist_ok=True)
+    written = 0
+    for name, draw in drawings.items():
+        try:
+            with shown.stage(name):
+                figure = draw()
+        except HFGrowthError as reason:
+            announce(f"left out {name}: {reason}")
+            continue
+        save_figure(figure, out / f"{name}.{file_format}", FitError)
+        written += 1
+    announce(f"wrote {written} figures to {out}")
+    show_verdict(fit.convergence, only_bad=True)
+
+
+def _drawings(fit: "GrowthFit", months: int, seed: int | None) -> dict[str, Callable[[], "Figure"]]:
+    """What draws each figure, by the name of its file."""
+    from functools import cache
+
+    from bayes_hfgrowth import figures as draw
+    from bayes_hfgrowth.sources.example import load_paper_fits
+
+    forecast = fit.forecast(months, seed=seed)
+
+    @cache
+    def compared():  # type: ignore[no-untyped-def]
+        return fit.compare(fit.organizations, seed)
+
+    @cache
+    def checked():  # type: ignore[no-untyped-def]
+        return fit.diagnose()
+
+    def surges() -> "Figure":
+        if checked().surges.empty:
+            raise FitError("no month of the fit is a surge")
+        return draw.surge_chart(checked().months, checked().surges)
+
+    return {
+        "growth_by_age": lambda: draw.growth_by_age(draw.observed_months(fit.history)),
+        "parameters": lambda: draw.parameter_pairs(fit),
+        "milestones": lambda: draw.organization_milestones(fit, seed=seed),
+        "concentration": lambda: draw.concentration(forecast),
+        "portfolios": lambda: draw.organization_portfolios(fit, forecast),
+        "collapse": lambda: draw.collapse(fit),
+        "fan_chart": forecast.plot,
+        "organizations": lambda: compared().plot(),
+        "ridges": lambda: draw.organization_ridges(fit),
+        "ranks": lambda: draw.organization_ranks(compared().ranks),
+        "predictive": lambda: draw.predictive_check(checked().rootogram, checked().pit),
+        "surges": surges,
+        "paper_fits": lambda: draw.paper_comparison(fit, load_paper_fits()),
+    }
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command()(figures)
