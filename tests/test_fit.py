@@ -1,4 +1,4 @@
-"""Real fits of small panels: what the file holds, repeatability, the two engines, odd panels."""
+"""Real fits of small panels: what the file holds, repeatability, odd panels."""
 
 import json
 from pathlib import Path
@@ -218,32 +218,6 @@ def test_nothing_after_the_as_of_date_enters(tiny_fit, tiny_panel, refit):
     assert by_hand.about["panel"] == tiny_fit.about["panel"]
     for name in tiny_fit.tree.children:
         xr.testing.assert_equal(by_hand.tree[name].to_dataset(), tiny_fit.tree[name].to_dataset())
-
-
-# --- The engines ----------------------------------------------------------------------------
-
-
-def test_the_engines_agree(tiny_panel, refit):
-    """Means within five standard errors of their difference, spreads within a quarter."""
-    cut = tiny_panel.as_of(AS_OF)
-    options = {**SHORT, "draws": 500, "tune": 400}
-    whitened = refit(cut, **options).posterior
-    plain = hfg.GrowthModel("surge").fit(cut, engine="nuts", **options).posterior
-    assert {k: v.dims for k, v in whitened.data_vars.items()} == {
-        k: v.dims for k, v in plain.data_vars.items()
-    }
-    logs = [
-        posterior.map(lambda v: v if "immediacy" in v.name and "between" not in v.name
-                      else np.log(v)).astype(np.float64)
-        for posterior in (whitened, plain)
-    ]  # fmt: skip
-    for name in whitened.data_vars:
-        a, b = (posterior[name] for posterior in logs)
-        errors = [az.mcse(posterior[[name]])[name] for posterior in logs]
-        distance = np.abs(a.mean(("chain", "draw")) - b.mean(("chain", "draw")))
-        assert (distance < 5 * np.hypot(*errors)).all(), name
-        ratio = a.std(("chain", "draw")) / b.std(("chain", "draw"))
-        assert (np.abs(np.log(ratio)) < 0.3).all(), (name, ratio)
 
 
 # --- What is kept of every month ------------------------------------------------------------

@@ -1,0 +1,92 @@
+"""The sampler as a stage of a fit: repeatable, the same by either engine, interruptible."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import arviz as az
+import numpy as np
+import pytest
+import xarray as xr
+
+from bayes_hfgrowth.history import History
+from bayes_hfgrowth.progress import Progress
+from bayes_hfgrowth.sampling import Settings, sample
+from bayes_hfgrowth.sources.example import load_example
+from bayes_hfgrowth.spec import read_spec
+
+SHORT = Settings(draws=100, tune=100, chains=2, seed=1, pilots=((60, 40),))
+FEW = ("apple/DepthPro", "apple/OpenELM-3B", "facebook/layerskip-llama3.2-1B",
+       "facebook/chameleon-7b", "facebook/mms-tts-mqn")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def history() -> History:
+    """Five base models of two organizations, one of them without fine-tunes."""
+    return History.from_panel(load_example().select(base_models=FEW))
+
+
+def draw(history: History, model: str = "surge", settings: Settings = SHORT) -> xr.Dataset:
+    return sample(read_spec(model), history, settings, Progress(False))[0]
+
+
+def test_same_seed_same_draws_other_seed_other_draws(history: History) -> None:
+    first = draw(history)
+    xr.testing.assert_equal(draw(history), first)
+    other = draw(history, settings=Settings(**{**vars(SHORT), "seed": 2}))
+    assert not any(first[name].equals(other[name]) for name in first.data_vars)
+    # neither do the chains repeat one another
+    assert not np.isclose(first["global_fitness"][0], first["global_fitness"][1]).any()
+
+
+def test_the_engines_agree(history: History) -> None:
+    """Means within five standard errors of their difference, spreads within a quarter."""
+    longer = {**vars(SHORT), "draws": 500, "tune": 300, "pilots": ((150, 100),)}
+    whitened, plain = (
+        draw(history, "reinforced", Settings(**{**longer, "engine": engine}))
+        for engine in ("whitened", "nuts")
+    )
+    assert {k: v.dims for k, v in whitened.data_vars.items()} == {
+        k: v.dims for k, v in plain.data_vars.items()
+    }
+    for name in whitened.data_vars:
+        natural = "immediacy" in str(name) and "between" not in str(name)
+        pair = [
+            (posterior[name] if natural else np.log(posterior[name])).astype(np.float64)
+            for posterior in (whitened, plain)
+        ]
+        a, b = pair
+        errors = [az.mcse(values.to_dataset(name="x"))["x"] for values in pair]
+        distance = np.abs(a.mean(("chain", "draw")) - b.mean(("chain", "draw")))
+        assert (distance < 5 * np.hypot(*errors)).all(), name
+        ratio = a.std(("chain", "draw")) / b.std(("chain", "draw"))
+        assert (np.abs(np.log(ratio)) < 0.3).all(), (name, ratio)
+
+
+class Interrupted(Progress):
+    """Progress that sends Ctrl-C as soon as the last stage of the sampler advances."""
+
+    def __init__(self) -> None:
+        super().__init__(False)
+        self.sent = 0
+
+    @contextmanager
+    def stage(self, title: str, total: int | None = None) -> Iterator[Callable[[int, str], None]]:
+        def advance(done: int, remark: str) -> None:
+            if title == "sample" and not self.sent:
+                self.sent = done + 1
+                os.kill(os.getpid(), signal.SIGINT)
+
+        yield advance
+
+
+def test_ctrl_c_stops_the_chains(history: History) -> None:
+    long = Settings(**{**vars(SHORT), "draws": 5000})
+    progress = Interrupted()
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        sample(read_spec("surge"), history, long, progress)
+    assert 0 < progress.sent < 2 * 5000
+    assert threading.active_count() == before
