@@ -60,7 +60,7 @@ def organization_ridges(fit: FittedDraws, organizations: Sequence[str] | None = 
         rows, draws = rows[order], {name: values[:, order] for name, values in draws.items()}
     names = [fit.organizations[index] for index in rows]
     with styled():
-        figure = new_figure(1.2 + 0.27 * len(names))
+        figure = new_figure(1.2 + 0.27 * max(len(names), 3))
         panels = figure.subplots(1, len(_PARAMETERS), sharey=True)
         for axes, (name, values) in zip(panels, draws.items(), strict=True):
             scaled = np.log(values) if LOG_SCALE[name] else values
@@ -96,7 +96,7 @@ def organization_ridges(fit: FittedDraws, organizations: Sequence[str] | None = 
             axes.hlines(range(len(names)), across[0], across[-1], color="#D0D0D0", linewidth=0.3)
         panels[0].set_yticks(range(len(names)), names)
         panels[0].set_ylim(len(names) - 0.7, -_OVERLAP - 0.1)
-        figure.supylabel("Organization (height: posterior density)", fontsize=8.0)
+        figure.supylabel("Posterior density", fontsize=8.0)
     return figure
 
 
