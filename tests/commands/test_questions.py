@@ -1,0 +1,66 @@
+"""`hfgrowth compare` and `hfgrowth diagnose`, as users run them."""
+
+import pandas as pd
+import pytest
+
+
+def test_compare_prints_and_writes(fitted, hfgrowth, here, tmp_path):
+    out = tmp_path / "organizations.csv"
+    done = hfgrowth("compare", fitted[1], "Meta", "StabilityAI", "--out", out)
+    assert done.returncode == 0, done.stderr
+    for heading in ("Meta: medians", "StabilityAI: medians", "Meta and StabilityAI"):
+        assert heading in done.stdout
+    assert "%" in done.stdout
+    assert "NOT CONVERGED" in done.stderr
+    table = pd.read_csv(out)
+    assert {"organization", "quantity", "median", "lower_95", "upper_95"} <= set(table.columns)
+    assert table["organization"].unique().tolist() == ["Meta", "StabilityAI"]
+    assert {"immediacy", "longevity", "fitness"} <= set(table["quantity"])
+    again = here("compare", fitted[1], "Meta", "StabilityAI")
+    assert again.stdout == done.stdout  # with the seed of the fit, and without a file
+
+
+def test_diagnose_prints_and_writes(fitted, hfgrowth, tmp_path):
+    out = tmp_path / "checks"
+    done = hfgrowth("diagnose", fitted[1], "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "HAS NOT CONVERGED" in done.stdout
+    written = {path.suffix for path in out.iterdir()}
+    assert {".csv", ".png"} <= written
+    for path in out.glob("*.csv"):
+        assert len(pd.read_csv(path)) > 0, path
+    assert all(path.stat().st_size > 0 for path in out.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("organizations", "options", "message"),
+    [
+        (("Meta", "Stability"), (), "StabilityAI"),
+        (("Meta",), (), "two"),
+        (("Meta", "Meta"), (), "Meta"),
+        ((), (), "ORGANIZATION"),
+        (("Meta", "OpenAI"), ("--out", "nowhere/c.csv"), "there is no folder"),
+        (("Meta", "OpenAI"), ("--out", "c.txt"), "does not end in"),
+        (("Meta", "OpenAI"), ("--seed", -1), "-1"),
+    ],
+)
+def test_comparisons_that_cannot_be(
+    refused, fitted, tmp_path, monkeypatch, organizations, options, message
+):
+    monkeypatch.chdir(tmp_path)
+    assert message in refused("compare", fitted[1], *organizations, *options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fits_that_are_none(refused, panel_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for command in (("compare", "{}", "Meta", "OpenAI"), ("diagnose", "{}", "--out", "checks")):
+        for name, message in ((panel_file, "is not a NetCDF file"), ("none.nc", "does not exist")):
+            assert message in refused(*(part.format(name) for part in command))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_is_refused_before_the_work(refused, fitted, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    assert "is not a folder" in refused("diagnose", fitted[1], "--out", tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
