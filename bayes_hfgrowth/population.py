@@ -1,7 +1,6 @@
 """The population posterior: what a fit learned of organizations, without its base models.
 
-It is small, and enough to forecast base models that were never fitted; one that was learned from
-all base models of the shipped data comes with the package.
+It is small, and enough to forecast base models that were never fitted.
 """
 
 import json
@@ -9,7 +8,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import as_file, files
 from typing import Any
 
 import numpy as np
@@ -85,12 +83,6 @@ class PopulationPosterior:
                 f"({type(failure).__name__}: {failure}); fit the panel again"
             ) from failure
         return found
-
-    @classmethod
-    def shipped(cls) -> "PopulationPosterior":
-        """Load the one that comes with the package."""
-        with as_file(files("bayes_hfgrowth") / "data" / "population.nc") as path:
-            return cls.load(path)
 
     def thinned(self, most: int) -> "PopulationPosterior":
         """Every n-th draw, so that at most so many are left."""

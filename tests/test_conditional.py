@@ -166,7 +166,3 @@ def test_the_command_forecasts_a_panel_of_new_base_models(population, tmp_path):
     assert len(table) == 3 * 5
     expected = forecast_new(PopulationPosterior.load(fit), Panel.from_table(pd.read_csv(panel)), 3)
     np.testing.assert_array_equal(table["median"], expected.table()["median"])
-    nothing = subprocess.run([*command, out], capture_output=True, text=True)
-    assert nothing.returncode == 2
-    assert nothing.stderr.count("\n") == 1
-    assert "give a fit, a --panel, or both" in nothing.stderr

@@ -98,6 +98,7 @@ def fit(
 
 
 def forecast(
+    fit_file: FitFile,
     months: Annotated[int, typer.Option("--months", metavar="H", help="How far ahead, in months.")],
     out: Annotated[
         Path,
@@ -105,14 +106,6 @@ def forecast(
             "--out", metavar="FILE", help="Table (.csv, .parquet) or draws (.nc) to write."
         ),
     ],
-    fit_file: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[FIT]",
-            help="Fit file, .nc; without one, with --panel, what the package learned of "
-            "the population of the shipped data.",
-        ),
-    ] = None,
     panel: Annotated[
         Path | None,
         typer.Option(
@@ -135,8 +128,6 @@ def forecast(
     check_file(out, (".csv", ".parquet", ".nc"), ForecastError)
     levels = _levels(intervals)
     interval_columns(levels)  # refuses impossible ones
-    if panel is None and fit_file is None:
-        raise ForecastError("there is nothing to forecast; give a fit, a --panel, or both")
     convergence, predicted = (
         _of_fit(fit_file, months, base_model, seed)
         if panel is None
@@ -148,18 +139,17 @@ def forecast(
 
 
 def _of_fit(
-    fit_file: Path | None, months: int, base_models: list[str] | None, seed: int | None
+    fit_file: Path, months: int, base_models: list[str] | None, seed: int | None
 ) -> "tuple[Convergence, Forecast]":
     """Forecast base models that are in the fit."""
     from bayes_hfgrowth.fit import load_fit
 
-    assert fit_file is not None
     result = load_fit(fit_file)
     return result.convergence, result.forecast(months, base_models or None, seed)
 
 
 def _of_panel(
-    fit_file: Path | None, panel: Path, months: int, base_models: list[str] | None, seed: int | None
+    fit_file: Path, panel: Path, months: int, base_models: list[str] | None, seed: int | None
 ) -> "tuple[Convergence, Forecast]":
     """Forecast base models that need not be in the fit."""
     from bayes_hfgrowth.forecast import forecast_new
@@ -170,7 +160,7 @@ def _of_panel(
     new = read_panel(panel)
     if base_models:
         new = new.select(base_models=base_models)
-    population = PopulationPosterior.load(fit_file) if fit_file else PopulationPosterior.shipped()
+    population = PopulationPosterior.load(fit_file)
     predicted = forecast_new(population, new, months, seed)
     unknown = sorted(set(predicted.draws["organization"].values) - set(population.organizations))
     if unknown:
