@@ -36,6 +36,7 @@ CANDIDATES = 64
 """Nodes from which the parameters of silent base models are drawn, for each draw."""
 
 
+_SOME, _MANY = 20, 80  # silent base models that ask for half and for all of the nodes
 _LEAST = -690.0  # exp of it is still a float above 0
 
 
@@ -53,6 +54,12 @@ class SilentGroups:
 
     indices: npt.NDArray[np.int64]
     number: Floats
+
+    @property
+    def nodes_needed(self) -> npt.NDArray[np.int64]:
+        """Nodes of each organization: its error in the density grows with its silent ones."""
+        silent = self.number.sum(axis=1)
+        return np.where(silent > _MANY, NODES, np.where(silent > _SOME, NODES // 2, NODES // 4))
 
     @classmethod
     def of(cls, history: History, silent: npt.NDArray[np.bool_]) -> "SilentGroups":
@@ -72,30 +79,30 @@ class SilentGroups:
         return cls(indices, number)
 
 
-def nodes(parameters: int, groups: int, number: int = NODES) -> Floats:
+def nodes(parameters: int, numbers: npt.ArrayLike) -> Floats:
     """Standard normal quasi-random points, always the same.
 
     Parameters
     ----------
     parameters : int
         Their dimension.
-    groups : int
-        How many sets, one for each organization. Their errors are independent, so they do not
-        add up over the organizations as those of a single set would.
-    number : int
-        How many points each set has; a power of 2.
+    numbers : array_like of int, shape (groups,)
+        How many points each set has, powers of 2; one set for each organization. The errors
+        of the sets are independent, so they do not add up over the organizations as those of
+        a single set would.
 
     Returns
     -------
-    ndarray, shape (groups, number, parameters)
+    ndarray, shape (groups, largest number, parameters)
         Scrambled Sobol points mapped to the normal distribution, in each coordinate of mean 0
-        and variance 1.
+        and variance 1; NaN beyond the number of a set.
     """
-    points = np.empty((groups, number, parameters))
-    for o in range(groups):
-        points[o] = ndtri(qmc.Sobol(parameters, rng=o + 1).random(number))
-    points -= points.mean(axis=1, keepdims=True)
-    return np.asarray(points / points.std(axis=1, keepdims=True))
+    counts = np.asarray(numbers, dtype=np.int64)
+    points = np.full((len(counts), int(counts.max(initial=1)), parameters), np.nan)
+    for o, number in enumerate(counts):
+        drawn = ndtri(qmc.Sobol(parameters, rng=o + 1).random(number))
+        points[o, :number] = (drawn - drawn.mean(axis=0)) / drawn.std(axis=0)
+    return points
 
 
 @njit(error_model="numpy")
@@ -157,12 +164,15 @@ def log_density_silent(
         if oldest == 0:
             continue
         sums[:] = 0.0
+        used = 0
+        while used < points.shape[1] and not math.isnan(points[o, used, 0]):
+            used += 1
         for b in range(together + 1):
             begin[b] = b * oldest
         for b in range(together):
             log_ages[b * oldest : (b + 1) * oldest] = log_age[:oldest]
-        for first in range(0, points.shape[1], together):
-            some = min(together, points.shape[1] - first)
+        for first in range(0, used, together):
+            some = min(together, used - first)
             for b in range(some):
                 for k in range(size):
                     theta[b, k] = means[o, k] + spreads[k] * points[o, first + b, k]
@@ -186,12 +196,12 @@ def log_density_silent(
         dormant = 1.0 / (1.0 + math.exp(-logit_dormancy[o]))
         for age in range(1, oldest + 1):
             if number[o, age] > 0.0:
-                z = sums[age, 0] / points.shape[1]
+                z = sums[age, 0] / used
                 mixed = dormant + (1.0 - dormant) * z
                 total += number[o, age] * math.log(mixed)
                 weight = number[o, age] * (1.0 - dormant) / mixed
                 by_logit_dormancy[o] += weight * dormant * (1.0 - z)
-                weight /= points.shape[1]
+                weight /= used
                 for k in range(size):
                     by_means[o, k] += weight * sums[age, 1 + k]
                     by_log_spreads[k] += weight * sums[age, 7 + k]

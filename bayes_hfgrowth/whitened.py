@@ -189,7 +189,7 @@ class WhitenedPosterior:
             "new": history.new,
             "constants": self._months.constants,
             "number": self._silent.number,
-            "points": nodes(layout.parameters, layout.organizations),
+            "points": nodes(layout.parameters, self._silent.nodes_needed),
         }  # fmt: skip
 
     def _filled(self) -> tuple[Floats, Floats]:

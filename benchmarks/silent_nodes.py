@@ -41,12 +41,12 @@ def main() -> None:
             np.zeros((organizations, 4)), np.zeros(4), np.zeros(2), np.zeros(organizations),
         )  # fmt: skip
 
-    exact = {name: density(s, nodes(4, organizations, 4096)) for name, s in SPREADS.items()}
+    exact = {name: density(s, nodes(4, [4096] * organizations)) for name, s in SPREADS.items()}
     print("nodes  scramble  " + "  ".join(f"{name:>10}" for name in SPREADS))
     for number in (32, 64, 128, 256):
         for scramble in range(3):
             # Other organizations' points are another scramble.
-            points = nodes(4, organizations * (scramble + 1), number)[-organizations:]
+            points = nodes(4, [number] * organizations * (scramble + 1))[-organizations:]
             errors = [density(s, points) - exact[name] for name, s in SPREADS.items()]
             print(f"{number:5}  {scramble + 1:8}  " + "  ".join(f"{e:10.2f}" for e in errors))
 

@@ -58,7 +58,7 @@ class Setting:
             self.months.law, values["y"], values["means"], values["log_spreads"],
             values["carry"], values["logit_dormancy"], self.precision, self.weighted,
             h.organization_of, h.start,
-            h.log_age, h.previous, h.new, self.months.constants, self.number, nodes(size, 1),
+            h.log_age, h.previous, h.new, self.months.constants, self.number, nodes(size, [128]),
             self.spec.m,
         )  # fmt: skip
 
