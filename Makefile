@@ -3,16 +3,17 @@ VENV := .venv
 BASELINES := .venv-baselines
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test lint baselines constraints clean
+.PHONY: help install demo test lint docs baselines constraints clean
 
 help:
 	@echo "make install      set up $(VENV) with the package and the tools of its developers"
 	@echo "make demo         fit the shipped data and write forecasts and a report to demo/"
 	@echo "make test         run the tests"
 	@echo "make lint         check style and types"
+	@echo "make docs         write the API reference to docs/api/"
 	@echo "make baselines    set up $(BASELINES), which the rivals of statsforecast run in"
 	@echo "make constraints  write the versions installed in $(VENV) to constraints.txt"
-	@echo "make clean        remove $(VENV), caches and demo/"
+	@echo "make clean        remove $(VENV), caches, demo/ and docs/api/"
 
 install: $(INSTALLED)
 
@@ -36,6 +37,11 @@ lint: install
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 
+docs: install
+	$(VENV)/bin/pdoc --docformat numpy --math --output-directory docs/api bayes_hfgrowth \
+	  bayes_hfgrowth.comparison bayes_hfgrowth.diagnostics bayes_hfgrowth.figures \
+	  bayes_hfgrowth.growth
+
 # statsforecast wants an older pandas than the package does.
 baselines: $(BASELINES)/.installed
 
@@ -52,4 +58,4 @@ constraints: install
 	} > constraints.txt
 
 clean:
-	rm -rf $(VENV) $(BASELINES) .hypothesis .mypy_cache .pytest_cache .ruff_cache build demo dist
+	rm -rf $(VENV) $(BASELINES) .hypothesis .mypy_cache .pytest_cache .ruff_cache build demo dist docs/api
