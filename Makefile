@@ -38,7 +38,7 @@ lint: install
 	$(VENV)/bin/mypy
 
 docs: install
-	$(VENV)/bin/pdoc --docformat numpy --math --output-directory docs/api bayes_hfgrowth \
+	$(VENV)/bin/pdoc --docformat numpy --output-directory docs/api bayes_hfgrowth \
 	  bayes_hfgrowth.comparison bayes_hfgrowth.diagnostics bayes_hfgrowth.figures \
 	  bayes_hfgrowth.growth
 
