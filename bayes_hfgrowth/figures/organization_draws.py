@@ -96,7 +96,7 @@ def organization_ridges(fit: FittedDraws, organizations: Sequence[str] | None = 
             axes.hlines(range(len(names)), across[0], across[-1], color="#D0D0D0", linewidth=0.3)
         panels[0].set_yticks(range(len(names)), names)
         panels[0].set_ylim(len(names) - 0.7, -_OVERLAP - 0.1)
-        figure.supylabel("Posterior density", fontsize=8.0)
+        figure.supylabel("Posterior density (relative)", fontsize=8.0)
     return figure
 
 
@@ -167,9 +167,9 @@ def _draws(fit: FittedDraws, name: str) -> np.ndarray:
 def _round_ticks(low: float, high: float) -> list[float]:
     """Round numbers between two positive ones, few enough to be read."""
     if high < 8.0 * low:
-        ticks = MaxNLocator(nbins=5, steps=[1, 2, 5, 10]).tick_values(low, high)
+        ticks = list(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]).tick_values(low, high))
     else:
         decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
         steps = (1, 2, 5) if len(decades) <= 3 else (1,)
-        ticks = np.outer(decades, steps).ravel()
+        ticks = list(np.outer(decades, steps).ravel())
     return [float(tick) for tick in ticks if low <= tick <= high]

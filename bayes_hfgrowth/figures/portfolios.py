@@ -73,7 +73,7 @@ def organization_portfolios(fit: FittedDraws, forecast: Forecast) -> Figure:
         for index, (axes, name) in enumerate(zip(grid.flat, names, strict=False)):
             own = np.flatnonzero(history.organization_of == index)
             _past(axes, history.subset(own), history, own, months)
-            _fan(axes, future[:, own].sum(axis=1), history.finetunes[own].sum())
+            _fan(axes, future[:, own].sum(axis=1), int(history.finetunes[own].sum()))
             number = f"{len(own):,} base model{'s' if len(own) > 1 else ''}"
             axes.set_title(f"{panel_title(name, 20)}\n{number}", fontsize=7.5)
         figure.supxlabel("Months from the last count", fontsize=8.0)
