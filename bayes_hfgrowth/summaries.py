@@ -148,7 +148,7 @@ def laplace(
         values, vectors = _eigen(months, theta, population)
         slope = _log_likelihood(months, theta, population.carry)[1] * spreads
         slope -= (theta - prior) / spreads
-        if np.abs(slope).max() < 1e-4:
+        if np.abs(slope).max(initial=0.0) < 1e-4:
             break
         move = np.einsum("nij,nj,nkj,nk->ni", vectors, 1.0 / (values + 1.0), vectors, slope)
         length = np.sqrt((move**2).sum(axis=1, keepdims=True))

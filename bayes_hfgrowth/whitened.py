@@ -317,8 +317,9 @@ class WhitenedPosterior:
             ``point`` and ``theta`` over ``chain`` and ``draw``.
         """
         layout = self.layout
+        number = draws.sizes["chain"] * draws.sizes["draw"]
         point, theta = (
-            draws[name].to_numpy().reshape(-1, *draws[name].shape[2:])
+            draws[name].to_numpy().reshape(number, *draws[name].shape[2:])
             for name in ("point", "theta")
         )
         parts = layout.read(point)

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 
 import arviz as az
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
+from bayes_hfgrowth import GrowthModel, Panel
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.progress import Progress
 from bayes_hfgrowth.sampling import Settings, sample
@@ -90,3 +92,20 @@ def test_ctrl_c_stops_the_chains(history: History) -> None:
         sample(read_spec("surge"), history, long, progress)
     assert 0 < progress.sent < 2 * 5000
     assert threading.active_count() == before
+
+
+def test_a_panel_without_any_finetune_is_fitted():
+    """Every base model is summed out then, and only the population is left to move."""
+    rows = [
+        (f"o{o}/b{b}", f"o{o}", "2023-01-01", month, 0)
+        for o in range(2)
+        for b in range(3)
+        for month in range(6)
+    ]
+    columns = ["base_model", "organization", "created_at", "month", "finetunes"]
+    panel = Panel.from_table(pd.DataFrame(rows, columns=columns))
+    fit = GrowthModel("surge").fit(panel, seed=1, draws=100, tune=100, progress=False)
+    assert float(fit.posterior["organization_dormancy"].mean()) > 0.5  # the prior's mean
+    assert fit.posterior["fitness"].sizes["base_model"] == 6
+    last = fit.forecast(3).draws["finetunes"].isel(horizon=-1)
+    assert 0.5 < float((last == 0).mean()) < 1.0
