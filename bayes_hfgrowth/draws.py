@@ -2,8 +2,10 @@
 
 import json
 import os
+import struct
 from dataclasses import dataclass
 from functools import cached_property
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ ATTRIBUTE = "bayes_hfgrowth"
 
 FORMAT = 1
 """Version of the file format."""
+
+_HEAP = b"GCOL\x01\0\0\0"  # how a global heap of HDF5 begins
 
 _GROUPS = (
     "posterior",
@@ -189,8 +193,9 @@ def _read_netcdf(path: str | os.PathLike[str], group: str | None = None) -> xr.D
     if not Path(path).is_file() or not h5py.is_hdf5(name):
         raise FitError(f"{name} is not a NetCDF file; give the .nc file that hfgrowth fit wrote")
     try:
+        _check_heaps(path)
         with h5py.File(name) as file:  # h5netcdf prints a traceback of its own if this fails
-            file.visititems(lambda _, item: list(item.attrs.items()))
+            file.visititems(_read_attributes)
         with xr.open_datatree(name, engine="h5netcdf") as tree:
             if group is not None:
                 wanted = {group: tree[group].to_dataset().load()} if group in tree.children else {}
@@ -201,6 +206,36 @@ def _read_netcdf(path: str | os.PathLike[str], group: str | None = None) -> xr.D
     except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as failure:
         reason = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
         raise FitError(f"{name} is damaged ({reason}); fit the panel again") from failure
+
+
+def _read_attributes(_: str, item: h5py.Group | h5py.Dataset) -> None:
+    """Read all attributes of an item; h5py goes on to the next one because nothing is returned."""
+    list(item.attrs.items())
+
+
+def _check_heaps(path: str | os.PathLike[str]) -> None:
+    """Walk the global heaps of an HDF5 file, which hold the names of dimensions, as HDF5 does.
+
+    It goes from object to object by their sizes. A free object of size 0, as a zeroed block
+    leaves it, would keep it in its place for ever.
+
+    Raises
+    ------
+    ValueError
+        When there is such an object.
+    """
+    with Path(path).open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        start = data.find(_HEAP)
+        while 0 <= start <= len(data) - 16:
+            (size,) = struct.unpack_from("<Q", data, start + 8)
+            end, at = min(start + size, len(data)), start + 16
+            while at + 16 <= end:
+                index, length = struct.unpack_from("<H6xQ", data, at)
+                step = 16 + -(-length // 8) * 8 if index else length
+                if step == 0:
+                    raise ValueError(f"a heap has nothing at byte {at}")
+                at += step
+            start = data.find(_HEAP, start + 1)
 
 
 def _check_tree(tree: xr.DataTree) -> None:

@@ -2,6 +2,9 @@
 
 import json
 import random
+import re
+import subprocess
+import sys
 
 import pytest
 import xarray as xr
@@ -168,10 +171,7 @@ def test_missing_groups_and_variables(fit_file, tmp_path):
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 def test_files_cut_anywhere_are_refused(tmp_path, make_fit):
-    """As after a broken download; nothing is printed by a library on the way.
-
-    Only cut, not overwritten: HDF5 itself runs for ever on some files with a zeroed heap.
-    """
+    """As after a broken download; nothing is printed by a library on the way."""
     whole = tmp_path / "whole.nc"
     make_fit(base_models=6, chains=2, draws=60).save(whole)
     content = whole.read_bytes()
@@ -182,3 +182,40 @@ def test_files_cut_anywhere_are_refused(tmp_path, make_fit):
         assert refusal(path)
     path.write_bytes(content)
     assert load_fit(path)
+
+
+def test_zeroed_blocks_are_refused_or_harmless(tmp_path, make_fit):
+    """As after a disk failure. HDF5 itself runs for ever on some files with a zeroed heap."""
+    whole = tmp_path / "whole.nc"
+    make_fit(base_models=6, chains=2, draws=60).save(whole)
+    content = whole.read_bytes()
+    heaps = [match.start() for match in re.finditer(rb"GCOL\x01", content)]
+    assert heaps
+    dice = random.Random(1)
+    places = [heap + shift for heap in heaps for shift in (0, 16, 512, 2048)]
+    places += [dice.randrange(len(content)) for _ in range(12)]
+    for number, at in enumerate(places):
+        damaged = content[:at] + bytes(512) + content[at + 512 :]
+        (tmp_path / f"{number}.nc").write_bytes(damaged[: len(content)])
+    code = (
+        "import sys\n"
+        "from bayes_hfgrowth.draws import read_tree\n"
+        "from bayes_hfgrowth.errors import FitError\n"
+        "for path in sys.argv[1:]:\n"
+        "    try:\n"
+        "        read_tree(path)\n"
+        "        print('harmless')\n"
+        "    except FitError as refusal:\n"
+        "        print(refusal)\n"
+    )
+    names = [str(tmp_path / f"{number}.nc") for number in range(len(places))]
+    done = subprocess.run(  # in a process that can be stopped
+        [sys.executable, "-c", code, *names], capture_output=True, text=True, check=True,
+        timeout=120,
+    )  # fmt: skip
+    said = done.stdout.splitlines()
+    assert len(said) == len(places)
+    assert done.stderr == ""
+    for line, name in zip(said, names, strict=True):
+        assert line == "harmless" or line.startswith(f"{name} is ")
+    assert sum("a heap has nothing" in line for line in said) >= len(heaps)
