@@ -37,7 +37,9 @@ def environment(hub: Hub, tmp_path: Path) -> dict[str, str]:
     }
 
 
-def run(environment: dict[str, str], *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def run(
+    environment: dict[str, str], *arguments: str | int | Path
+) -> subprocess.CompletedProcess[str]:
     command = [*HFGROWTH, *map(str, arguments)]
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=120, check=False
@@ -75,6 +77,27 @@ def test_fetch_writes_a_panel_that_reads_back(
         end = row.created_at + pd.DateOffset(months=row.month)
         assert row.finetunes == (sum(b <= end for b in born) if row.month else 0)
     assert panel.observed_at == pd.Timestamp.now("UTC").normalize()
+
+
+def test_what_was_fetched_can_be_fitted_and_forecast(
+    hub: Hub, environment: dict[str, str], tmp_path: Path
+) -> None:
+    fill(hub, 40)
+    panel, fit, out = (tmp_path / name for name in ("panel.csv", "fit.nc", "forecast.csv"))
+    # fitting loads the compilers of PyMC, which warn of what is none of our business
+    calm = {k: v for k, v in environment.items() if k != "PYTHONWARNINGS"}
+    for command in (
+        ("fetch", BASE, "--out", panel),
+        ("fit", panel, "--out", fit, "--draws", 20, "--tune", 40, "--chains", 2, "--seed", 1),
+        ("forecast", fit, "--months", 2, "--out", out),
+    ):
+        done = run(calm, *command)
+        assert done.returncode == 0, done.stderr
+    table = pd.read_csv(out)
+    assert table["base_model"].tolist() == [BASE, BASE]
+    assert table["organization"].tolist() == ["Meta", "Meta"]
+    assert table["observed"].tolist() == [40, 40]
+    assert (table["lower_95"] >= 40).all()
 
 
 def test_collecting_does_not_load_the_samplers(environment: dict[str, str]) -> None:
