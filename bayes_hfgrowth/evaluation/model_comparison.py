@@ -136,7 +136,8 @@ def compare_models(
             elpds[name], months = _pointwise(fits[name])
             parts.append(months.assign(model=name))
     pointwise = pd.concat(parts, ignore_index=True)
-    compared = az.compare(elpds, round_to="none")
+    with np.errstate(divide="ignore", invalid="ignore"):  # densities that underflow to nought
+        compared = az.compare(elpds, round_to="none")
     bad = _bad_months(pointwise, elpds, first)
     table = pd.DataFrame(
         {
@@ -174,7 +175,8 @@ def _check_same(one: History, other: History, name: str, other_name: str) -> Non
 def _pointwise(fit: FittedDraws) -> tuple[Any, pd.DataFrame]:
     """PSIS-LOO of a fit, and its months; ``lpd`` is the log density with the month in the data."""
     history = fit.history
-    with warnings.catch_warnings():
+    # Weights that underflow to nought have a logarithm too, and a Pareto k that tells.
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         # Of a large Pareto k: counted and named instead.
         warnings.filterwarnings("ignore", "Estimated shape parameter", UserWarning)
         result = az.loo(fit.tree, pointwise=True, var_name="new_finetunes")
