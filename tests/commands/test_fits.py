@@ -132,7 +132,7 @@ def test_signals_while_sampling_are_one_line_and_leave_nothing(
     process = start("fit", panel_file, "--out", tmp_path / "fit.nc", "--draws", 20_000)
     said = process.stderr.readline()
     assert said.startswith("fitting surge")
-    time.sleep(8)  # past the compilation, among the pilot runs or the draws
+    time.sleep(5)  # past the compilation, among the pilot runs or the draws
     process.send_signal(number)
     out, rest = process.communicate(timeout=120)
     assert process.returncode == status
