@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 from hypothesis import settings
+
+# Whoever starts the tests in the background hands down an ignored Ctrl-C, to the commands that the
+# tests interrupt too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before anything imports huggingface_hub: it reads these once, and must not meet the user's.
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
