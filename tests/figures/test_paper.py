@@ -101,11 +101,11 @@ def test_base_models_are_chosen_by_count_and_every_kind_is_seen(fit, paper_fits)
     assert set(degenerate.values()) == {"zero bound", "starting guess", "runaway"}
     for kind, place in (("zero bound", 1), ("starting guess", 2), ("runaway", 3)):
         taken = [name for name, which in degenerate.items() if which == kind]
-        of_kind = sorted(
-            (counts[name] for name in fit.base_models[place::4] if months[name] >= 4), reverse=True
-        )
+        names = [name for name in fit.base_models[place::4] if months[name] >= 4]
+        of_kind = sorted((counts[n] for n in names if counts[n] >= 10), reverse=True)
         assert [counts[name] for name in taken] == of_kind[: len(taken)]
-        assert len(taken) == 2
+        assert len(taken) >= min(2, len(of_kind))  # a kind that is short leaves room for others
+    assert len(degenerate) == 6
 
 
 def test_a_published_curve_far_from_the_data_is_not_interior(fit, paper_fits):
