@@ -36,6 +36,7 @@ lint: install
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache --no-logo
 
 docs: install
 	$(VENV)/bin/pdoc --docformat numpy --output-directory docs/api bayes_hfgrowth \

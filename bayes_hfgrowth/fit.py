@@ -47,7 +47,7 @@ POINTWISE_CELLS = 16_000_000
 LEAST_POINTWISE = 100
 """Draws that the pointwise groups keep of the largest panel; leave-one-out needs some."""
 
-_PACKAGES = ("pymc", "pytensor", "nutpie", "arviz", "numpy", "xarray", "pandas")
+_PACKAGES = ("bayes-hfgrowth", "pymc", "pytensor", "nutpie", "arviz", "numpy", "xarray", "pandas")
 
 
 class GrowthFit(FittedDraws):
@@ -324,10 +324,7 @@ def _about_panel(panel: Panel) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    from bayes_hfgrowth import __version__
-
     return {
-        "bayes-hfgrowth": __version__,
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in _PACKAGES},
     }

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bayes_hfgrowth.comparison import NEW_MONTHS, QUANTITIES
+from bayes_hfgrowth.comparison.quantities import NEW_MONTHS, QUANTITIES
 from bayes_hfgrowth.errors import ComparisonError
 from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, styled
 from bayes_hfgrowth.names import indices_of
