@@ -29,6 +29,10 @@ _DENSITY_0 = 1.0 / math.sqrt(2.0 * math.pi)
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 _TINY = 1e-300
 _HUGE = 600.0  # exp of it is still a float, with room for the counts
+# Growth parameters on the scale of a logarithm beyond which a base model counts as impossible:
+# no prior comes near, but a step of the sampler that went wrong does.
+_WIDEST = 300.0
+_LARGE = 1e8  # a size beyond which two terms of the series in 1 / size say it better
 
 
 @njit(error_model="numpy")
@@ -51,6 +55,9 @@ def _log_gamma(x: float) -> tuple[float, float]:
 @njit(error_model="numpy")
 def _rising(size: float, new: float) -> tuple[float, float]:
     """Ln Γ(new + size) - ln Γ(size), and its derivative in size; exact sums for small counts."""
+    if size > _LARGE:
+        second = 0.5 * new * (new - 1.0) / size
+        return new * math.log(size) + second, (new - second) / size
     if new <= 12.0:
         product, derivative = 1.0, 0.0
         for j in range(int(new)):
@@ -64,13 +71,26 @@ def _rising(size: float, new: float) -> tuple[float, float]:
 
 @njit(error_model="numpy")
 def _spread_out(begin: Integers, theta: Floats, surge: bool, work: Floats) -> None:
-    """Give every month the growth parameters of its series."""
+    """Give every month the growth parameters of its series, or harmless ones for impossible."""
     for i in range(len(begin) - 1):
-        fitness, inverse = math.exp(theta[i, 0]), math.exp(-theta[i, 2])
-        for j in range(begin[i], begin[i + 1]):
-            work[0, j], work[1, j], work[2, j] = fitness, theta[i, 1], inverse
+        fitness, immediacy, inverse, dispersion = 1.0, 0.0, 1.0, 0.0
+        if _possible(theta[i]):
+            fitness, immediacy, inverse = math.exp(theta[i, 0]), theta[i, 1], math.exp(-theta[i, 2])
             if surge:
-                work[3, j] = theta[i, 3]
+                dispersion = theta[i, 3]
+        for j in range(begin[i], begin[i + 1]):
+            work[0, j], work[1, j], work[2, j] = fitness, immediacy, inverse
+            if surge:
+                work[3, j] = dispersion
+
+
+@njit(error_model="numpy")
+def _possible(theta: Floats) -> bool:
+    """Whether growth parameters can be worked with; those that are not a number cannot."""
+    possible = True
+    for value in theta:
+        possible &= abs(value) <= _WIDEST
+    return possible
 
 
 @njit(error_model="numpy")
@@ -197,6 +217,9 @@ def _negative_binomial(
         spread = r + mean[j]
         log_spread = log(spread)
         log_p = 0.5 * log_mean[j] - log_dispersion[j] - log_spread
+        ratio = mean[j] / r
+        # The difference of logarithms would lose what r then multiplies.
+        log_p = ratio * (0.5 * ratio - 1.0) if ratio < 1e-6 else log_p
         size[j] = r
         value[j] = r * log_p + new[j] * (log_mean[j] - log_spread)
         by_mean[j] = new[j] - (new[j] + r) * mean[j] / spread
@@ -240,7 +263,7 @@ def gradient(
         Of the carry-over of surges.
     value : ndarray, shape (series,)
         Filled with the sums of the log densities; -inf where the growth or the mean of a month
-        overflows.
+        overflows, or a growth parameter is not a number or beyond 300.
     slope : ndarray, shape (series, 6)
         Filled with the derivatives by theta (always four places), strength and memory.
     trace : ndarray, shape (0, 7) or (months, 7)
@@ -273,12 +296,15 @@ def gradient(
     _hazards(upper, fitness, hazard, growth)
     _by_growth(hazard, growth, fitness, d0, d1, d2)
     if law == SURGE:
-        _surge_law(begin, previous, x, constants, m, strength, memory, value, slope, trace, work)
+        _surge_law(
+            begin, previous, x, constants, m, theta, strength, memory, value, slope, trace, work
+        )
         return
     for i in range(len(begin) - 1):
         total = g0 = g1 = g2 = 0.0
+        possible = _possible(theta[i])
         for j in range(begin[i], begin[i + 1]):
-            if hazard[j] > _HUGE:
+            if hazard[j] > _HUGE or not possible:
                 total = -np.inf
                 break
             if law == POISSON:
@@ -312,6 +338,7 @@ def _surge_law(
     x: Floats,
     constants: Floats,
     m: float,
+    theta: Floats,
     strength: float,
     memory: float,
     value: Floats,
@@ -332,8 +359,9 @@ def _surge_law(
     _negative_binomial(x, log_mean, mean, work[3, :n], log_density, size, by_mean, by_size)
     for i in range(len(begin) - 1):
         total = g0 = g1 = g2 = g3 = g_strength = g_memory = 0.0
+        possible = _possible(theta[i])
         for j in range(begin[i], begin[i + 1]):
-            if hazard[j] > _HUGE or log_mean[j] > _HUGE:
+            if hazard[j] > _HUGE or log_mean[j] > _HUGE or not possible:
                 total = -np.inf
                 break
             by = by_size[j]

@@ -45,8 +45,8 @@ __all__ = ["Aim", "WhitenedPosterior", "posterior_density"]
 
 type Aim = dict[str, Floats]
 """Where the coordinates are aimed: ``centre``, ``scale`` of ψ, normal summaries ``precision``
-and ``weighted`` of the base models, and ``group_precision``, ``group_weighted`` of the
-organizations."""
+and ``weighted`` of the base models, ``group_precision``, ``group_weighted`` of the organizations;
+and ``node_centre``, ``node_spreads``, where to put the nodes for silent base models."""
 
 # How far to trust the correlations of a pilot's short chains; the rest is taken as zero.
 _TRUST = 0.8
@@ -58,8 +58,8 @@ def _compiled(sources: int) -> Any:
     @njit(error_model="numpy", nogil=True, cache=True)
     def posterior_density(  # type: ignore[no-untyped-def]
         x, law, m, centre, scale, group_precision, group_weighted, precision, weighted, priors,
-        places, fixed_carry, group, start, log_age, previous, new, constants, number, points,
-        point, theta,
+        places, fixed_carry, group, start, log_age, previous, new, constants, silent_ages,
+        silent_number, node_start, node_theta, node_log_density, node_empty, point, theta,
     ):  # fmt: skip
         """Log density at x, up to a constant, and its gradient; fills `point` and `theta`."""
         _ = sources
@@ -68,7 +68,7 @@ def _compiled(sources: int) -> Any:
         psi = turned(x, centre, scale)
         slope = np.empty(size)
         total = to_point(psi, group_precision, group_weighted, priors, places, point, slope)
-        rows = number.shape[0]
+        rows = silent_number.shape[0]
         means = np.empty((rows, parameters))
         logits = np.full(rows, -np.inf)
         for o in range(rows):
@@ -85,7 +85,8 @@ def _compiled(sources: int) -> Any:
         y = x[size:].reshape((len(start) - 1, parameters))
         value, found, by_y, by_means, by_log_spreads, by_carry, by_logits = log_density(
             law, y, means, log_spreads, carry, logits, precision, weighted, group, start,
-            log_age, previous, new, constants, number, points, m,
+            log_age, previous, new, constants, silent_ages, silent_number, node_start,
+            node_theta, node_log_density, node_empty, m,
         )  # fmt: skip
         total += value
         theta[:] = found
@@ -148,6 +149,8 @@ class WhitenedPosterior:
             "precision": np.zeros((told, parameters, parameters)),
             "weighted": np.zeros((told, parameters)),
             **self._groups_untold(),
+            "node_centre": np.zeros((self.layout.organizations, parameters)),
+            "node_spreads": np.ones((self.layout.organizations, parameters)),
         }
         self._density(np.zeros(self._dimensions), **self._data(aim))
         return time.perf_counter() - begin
@@ -170,6 +173,10 @@ class WhitenedPosterior:
             0.0 if carry is None or name in layout.carried else float(getattr(carry, name))
             for name in ("strength", "memory")
         ]
+        around = nodes(
+            self._months.law, float(self.spec.m), self._silent, aim["node_centre"],
+            aim["node_spreads"], None if layout.carried else np.array(fixed),
+        )  # fmt: skip
         return {
             "law": self._months.law,
             "m": float(self.spec.m),
@@ -188,8 +195,12 @@ class WhitenedPosterior:
             "previous": history.previous,
             "new": history.new,
             "constants": self._months.constants,
-            "number": self._silent.number,
-            "points": nodes(layout.parameters, self._silent.nodes_needed),
+            "silent_ages": self._silent.ages,
+            "silent_number": self._silent.number,
+            "node_start": around.start,
+            "node_theta": around.theta,
+            "node_log_density": around.log_density,
+            "node_empty": around.empty,
         }  # fmt: skip
 
     def _filled(self) -> tuple[Floats, Floats]:
@@ -266,6 +277,8 @@ class WhitenedPosterior:
             "precision": summaries.precision,
             "weighted": summaries.weighted,
             **groups,
+            "node_centre": population.means,
+            "node_spreads": np.tile(population.spreads, (layout.organizations, 1)),
         }
 
     def _prior_point(self) -> tuple[Floats, Floats]:
@@ -343,6 +356,10 @@ class WhitenedPosterior:
             "precision": summaries.precision,
             "weighted": summaries.weighted,
             **groups,
+            "node_centre": parts["means"].mean(axis=0),
+            "node_spreads": np.sqrt(
+                parts["means"].var(axis=0) + (parts["spreads"] ** 2).mean(axis=0)
+            ),
         }
 
     # --- What is kept -------------------------------------------------------------------

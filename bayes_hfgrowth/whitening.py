@@ -203,8 +203,12 @@ def log_density(
     previous: Floats,
     new: Floats,
     constants: Floats,
-    number: Floats,
-    points: Floats,
+    silent_ages: Integers,
+    silent_number: Floats,
+    node_start: Integers,
+    node_theta: Floats,
+    node_log_density: Floats,
+    node_empty: Floats,
     m: float,
 ) -> tuple[float, Floats, Floats, Floats, Floats, Floats, Floats]:
     """Log density of all base models in whitened coordinates, and its gradient.
@@ -230,9 +234,9 @@ def log_density(
         Organization of each base model.
     start, log_age, previous, new, constants, m
         The months, as in `bayes_hfgrowth.transition.pointwise`.
-    number, points : ndarray
-        The base models whose parameters are summed out, which are not among those above; see
-        `bayes_hfgrowth.silent.log_density_silent`.
+    silent_ages, silent_number, node_start, node_theta, node_log_density, node_empty : ndarray
+        The base models whose parameters are summed out, which are not among those above, and
+        where; see `bayes_hfgrowth.silent.log_density_silent`.
 
     Returns
     -------
@@ -258,8 +262,9 @@ def log_density(
     scratch = np.zeros((2, size, size))
     values, slopes, work = np.empty(BATCH), np.empty((BATCH, 6)), working_space(start)
     total = log_density_silent(
-        law, means, log_spreads, carry, logit_dormancy, number, points, m, by_means,
-        by_log_spreads, by_carry, by_logit_dormancy,
+        law, means, log_spreads, carry, logit_dormancy, silent_ages, silent_number, node_start,
+        node_theta, node_log_density, node_empty, m, by_means, by_log_spreads, by_carry,
+        by_logit_dormancy,
     )  # fmt: skip
     first = 0
     while first < n:

@@ -47,11 +47,16 @@ def silent_history(*ages: tuple[str, int]) -> History:
     return History.from_panel(Panel.from_table(pd.concat(frames, ignore_index=True)))
 
 
-def density(number, points):
+def density(groups, *, carry=CARRY, fixed=True, centre=MEANS, spreads=SPREADS):
+    """Log density of silent base models, with nodes around `centre` and `spreads`."""
+    law = LIKELIHOODS["surge"]
+    at = nodes(
+        law, 2.0, groups, centre, np.tile(spreads, (len(centre), 1)), carry if fixed else None
+    )
     gradients = [np.zeros((2, 4)), np.zeros(4), np.zeros(2), np.zeros(2)]
     value = log_density_silent(
-        LIKELIHOODS["surge"], MEANS, np.log(SPREADS), CARRY, LOGIT, number, points, 2.0,
-        *gradients,
+        law, MEANS, np.log(SPREADS), carry, LOGIT, groups.ages, groups.number, at.start,
+        at.theta, at.log_density, at.empty, 2.0, *gradients,
     )  # fmt: skip
     return value, gradients
 
@@ -60,8 +65,8 @@ def test_density_is_the_mixture_by_brute_force():
     spec = dataclasses.replace(read_spec("surge"), m=2.0, dormancy=None)
     history = silent_history(("a", 5), ("a", 5), ("a", 9), ("b", 3))
     groups = SilentGroups.of(history, np.ones(4, dtype=bool))
-    assert groups.number[0, 5] == 2
-    assert groups.number.sum() == 4
+    assert groups.ages.tolist() == [[5, 9], [3, 0]]
+    assert groups.number.tolist() == [[2, 1], [1, 0]]
     rng = np.random.default_rng(1)
     draws = 40_000
     expected = 0.0
@@ -73,11 +78,22 @@ def test_density_is_the_mixture_by_brute_force():
         empty = np.exp(months.sum(axis=1)).mean()
         share = expit(LOGIT[o])
         expected += math.log(share + (1 - share) * empty)
-    assert density(groups.number, nodes(4, [4096, 4096]))[0] == pytest.approx(expected, abs=0.01)
-    # The nodes that the sampler uses leave a small error.
-    assert density(groups.number, nodes(4, groups.nodes_needed))[0] == pytest.approx(
-        expected, abs=0.03
-    )
+    assert density(groups)[0] == pytest.approx(expected, abs=0.01)
+    # Nodes that were put around a population somewhat off the mark serve as well.
+    off, wide = MEANS + 0.4 * SPREADS, 1.2 * SPREADS
+    assert density(groups, centre=off, spreads=wide)[0] == pytest.approx(expected, abs=0.03)
+    # With a carry-over that is not fixed there are fewer nodes.
+    assert density(groups, fixed=False)[0] == pytest.approx(expected, abs=0.05)
+
+
+def test_slopes_of_the_carry_over_agree_with_finite_differences():
+    history = silent_history(("a", 5), ("a", 9), ("b", 30))
+    groups = SilentGroups.of(history, np.ones(3, dtype=bool))
+    found = density(groups, fixed=False)[1][2]
+    for which, step in enumerate(np.diag([1e-5, 1e-5])):
+        up = density(groups, carry=CARRY + step, fixed=False)[0]
+        down = density(groups, carry=CARRY - step, fixed=False)[0]
+        assert found[which] == pytest.approx((up - down) / 2e-5, rel=1e-5)
 
 
 def test_silent_base_models_are_drawn_from_their_posterior():

@@ -137,6 +137,41 @@ def test_log_density_stays_a_number_far_out(name: str) -> None:
                 assert not np.isnan(slope).any()
 
 
+WILD = [-1e300, -1e6, -701.0, -299.0, -60.0, 0.5, 60.0, 299.0, 701.0, 1e6, 1e300, np.inf, np.nan]
+
+
+@pytest.mark.parametrize("name", ["citation", "reinforced", "surge"])
+def test_density_where_a_step_of_the_sampler_went_wrong(name: str) -> None:
+    spec = spec_of(name)
+    history = history_of(COUNTS)
+    start, carry = point_of(spec)
+    for k in range(len(start)):
+        for wild in WILD:
+            theta = start.copy()
+            theta[k] = wild
+            value, slope = value_and_gradient(spec, history, theta, carry)  # it comes back at all
+            assert value < 0
+            if not abs(wild) <= 300:
+                assert value == -np.inf
+            elif value > -np.inf:
+                assert np.isfinite(slope).all()
+
+
+def test_dispersion_next_to_nothing_gives_the_poisson_law() -> None:
+    spec = spec_of("surge", strength=0.0)
+    history = history_of(COUNTS)
+    theta, carry = point_of(spec)
+    f = reinforced_increment(
+        history.previous, np.arange(7), np.arange(1, 8), np.exp(theta[0]), theta[1],
+        np.exp(theta[2]), spec.m,
+    )  # fmt: skip
+    expected = stats.poisson(f).logpmf(history.new).sum()
+    for log_dispersion in (-18.0, -30.0, -60.0, -250.0):
+        theta[3] = log_dispersion
+        value, _ = value_and_gradient(spec, history, theta, carry)
+        assert value == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize("name", ["citation", "reinforced", "surge"])
 def test_replicates_follow_the_law_by_hand(name: str) -> None:
     spec = spec_of(name)

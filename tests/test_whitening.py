@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.special import expit
 
 from bayes_hfgrowth.history import History
-from bayes_hfgrowth.silent import nodes
+from bayes_hfgrowth.silent import SilentGroups, nodes
 from bayes_hfgrowth.simulation import log_likelihood
 from bayes_hfgrowth.sources.example import load_example
 from bayes_hfgrowth.spec import read_spec
@@ -45,21 +45,25 @@ class Setting:
             "carry": np.array([0.5, 0.3]) if model == "surge" else np.zeros(2),
             "logit_dormancy": np.array([-0.4 if model == "surge" else -np.inf]),
         }
-        self.number = np.zeros((1, 9))
-        if model == "surge":
-            self.number[0, [1, 4, 8]] = [3.0, 20.0, 7.0]  # silent base models, summed out
-        centres = self.arguments["means"][0] + 0.3 * rng.normal(size=(n, size))
+        # Silent base models, summed out.
+        number = [[3.0, 20.0, 7.0]] if model == "surge" else [[0.0, 0.0, 0.0]]
+        self.silent = SilentGroups(np.arange(30), np.array([[1, 4, 8]]), np.array(number))
+        self.centre = self.arguments["means"][0]
+        centres = self.centre + 0.3 * rng.normal(size=(n, size))
         self.weighted = np.einsum("nij,nj->ni", self.precision, centres)
 
     def __call__(self, **changes: Floats) -> Any:
         values = {**self.arguments, **changes}
-        h, size = self.history, len(self.spec.parameters)
+        h = self.history
+        centre, spreads = values["means"] * 0 + self.centre, np.ones((1, len(self.centre)))
+        carry = None if self.spec.name == "surge" else np.zeros(2)
+        at = nodes(self.months.law, self.spec.m, self.silent, centre, spreads, carry)
         return log_density(
             self.months.law, values["y"], values["means"], values["log_spreads"],
             values["carry"], values["logit_dormancy"], self.precision, self.weighted,
             h.organization_of, h.start,
-            h.log_age, h.previous, h.new, self.months.constants, self.number, nodes(size, [128]),
-            self.spec.m,
+            h.log_age, h.previous, h.new, self.months.constants, self.silent.ages,
+            self.silent.number, at.start, at.theta, at.log_density, at.empty, self.spec.m,
         )  # fmt: skip
 
 
