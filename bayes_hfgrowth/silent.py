@@ -215,7 +215,7 @@ def _empty_months(
     by_carry : ndarray, shape (2, nodes, ages)
         Derivatives by strength and memory.
     """
-    oldest = ages.max()
+    oldest = int(ages.max())
     together = max(1, BATCH // oldest)  # nodes in one batch
     log_ages = np.empty(together * oldest)
     for j in range(together * oldest):

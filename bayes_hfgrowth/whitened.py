@@ -278,7 +278,9 @@ class WhitenedPosterior:
             "weighted": summaries.weighted,
             **groups,
             "node_centre": population.means,
-            "node_spreads": np.tile(population.spreads, (layout.organizations, 1)),
+            # The population may move far from this guess; nodes that are spread too thinly over
+            # where it goes would make the density rough.
+            "node_spreads": np.tile(2.0 * population.spreads, (layout.organizations, 1)),
         }
 
     def _prior_point(self) -> tuple[Floats, Floats]:
