@@ -19,7 +19,14 @@ import xarray as xr
 from numba import njit
 from scipy.special import expit
 
-from bayes_hfgrowth import coordinates, elementary, gradient, silent, transition, whitening
+from bayes_hfgrowth import (
+    coordinates,
+    elementary,
+    gradient,
+    silent_density,
+    transition,
+    whitening,
+)
 from bayes_hfgrowth.coordinates import (
     PopulationLayout,
     to_coordinates,
@@ -29,7 +36,7 @@ from bayes_hfgrowth.coordinates import (
 )
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.priors import LOG_SCALE, frozen
-from bayes_hfgrowth.silent import SilentGroups, draw_silent, nodes
+from bayes_hfgrowth.silent import SilentGroups, draw_silent, moving_nodes, nodes
 from bayes_hfgrowth.spec import GrowthSpec
 from bayes_hfgrowth.summaries import (
     Population,
@@ -46,7 +53,8 @@ __all__ = ["Aim", "WhitenedPosterior", "posterior_density"]
 type Aim = dict[str, Floats]
 """Where the coordinates are aimed: ``centre``, ``scale`` of ψ, normal summaries ``precision``
 and ``weighted`` of the base models, ``group_precision``, ``group_weighted`` of the organizations;
-and ``node_centre``, ``node_spreads``, where to put the nodes for silent base models."""
+and where the population is known well enough ``node_centre`` and ``node_spreads``, where to put
+the nodes for silent base models; without these the nodes move."""
 
 # How far to trust the correlations of a pilot's short chains; the rest is taken as zero.
 _TRUST = 0.8
@@ -112,7 +120,7 @@ def _compiled(sources: int) -> Any:
 
 _SOURCES = [
     Path(str(m.__file__))
-    for m in (coordinates, elementary, gradient, silent, transition, whitening)
+    for m in (coordinates, elementary, gradient, silent_density, transition, whitening)
 ]
 posterior_density = _compiled(zlib.crc32(b"".join(path.read_bytes() for path in _SOURCES)))
 
@@ -149,8 +157,6 @@ class WhitenedPosterior:
             "precision": np.zeros((told, parameters, parameters)),
             "weighted": np.zeros((told, parameters)),
             **self._groups_untold(),
-            "node_centre": np.zeros((self.layout.organizations, parameters)),
-            "node_spreads": np.ones((self.layout.organizations, parameters)),
         }
         self._density(np.zeros(self._dimensions), **self._data(aim))
         return time.perf_counter() - begin
@@ -173,10 +179,13 @@ class WhitenedPosterior:
             0.0 if carry is None or name in layout.carried else float(getattr(carry, name))
             for name in ("strength", "memory")
         ]
-        around = nodes(
-            self._months.law, float(self.spec.m), self._silent, aim["node_centre"],
-            aim["node_spreads"], None if layout.carried else np.array(fixed),
-        )  # fmt: skip
+        if layout.carried or "node_centre" not in aim:
+            around = moving_nodes(self._silent, layout.parameters)
+        else:
+            around = nodes(
+                self._months.law, float(self.spec.m), self._silent, aim["node_centre"],
+                aim["node_spreads"], np.array(fixed),
+            )  # fmt: skip
         return {
             "law": self._months.law,
             "m": float(self.spec.m),
@@ -277,10 +286,6 @@ class WhitenedPosterior:
             "precision": summaries.precision,
             "weighted": summaries.weighted,
             **groups,
-            "node_centre": population.means,
-            # The population may move far from this guess; nodes that are spread too thinly over
-            # where it goes would make the density rough.
-            "node_spreads": np.tile(2.0 * population.spreads, (layout.organizations, 1)),
         }
 
     def _prior_point(self) -> tuple[Floats, Floats]:
@@ -323,13 +328,15 @@ class WhitenedPosterior:
         indices = np.concatenate([self._told, silent_ones[first]])
         return indices, np.concatenate([np.ones(len(self._told)), number.astype(np.float64)])
 
-    def aim_by(self, draws: xr.Dataset) -> Aim:
+    def aim_by(self, draws: xr.Dataset, *, settled: bool) -> Aim:
         """Aim by the means and covariances of earlier draws.
 
         Parameters
         ----------
         draws : xarray.Dataset
             ``point`` and ``theta`` over ``chain`` and ``draw``.
+        settled : bool
+            Whether they tell the population well enough to put nodes around it that stay.
         """
         layout = self.layout
         number = draws.sizes["chain"] * draws.sizes["draw"]
@@ -358,11 +365,14 @@ class WhitenedPosterior:
             "precision": summaries.precision,
             "weighted": summaries.weighted,
             **groups,
-            "node_centre": parts["means"].mean(axis=0),
-            "node_spreads": np.sqrt(
-                parts["means"].var(axis=0) + (parts["spreads"] ** 2).mean(axis=0)
-            ),
+            **(self._nodes_around(parts) if settled else {}),
         }
+
+    @staticmethod
+    def _nodes_around(parts: dict[str, Floats]) -> Aim:
+        """Mean and standard deviation of a base model of each organization, by draws."""
+        spreads = np.sqrt(parts["means"].var(axis=0) + (parts["spreads"] ** 2).mean(axis=0))
+        return {"node_centre": parts["means"].mean(axis=0), "node_spreads": spreads}
 
     # --- What is kept -------------------------------------------------------------------
 

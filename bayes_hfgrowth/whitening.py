@@ -24,7 +24,7 @@ import numpy as np
 from numba import njit
 
 from bayes_hfgrowth.gradient import BATCH, batch, gradient, working_space
-from bayes_hfgrowth.silent import log_density_silent
+from bayes_hfgrowth.silent_density import log_density_silent
 from bayes_hfgrowth.transition import Floats, Integers
 
 __all__ = ["back", "factorise", "log_density", "log_normal"]
@@ -236,7 +236,7 @@ def log_density(
         The months, as in `bayes_hfgrowth.transition.pointwise`.
     silent_ages, silent_number, node_start, node_theta, node_log_density, node_empty : ndarray
         The base models whose parameters are summed out, which are not among those above, and
-        where; see `bayes_hfgrowth.silent.log_density_silent`.
+        where; see `bayes_hfgrowth.silent_density.log_density_silent`.
 
     Returns
     -------

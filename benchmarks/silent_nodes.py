@@ -15,6 +15,7 @@ import numpy as np
 
 from bayes_hfgrowth import silent
 from bayes_hfgrowth.history import History
+from bayes_hfgrowth.silent_density import log_density_silent
 from bayes_hfgrowth.sources.example import load_example
 from bayes_hfgrowth.spec import read_spec
 from bayes_hfgrowth.transition import LIKELIHOODS
@@ -42,14 +43,18 @@ def main() -> None:
         for _ in range(12)
     ]
 
-    def densities(number: int) -> tuple[np.ndarray, float]:
-        with mock.patch.object(silent, "NODES", number):
-            at = silent.nodes(
-                law, spec.m, groups, centre, np.tile(SPREADS, (organizations, 1)), carry
+    def densities(number: int, moving: bool = False) -> tuple[np.ndarray, float]:
+        with mock.patch.multiple(silent, NODES=number, MOVING=number):
+            at = (
+                silent.moving_nodes(groups, 4)
+                if moving
+                else silent.nodes(
+                    law, spec.m, groups, centre, np.tile(SPREADS, (organizations, 1)), carry
+                )
             )
         begin = time.perf_counter()
         values = np.array([
-            silent.log_density_silent(
+            log_density_silent(
                 law, means, log_spreads, carry, logits, groups.ages, groups.number, at.start,
                 at.theta, at.log_density, at.empty, spec.m, np.zeros(means.shape), np.zeros(4),
                 np.zeros(2), np.zeros(organizations),
@@ -59,10 +64,14 @@ def main() -> None:
         return values, (time.perf_counter() - begin) / len(populations)
 
     exact, _ = densities(65_536)
-    print("nodes of the largest  error  milliseconds")
-    for number in (512, 1024, 2048, 4096, 8192, 16_384):
-        values, seconds = densities(number)
-        print(f"{number:20,}  {(values - exact).std():5.2f}  {seconds * 1e3:12.2f}")
+    print("nodes           of the largest  error  milliseconds")
+    for moving, numbers in ((True, (64, 128, 256)), (False, (1024, 2048, 4096, 8192))):
+        for number in numbers:
+            values, seconds = densities(number, moving)
+            print(
+                f"{'moving' if moving else 'staying':14}  {number:14,}  "
+                f"{(values - exact).std():5.2f}  {seconds * 1e3:12.2f}"
+            )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from bayes_hfgrowth.history import History
 from bayes_hfgrowth.model import build_model
 from bayes_hfgrowth.panel import Panel
 from bayes_hfgrowth.priors import draw_prior
-from bayes_hfgrowth.silent import SilentGroups, draw_silent, log_density_silent, nodes
+from bayes_hfgrowth.silent import SilentGroups, draw_silent, moving_nodes, nodes
+from bayes_hfgrowth.silent_density import log_density_silent
 from bayes_hfgrowth.simulation import (
     base_model_parameters,
     carry_over,
@@ -47,15 +48,14 @@ def silent_history(*ages: tuple[str, int]) -> History:
     return History.from_panel(Panel.from_table(pd.concat(frames, ignore_index=True)))
 
 
-def density(groups, *, carry=CARRY, fixed=True, centre=MEANS, spreads=SPREADS):
-    """Log density of silent base models, with nodes around `centre` and `spreads`."""
+def density(groups, at=None, *, means=MEANS, carry=CARRY):
+    """Log density of silent base models, by default with nodes around the population."""
     law = LIKELIHOODS["surge"]
-    at = nodes(
-        law, 2.0, groups, centre, np.tile(spreads, (len(centre), 1)), carry if fixed else None
-    )
+    if at is None:
+        at = nodes(law, 2.0, groups, MEANS, np.tile(SPREADS, (2, 1)), CARRY)
     gradients = [np.zeros((2, 4)), np.zeros(4), np.zeros(2), np.zeros(2)]
     value = log_density_silent(
-        law, MEANS, np.log(SPREADS), carry, LOGIT, groups.ages, groups.number, at.start,
+        law, means, np.log(SPREADS), carry, LOGIT, groups.ages, groups.number, at.start,
         at.theta, at.log_density, at.empty, 2.0, *gradients,
     )  # fmt: skip
     return value, gradients
@@ -80,20 +80,29 @@ def test_density_is_the_mixture_by_brute_force():
         expected += math.log(share + (1 - share) * empty)
     assert density(groups)[0] == pytest.approx(expected, abs=0.01)
     # Nodes that were put around a population somewhat off the mark serve as well.
-    off, wide = MEANS + 0.4 * SPREADS, 1.2 * SPREADS
-    assert density(groups, centre=off, spreads=wide)[0] == pytest.approx(expected, abs=0.03)
-    # With a carry-over that is not fixed there are fewer nodes.
-    assert density(groups, fixed=False)[0] == pytest.approx(expected, abs=0.05)
+    off, wide = MEANS + 0.4 * SPREADS, np.tile(1.2 * SPREADS, (2, 1))
+    around = nodes(LIKELIHOODS["surge"], 2.0, groups, off, wide, CARRY)
+    assert density(groups, around)[0] == pytest.approx(expected, abs=0.03)
+    # Nodes that move are fewer.
+    assert density(groups, moving_nodes(groups, 4))[0] == pytest.approx(expected, abs=0.05)
 
 
-def test_slopes_of_the_carry_over_agree_with_finite_differences():
+@pytest.mark.parametrize("moving", [False, True])
+def test_slopes_agree_with_finite_differences(moving):
     history = silent_history(("a", 5), ("a", 9), ("b", 30))
     groups = SilentGroups.of(history, np.ones(3, dtype=bool))
-    found = density(groups, fixed=False)[1][2]
+    at = moving_nodes(groups, 4) if moving else None
+    by_means, _, by_carry, _ = density(groups, at)[1]
+    for organization in range(2):
+        for k in range(4):
+            step = np.zeros((2, 4))
+            step[organization, k] = 1e-5
+            up, down = (density(groups, at, means=MEANS + s)[0] for s in (step, -step))
+            assert by_means[organization, k] == pytest.approx((up - down) / 2e-5, rel=1e-4)
     for which, step in enumerate(np.diag([1e-5, 1e-5])):
-        up = density(groups, carry=CARRY + step, fixed=False)[0]
-        down = density(groups, carry=CARRY - step, fixed=False)[0]
-        assert found[which] == pytest.approx((up - down) / 2e-5, rel=1e-5)
+        up, down = (density(groups, at, carry=CARRY + s)[0] for s in (step, -step))
+        # Nodes that stay are for a carry-over that is fixed.
+        assert by_carry[which] == pytest.approx((up - down) / 2e-5, rel=1e-4)
 
 
 def test_silent_base_models_are_drawn_from_their_posterior():

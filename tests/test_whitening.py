@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.special import expit
 
 from bayes_hfgrowth.history import History
-from bayes_hfgrowth.silent import SilentGroups, nodes
+from bayes_hfgrowth.silent import SilentGroups, moving_nodes
 from bayes_hfgrowth.simulation import log_likelihood
 from bayes_hfgrowth.sources.example import load_example
 from bayes_hfgrowth.spec import read_spec
@@ -48,16 +48,13 @@ class Setting:
         # Silent base models, summed out.
         number = [[3.0, 20.0, 7.0]] if model == "surge" else [[0.0, 0.0, 0.0]]
         self.silent = SilentGroups(np.arange(30), np.array([[1, 4, 8]]), np.array(number))
-        self.centre = self.arguments["means"][0]
-        centres = self.centre + 0.3 * rng.normal(size=(n, size))
+        centres = self.arguments["means"][0] + 0.3 * rng.normal(size=(n, size))
         self.weighted = np.einsum("nij,nj->ni", self.precision, centres)
 
     def __call__(self, **changes: Floats) -> Any:
         values = {**self.arguments, **changes}
         h = self.history
-        centre, spreads = values["means"] * 0 + self.centre, np.ones((1, len(self.centre)))
-        carry = None if self.spec.name == "surge" else np.zeros(2)
-        at = nodes(self.months.law, self.spec.m, self.silent, centre, spreads, carry)
+        at = moving_nodes(self.silent, len(self.spec.parameters))
         return log_density(
             self.months.law, values["y"], values["means"], values["log_spreads"],
             values["carry"], values["logit_dormancy"], self.precision, self.weighted,
