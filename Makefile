@@ -30,7 +30,7 @@ demo: install
 	$(VENV)/bin/hfgrowth demo --out demo
 
 test: install
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest --numprocesses auto --dist loadfile
 
 lint: install
 	$(VENV)/bin/ruff check

@@ -322,7 +322,7 @@ def _fans(
         axes.set_ylim(0, 1.05 * max(highest, 1))
         namespace, _, rest = row["base_model"].rpartition("/")
         axes.set_title(
-            f"{shortened(namespace + '/', 19)}\n{shortened(rest, 19)}\nCRPS {row['crps_log']:.2f}",
+            f"{shortened(namespace + '/', 17)}\n{shortened(rest, 17)}\nCRPS {row['crps_log']:.2f}",
             fontsize=6.5,
         )
         axes.locator_params(axis="x", nbins=4, integer=True)
