@@ -175,7 +175,7 @@ def _sample_whitened(
         compilation = posterior.compile()
     begin = time.perf_counter()
     with progress.stage("aim"):
-        aim = posterior.aim_blind()
+        aim = posterior.aim_blind(np.random.default_rng(_stage_seed(settings.seed, 6)))
     for number, (tune, draws) in enumerate(settings.pilots, start=1):
         pilot = _run(
             posterior.aimed(aim), settings, progress, f"pilot {number}", target_accept=0.8,

@@ -18,7 +18,6 @@ __all__ = [
     "Population",
     "Summaries",
     "laplace",
-    "learn_population",
     "months_of",
     "normal_summaries",
 ]
@@ -169,67 +168,6 @@ def laplace(
     covariance *= np.outer(spreads, spreads)
     weighted = np.einsum("nij,nj->ni", precision, theta) + (theta - prior) / spreads**2
     return theta, Summaries(precision, weighted), covariance
-
-
-def learn_population(
-    months: Months, start: Population, between: Floats, weights: Floats, rounds: int = 6
-) -> tuple[Floats, Population]:
-    """Rough estimate of the population by a few rounds of expectation and maximisation.
-
-    Parameters
-    ----------
-    months : Months
-        The data.
-    start : Population
-        Where to start from.
-    between : ndarray, shape (parameters,)
-        Standard deviation between organizations towards which their means are shrunk.
-    weights : ndarray, shape (base models,)
-        How many base models of equal data each stands for.
-    rounds : int
-        Number of rounds.
-
-    Returns
-    -------
-    modes : ndarray, shape (base models, parameters)
-        Growth parameters at the modes of the last round.
-    population : Population
-        The estimate. It aims the sampler, and enters no result.
-    """
-    group = months.history.organization_of
-    silent = months.history.finetunes == 0
-    population = start
-    theta = start.means[group]
-    for step in range(rounds):
-        theta, _, covariance = laplace(months, population, theta, 20 if step == 0 else 4)
-        awake = weights.copy()
-        awake[silent] *= _awake(months, population, theta, covariance)[silent]
-        counts = np.bincount(group, awake, minlength=len(start.means))[:, None]
-        sums = np.zeros_like(start.means)
-        np.add.at(sums, group, awake[:, None] * theta)
-        overall = (awake[:, None] * theta).sum(axis=0) / awake.sum()
-        weight = counts / population.spreads**2
-        means = (weight * sums / np.maximum(counts, 1e-9) + overall / between**2) / (
-            weight + between**-2.0
-        )
-        variance = (theta - means[group]) ** 2 + np.diagonal(covariance, axis1=1, axis2=2)
-        spreads = np.sqrt((awake[:, None] * variance).sum(axis=0) / awake.sum())
-        population = Population(means, spreads, start.carry, start.dormancy)
-    return theta, population
-
-
-def _awake(months: Months, population: Population, theta: Floats, covariance: Floats) -> Floats:
-    """Probability that a base model without fine-tunes is not dormant, by Laplace's method."""
-    group = months.history.organization_of
-    distance = (theta - population.means[group]) / population.spreads
-    log_likelihood = _log_likelihood(months, theta, population.carry)[0]
-    log_volume = 0.5 * np.linalg.slogdet(covariance)[1] - np.log(population.spreads).sum()
-    likelihood = np.exp(
-        np.minimum(log_likelihood - 0.5 * (distance**2).sum(axis=1) + log_volume, 0.0)
-    )
-    share = population.dormancy[group]
-    awake = (1.0 - share) * likelihood
-    return np.asarray(np.where(share > 0.0, awake / np.maximum(share + awake, 1e-300), 1.0))
 
 
 def normal_summaries(draws: Floats, mean: Floats, spreads: Floats) -> Summaries:

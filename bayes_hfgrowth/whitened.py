@@ -9,6 +9,7 @@ function that Numba compiles, with a gradient written out by hand, and that nutp
 import time
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,11 @@ from bayes_hfgrowth.spec import GrowthSpec
 from bayes_hfgrowth.summaries import (
     Population,
     laplace,
-    learn_population,
     months_of,
     normal_summaries,
 )
 from bayes_hfgrowth.transition import Floats
+from bayes_hfgrowth.variational import first_look
 from bayes_hfgrowth.whitening import log_density
 
 __all__ = ["Aim", "WhitenedPosterior", "posterior_density"]
@@ -56,8 +57,8 @@ and ``weighted`` of the base models, ``group_precision``, ``group_weighted`` of 
 and where the population is known well enough ``node_centre`` and ``node_spreads``, where to put
 the nodes for silent base models; without these the nodes move."""
 
-# How far to trust the correlations of a pilot's short chains; the rest is taken as zero.
-_TRUST = 0.8
+_TRUST = 0.8  # in the correlations of a pilot's short chains
+_LOOKS, _LOOK_DRAWS = 2, 400  # first looks before the pilots, and draws that aim the next
 
 
 def _compiled(sources: int) -> Any:
@@ -251,32 +252,48 @@ class WhitenedPosterior:
 
     # --- Where to aim -------------------------------------------------------------------
 
-    def aim_blind(self) -> Aim:
-        """Aim by expectation-maximisation and Laplace's method."""
+    def aim_blind(self, rng: np.random.Generator) -> Aim:
+        """Aim by the prior and Laplace's method, then twice by a first look at the posterior.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of randomness.
+        """
+        aim = self._aim_at_prior()
+        for _ in range(_LOOKS):
+            data = self._data(aim)
+            mean, spreads = first_look(partial(self._density, **data), self._dimensions, rng)
+            found = [self._filled() for _ in range(_LOOK_DRAWS)]
+            for point, theta in found:
+                x = mean + spreads * rng.standard_normal(self._dimensions)
+                posterior_density(x, *data.values(), point, theta)
+            point, theta = (np.stack(part)[None] for part in zip(*found, strict=True))
+            draws = xr.Dataset(
+                {
+                    "point": (("chain", "draw", "coordinate"), point),
+                    "theta": (("chain", "draw", "base_model", "parameter"), theta),
+                }
+            )
+            aim = self.aim_by(draws, settled=False, trust=0.0)
+        return aim
+
+    def _aim_at_prior(self) -> Aim:
+        """Aim at the medians of the priors, each base model at its mode there."""
         layout = self.layout
         blocks, size = layout.blocks, layout.parameters
         centre, scale = self._prior_point()
         parts = layout.read(centre)
-        start = Population(parts["means"], parts["spreads"], parts["carry"], parts["dormancy"])
-        between = parts["between"][:size] if layout.pooled else np.full(size, 1e-3)
-        representatives, weights = self._representatives()
-        months = months_of(self.spec, self.history.subset(representatives))
-        theta, population = learn_population(months, start, between, weights)
-        _, summaries, _ = laplace(self._months, population, theta[: len(self._told)], 20)
-        location = population.means.mean(axis=0)
-        centre[:size] = location
+        population = Population(parts["means"], parts["spreads"], parts["carry"], parts["dormancy"])
+        told = self._months.history.organization_of
+        _, summaries, _ = laplace(self._months, population, population.means[told], 20)
         scale[:size] = np.minimum(scale[:size], 0.2)
-        centre[blocks["within"]] = np.log(population.spreads)
         scale[blocks["within"]] = 0.1
         groups = self._groups_untold()
         if layout.pooled:
-            spread = np.maximum((population.means - location).std(axis=0), 0.2)
-            at = blocks["between"].start
-            centre[at : at + size] = np.log(spread)
             # A base model tells its organization's mean with its own uncertainty and the spread.
             prior = np.diag(population.spreads**-2.0)
             heard = prior @ np.linalg.inv(summaries.precision + prior)
-            told = self._months.history.organization_of
             whole, part = groups["group_precision"], groups["group_weighted"]
             np.add.at(whole[:, :size, :size], told, prior - heard @ prior)
             np.add.at(part[:, :size], told, np.einsum("nij,nj->ni", heard, summaries.weighted))
@@ -310,25 +327,7 @@ class WhitenedPosterior:
             scale[layout.parameters] = 0.3
         return centre, scale
 
-    def _representatives(self) -> tuple[npt.NDArray[np.int64], Floats]:
-        """Base models with fine-tunes, and one for all silent ones of an organization and age.
-
-        Returns
-        -------
-        indices : ndarray of int64
-            The former first.
-        weights : ndarray of float64
-            How many base models each stands for.
-        """
-        silent_ones = self._silent.indices
-        keys = np.stack(
-            [self.history.organization_of[silent_ones], self.history.months[silent_ones]]
-        )
-        _, first, number = np.unique(keys, axis=1, return_index=True, return_counts=True)
-        indices = np.concatenate([self._told, silent_ones[first]])
-        return indices, np.concatenate([np.ones(len(self._told)), number.astype(np.float64)])
-
-    def aim_by(self, draws: xr.Dataset, *, settled: bool) -> Aim:
+    def aim_by(self, draws: xr.Dataset, *, settled: bool, trust: float = _TRUST) -> Aim:
         """Aim by the means and covariances of earlier draws.
 
         Parameters
@@ -337,6 +336,8 @@ class WhitenedPosterior:
             ``point`` and ``theta`` over ``chain`` and ``draw``.
         settled : bool
             Whether they tell the population well enough to put nodes around it that stay.
+        trust : float
+            How far to trust their correlations; the rest is taken as zero.
         """
         layout = self.layout
         number = draws.sizes["chain"] * draws.sizes["draw"]
@@ -358,7 +359,7 @@ class WhitenedPosterior:
             level = normal_summaries(means, np.tile(overall, (means.shape[1], 1)), spread)
             groups = {"group_precision": level.precision, "group_weighted": level.weighted}
         psi = layout.coordinates(point, groups["group_precision"], groups["group_weighted"])
-        correlation = _TRUST * np.corrcoef(psi.T) + (1.0 - _TRUST) * np.eye(layout.size)
+        correlation = trust * np.corrcoef(psi.T) + (1.0 - trust) * np.eye(layout.size)
         return {
             "centre": psi.mean(axis=0),
             "scale": np.linalg.cholesky(correlation) * psi.std(axis=0)[:, None],

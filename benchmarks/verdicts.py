@@ -97,7 +97,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(options.seed)
     shipped = load_example().select(min_finetunes=30)
-    names = shipped.base_models.sort_values("finetunes")["base_model"].to_numpy()
+    names = shipped.base_models.sort_values("finetunes").index.to_numpy()
     chosen = names[np.linspace(0, len(names) - 1, options.base_models).astype(int)]
     model = GrowthModel(options.model)
 

@@ -29,7 +29,7 @@ class Case:
         self.history = History.from_panel(load_example().select(base_models=base_models))
         self.spec = spec
         self.posterior = WhitenedPosterior(spec, self.history)
-        blind = self.posterior.aim_blind()
+        blind = self.posterior.aim_blind(np.random.default_rng(1))
         self.dimensions = self.posterior.aimed(blind).n_dim
         self.aims = {"blind": blind, "draws": self.posterior.aim_by(self.near(blind), settled=True)}
 
