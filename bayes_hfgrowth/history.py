@@ -60,6 +60,26 @@ class History:
             new=rows["new"].to_numpy(np.float64),
         )
 
+    def to_panel(self) -> Panel:
+        """Make the panel that has these months, of simulated ones for instance."""
+        owner = np.repeat(np.arange(len(self.base_models)), self.months + 1)
+        month = np.arange(len(owner)) - (self.start[:-1] + np.arange(len(self.base_models)))[owner]
+        finetunes = np.zeros(len(owner), dtype=np.int64)
+        finetunes[month > 0] = self.previous + self.new
+        return Panel.from_table(
+            pd.DataFrame(
+                {
+                    "base_model": np.array(self.base_models, dtype=object)[owner],
+                    "organization": np.array(self.organizations, dtype=object)[
+                        self.organization_of[owner]
+                    ],
+                    "created_at": self.created_at[owner],
+                    "month": month,
+                    "finetunes": finetunes,
+                }
+            )
+        )
+
     @classmethod
     def newborn(cls, number: int) -> "History":
         """Nameless base models of one organization before their first month, to simulate from.

@@ -37,7 +37,7 @@ NODES = 4096
 then about 0.1 over the posterior of the shipped data (``python -m benchmarks.silent_nodes``)."""
 
 MOVING = 128
-"""The same where nodes move; the error is then 1 or 2 over plausible spreads."""
+"""The same where nodes move; the error is then about 0.6."""
 
 WIDER = 1.3
 """How much wider than the population the nodes are spread: it may turn out wider than thought,

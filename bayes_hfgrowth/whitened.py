@@ -283,7 +283,10 @@ class WhitenedPosterior:
         layout = self.layout
         blocks, size = layout.blocks, layout.parameters
         centre, scale = self._prior_point()
-        parts = layout.read(centre)
+        point = centre.copy()
+        if layout.pooled:
+            point[blocks["means"]] = np.tile(point[blocks["location"]], layout.organizations)
+        parts = layout.read(point)
         population = Population(parts["means"], parts["spreads"], parts["carry"], parts["dormancy"])
         told = self._months.history.organization_of
         _, summaries, _ = laplace(self._months, population, population.means[told], 20)

@@ -37,29 +37,6 @@ EVERY = 8  # one base model in so many gets a surge
 SIZE = 10.0  # times the expectation
 
 
-def panel_of(history: History) -> Panel:
-    """The panel that has these months."""
-    return Panel.from_table(
-        pd.concat(
-            [
-                pd.DataFrame(
-                    {
-                        "base_model": name,
-                        "organization": history.organizations[history.organization_of[i]],
-                        "created_at": history.created_at[i],
-                        "month": np.arange(history.months[i] + 1),
-                        "finetunes": np.append(
-                            0, history.new[history.start[i] : history.start[i + 1]].cumsum()
-                        ).astype(np.int64),
-                    }
-                )
-                for i, name in enumerate(history.base_models)
-            ],
-            ignore_index=True,
-        )
-    )
-
-
 def with_surges(
     history: History, expected: np.ndarray, rng: np.random.Generator
 ) -> tuple[History, list[int]]:
@@ -114,12 +91,12 @@ def main() -> None:
         theta, carry = thetas[draw], carries[draw]
         awake = None if spec.dormancy is None else np.zeros(len(real.organizations))
         history = simulated_history(spec, real.history, theta, carry, rng, awake)
-        fit = fitted(panel_of(history), number)
+        fit = fitted(history.to_panel(), number)
         found = judge(fit, replicated_months(fit), rng).verdicts
         quiet_rows.append(found[["base_model", "months", "finetunes", "verdict"]])
         mean, size = month_laws(spec, history, theta[None], carry[None])
         history, planted = with_surges(history, mean[0], rng)
-        fit = fitted(panel_of(history), number)
+        fit = fitted(history.to_panel(), number)
         judgement = judge(fit, replicated_months(fit), rng)
         named = set(judgement.surges[["base_model", "month"]].itertuples(index=False, name=None))
         tails = upper_tails(history.new, mean, size)[0]

@@ -26,6 +26,12 @@ def test_months_are_those_of_the_panel(panel: Panel) -> None:
     assert organizations.tolist() == panel.base_models["organization"].tolist()
 
 
+def test_panels_round_trip(panel: Panel) -> None:
+    again = History.from_panel(panel).to_panel()
+    columns = ["base_model", "organization", "created_at", "month", "finetunes"]
+    pd.testing.assert_frame_equal(again.table[columns], panel.table[columns])
+
+
 def test_datasets_round_trip(panel: Panel) -> None:
     history = History.from_panel(panel)
     again = History.from_datasets(*history.to_datasets())

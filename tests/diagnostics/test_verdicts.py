@@ -6,18 +6,15 @@
 import dataclasses
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
-from bayes_hfgrowth import Panel
 from bayes_hfgrowth.diagnostics import LEVEL, VERDICTS, diagnose
 from bayes_hfgrowth.diagnostics.months import month_laws
 from bayes_hfgrowth.diagnostics.predictive import replicated_months
 from bayes_hfgrowth.diagnostics.surges import judge_months
 from bayes_hfgrowth.diagnostics.text import surge_sentence
 from bayes_hfgrowth.diagnostics.verdicts import judge
-from bayes_hfgrowth.history import History
 from bayes_hfgrowth.months import month_end
 from bayes_hfgrowth.simulation import base_model_parameters, carry_over, simulated_history
 
@@ -81,31 +78,13 @@ def test_surges_are_found_in_a_real_fit(tiny_fit, refit, tiny_panel):
     at = int(np.argmax(np.where(history.month > 3, mean / dispersion**2, 0.0)))
     owner, month = int(history.base_model_of[at]), int(history.month[at])
     history = plant(history, owner, month, round(10 * mean[at]))
-    result = diagnose(refit(panel_of(history)))
+    result = diagnose(refit(history.to_panel()))
     found = result.verdicts.set_index("base_model")
     row = found.loc[history.base_models[owner]]
     assert (row["verdict"], row["surge_month"]) == ("surge", month)
     assert (found["verdict"] == "surge").sum() <= 2
     named = f"{history.base_models[owner]}: {round(10 * mean[at]):,} new fine-tunes in month"
     assert named in result.text()
-
-
-def panel_of(history: History) -> Panel:
-    frames = []
-    for i, name in enumerate(history.base_models):
-        own = slice(history.start[i], history.start[i + 1])
-        frames.append(
-            pd.DataFrame(
-                {
-                    "base_model": name,
-                    "organization": history.organizations[history.organization_of[i]],
-                    "created_at": history.created_at[i],
-                    "month": np.arange(history.months[i] + 1),
-                    "finetunes": np.append(0, np.cumsum(history.new[own])).astype(int),
-                }
-            )
-        )
-    return Panel.from_table(pd.concat(frames, ignore_index=True))
 
 
 def test_a_month_is_judged_by_the_posterior_without_it(tiny_fit):
