@@ -1,8 +1,6 @@
 """Read and check growth-model specifications: likelihood, pooling, and priors with reasons."""
 
-import difflib
 import json
-import math
 import os
 import tomllib
 from collections.abc import Collection, Mapping
@@ -10,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from bayes_hfgrowth.checked_table import CheckedTable, either, near, shown
 from bayes_hfgrowth.errors import SpecificationError
 
 __all__ = [
@@ -213,7 +212,7 @@ class GrowthSpec:
             document = json.loads(text)
         except (ValueError, RecursionError) as failure:
             raise SpecificationError(f"{source} is not JSON: {failure}") from failure
-        return cls(**_Table(document, source).specification())
+        return cls(**_SpecificationTable(document, source).specification())
 
 
 def available_models() -> tuple[str, ...]:
@@ -249,10 +248,10 @@ def read_spec(name_or_path: str | os.PathLike[str]) -> GrowthSpec:
         path = Path(asked)
     else:
         raise SpecificationError(
-            f"there is no growth model {_shown(asked)}{_near(asked.lower(), shipped)}; "
+            f"there is no growth model {shown(asked)}{near(asked.lower(), shipped)}; "
             f"name one of {', '.join(shipped)}, or give a file that ends in .toml"
         )
-    return GrowthSpec(**_Table(_read_toml(path, shipped), str(path)).specification())
+    return GrowthSpec(**_SpecificationTable(_read_toml(path, shipped), str(path)).specification())
 
 
 def _shipped_folder() -> Path:
@@ -294,90 +293,12 @@ def _read_toml(path: Path, shipped: Collection[str]) -> dict[str, Any]:
         ) from failure
 
 
-@dataclass(frozen=True)
-class _Table:
-    """One table of a specification file, with the place it was read from.
-
-    Parameters
-    ----------
-    values : object
-        What the file holds there; refused where it is not a table.
-    source : str
-        File, for messages.
-    key : str
-        Dotted key of the table; empty for the whole file.
-    """
-
-    values: Any
-    source: str
-    key: str = ""
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.values, dict):
-            raise self.refusal("", f"is {_shown(self.values)}, not a table of keys")
-
-    def refusal(self, key: str, fault: str) -> SpecificationError:
-        place = ".".join(part for part in (self.key, key) if part)
-        return SpecificationError(
-            f"{self.source}: {place} {fault}" if place else f"{self.source} {fault}"
-        )
-
-    def only(self, required: Collection[str], optional: Collection[str] = ()) -> None:
-        """Refuse unknown and missing keys."""
-        known = (*required, *optional)
-        for key in self.values:
-            if key not in known:
-                raise self.refusal(
-                    _key(key),
-                    f"is not a key that is known here{_near(key, known)}; "
-                    f"known are {', '.join(known)}",
-                )
-        for key in required:
-            if key not in self.values:
-                raise self.refusal(key, "is missing; add it")
-
-    def text(self, key: str) -> str:
-        value = self.values[key]
-        if not isinstance(value, str):
-            raise self.refusal(key, f"is {_shown(value)}; it must be text in quotes")
-        if not value.strip():
-            raise self.refusal(key, "is empty; write it out")
-        return value.strip()
-
-    def choice(self, key: str, choices: Collection[str]) -> Any:
-        self.text(key)
-        value = self.values[key]
-        if value not in choices:
-            raise self.refusal(
-                key,
-                f"is {_shown(value)}{_near(value, choices)}; it must be {_either(choices)}",
-            )
-        return value
-
-    def number(self, key: str) -> float:
-        value = self.values[key]
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.refusal(key, f"is {_shown(value)}; it must be a number")
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-        if not math.isfinite(number):
-            raise self.refusal(key, f"is {_shown(value)}; it must be a finite number")
-        return number
-
-    def positive(self, key: str) -> float:
-        number = self.number(key)
-        if number <= 0:
-            raise self.refusal(key, f"is {number:g}; it must be greater than 0")
-        return number
-
-    def table(self, key: str) -> "_Table":
-        return _Table(self.values[key], self.source, ".".join(filter(None, (self.key, key))))
+class _SpecificationTable(CheckedTable):
+    """Table of a specification file."""
 
     def prior(self, allowed: Collection[str]) -> Prior:
         if "distribution" not in self.values:
-            raise self.refusal("distribution", f"is missing; it must be {_either(allowed)}")
+            raise self.refusal("distribution", f"is missing; it must be {either(allowed)}")
         distribution = self.choice("distribution", allowed)
         names = _DISTRIBUTIONS[distribution]
         self.only(("distribution", *names, "reason"))
@@ -419,7 +340,7 @@ class _Table:
             raise self.refusal(
                 key,
                 f"is {number:g}; it must be {start} {above:g} to below 1, or a table with a "
-                f"{_either(allowed)} prior",
+                f"{either(allowed)} prior",
             )
         return number
 
@@ -443,7 +364,7 @@ class _Table:
             if key in self.values and not surge:
                 raise self.refusal(
                     key,
-                    f"has no place with the likelihood {_shown(likelihood)}; leave it out, or "
+                    f"has no place with the likelihood {shown(likelihood)}; leave it out, or "
                     'set likelihood = "surge"',
                 )
         self.only((*always, *surge_only) if surge else always, (_DORMANCY,))
@@ -474,29 +395,3 @@ def _plain(value: float | Prior) -> Any:
             "reason": value.reason,
         }
     return value
-
-
-def _shown(value: object) -> str:
-    """A value of a file on one short line, as it would be written there."""
-    # Dates, which TOML knows and JSON does not, are shown as text.
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    if not text.isprintable():  # line separators and the like
-        text = json.dumps(value, default=str)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _key(key: str) -> str:
-    """A key as TOML writes it: quoted where it is not a bare one."""
-    bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
-    return key if bare else _shown(key)
-
-
-def _near(word: str, words: Collection[str]) -> str:
-    """Question after the one that was meant, or nothing where none comes close."""
-    close = difflib.get_close_matches(word, words, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
-
-
-def _either(words: Collection[str]) -> str:
-    *others, last = words
-    return f"{', '.join(others)} or {last}" if others else last

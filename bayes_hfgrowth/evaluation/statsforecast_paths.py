@@ -45,8 +45,9 @@ def simulated(name: str, values: np.ndarray, months: int, draws: int, seed: int)
 def smoothed_paths(model: Any, months: int, draws: int, rng: np.random.Generator) -> np.ndarray:
     """Run the state space of exponential smoothing forward (Hyndman et al. 2008, chapter 2)."""
     error, trend, season = model["components"][:3]
-    if trend == "M" or season != "N":
-        raise NotImplementedError(f"components {model['components']}")
+    if trend == "M" or season != "N":  # the library's defaults never choose these
+        chosen = "".join(model["components"][:3])
+        raise ValueError(f"AutoETS chose {chosen}; set it to additive trends without seasons")
     alpha, beta, _, phi = np.nan_to_num(np.asarray(model["par"][:4], dtype=np.float64))
     damping = phi if phi > 0.0 else 1.0  # not a number where there is no damping
     state = np.asarray(model["states"][-1], dtype=np.float64)
