@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 __all__ = ["Convergence", "check_convergence", "population_names"]
@@ -107,7 +108,9 @@ def population_names(posterior: xr.Dataset) -> list[str]:
     return [str(name) for name in posterior.data_vars if "base_model" not in posterior[name].dims]
 
 
-def check_convergence(posterior: xr.Dataset, sample_stats: xr.Dataset) -> Convergence:
+def check_convergence(
+    posterior: xr.Dataset, sample_stats: xr.Dataset, moved: npt.NDArray[np.bool_] | None = None
+) -> Convergence:
     """Check R-hat, bulk and tail effective sample size, and divergences.
 
     Parameters
@@ -116,12 +119,18 @@ def check_convergence(posterior: xr.Dataset, sample_stats: xr.Dataset) -> Conver
         All draws, over ``chain`` and ``draw``.
     sample_stats : xarray.Dataset
         With ``diverging``.
+    moved : array of bool, optional
+        Which base models the sampler moved, over ``base_model``; all by default. Those that
+        were summed out are drawn anew for every draw of the population, so their chains tell
+        nothing more.
     """
     import arviz as az  # takes seconds to load, and whoever only reads a verdict needs none of it
 
     names = population_names(posterior)
     population = posterior[names]
     singles = posterior.drop_vars(names)
+    if moved is not None and moved.any():
+        singles = singles.isel(base_model=moved)
     # A parameter that never moves makes both divide 0 by 0; NaN then counts as the worst value.
     with np.errstate(invalid="ignore", divide="ignore"):
         r_hat, r_hat_name = _extreme(az.rhat(population), largest=True)

@@ -180,7 +180,8 @@ class GrowthModel:
         posterior = posterior.assign({name: posterior[name].astype(np.float32) for name in singles})
         begin = time.perf_counter()
         with shown.stage("check and replicate"):
-            verdict = check_convergence(posterior, sample_stats)
+            moved = history.finetunes > 0 if settings.engine == "whitened" else None
+            verdict = check_convergence(posterior, sample_stats, moved)
             groups = _pointwise_groups(spec, history, posterior, seed)
         seconds["checks and replicates"] = time.perf_counter() - begin
         about = {

@@ -35,6 +35,11 @@ class Progress:
     def __init__(self, show: bool = True) -> None:
         self._show = show and sys.stderr is not None and sys.stderr.isatty()
 
+    def heading(self, title: str) -> None:
+        """Name the job that the next stages belong to."""
+        if self._show:
+            Console(stderr=True).print(title, markup=False, highlight=False)
+
     @contextmanager
     def stage(self, title: str, total: int | None = None) -> Iterator[Advance]:
         """Show one stage while the block runs.

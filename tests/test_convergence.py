@@ -90,6 +90,11 @@ def test_a_base_model_whose_chains_disagree_is_a_fault():
     posterior["fitness"][0, :, 2] += 3.0
     verdict = check_convergence(posterior, stats())
     assert any("base model's parameter" in text for text in verdict.problems)
+    moved = np.arange(posterior.sizes["base_model"]) != 2
+    assert check_convergence(posterior, stats(), moved).converged
+    assert check_convergence(posterior, stats(), ~moved).base_model_r_hat > 1.05
+    nobody = check_convergence(posterior, stats(), np.zeros_like(moved))
+    assert nobody == verdict  # nothing else to go by
 
 
 def test_json_round_trip():

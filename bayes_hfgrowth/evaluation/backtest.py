@@ -155,7 +155,7 @@ def backtest(
     tasks = _tasks(dates, months, models, baselines, Path(out), (draws, tune, chains, seed))
     known = {date: panel.as_of(date) for date in dates}
     waiting = [task for task in tasks if not _finished(task, known[task.date])]
-    _run(waiting, known, jobs, Progress(progress))
+    _run(waiting, known, jobs, progress)
     return _scored(tasks, panel, Path(out))
 
 
@@ -221,15 +221,15 @@ def _finished(task: _Task, panel: Panel) -> bool:
     return {name: about.get(name) for name in expected} == expected
 
 
-def _run(tasks: Sequence[_Task], known: dict[str, Panel], jobs: int, shown: Progress) -> None:
+def _run(tasks: Sequence[_Task], known: dict[str, Panel], jobs: int, progress: bool) -> None:
     """Do what is not done yet, each task once."""
     if not tasks:
         return
+    shown = Progress(progress)
     if jobs == 1:
         for number, task in enumerate(tasks, start=1):
-            with shown.stage(f"{number}/{len(tasks)}: {task.method} as of {task.date}"):
-                pass  # a heading; the fit shows bars of its own
-            _forecast(task, known[task.date])
+            shown.heading(f"{number}/{len(tasks)}: {task.method} as of {task.date}")
+            _forecast(task, known[task.date], progress)
         return
     with (
         shown.stage("backtest", len(tasks)) as advance,
@@ -245,11 +245,11 @@ def _run(tasks: Sequence[_Task], known: dict[str, Panel], jobs: int, shown: Prog
             raise
 
 
-def _forecast(task: _Task, panel: Panel) -> None:
+def _forecast(task: _Task, panel: Panel, progress: bool = False) -> None:
     """Make a forecast from what was known, and keep it; the settings come last."""
     about = task.about(panel)
     if task.model:
-        fit = GrowthModel(task.model).fit(panel, **task.settings, progress=False)
+        fit = GrowthModel(task.model).fit(panel, **task.settings, progress=progress)
         draws = fit.forecast(task.months).draws
         about |= {"convergence": json.loads(fit.convergence.to_json()), "too_short": 0, "failed": 0}
     else:
