@@ -17,7 +17,7 @@ from bayes_hfgrowth import elementary
 from bayes_hfgrowth.elementary import exp, expm1, log, mills
 from bayes_hfgrowth.transition import POISSON, SURGE, Floats, Integers
 
-__all__ = ["BATCH", "WORK", "batch", "gradient", "gradients", "working_space"]
+__all__ = ["BATCH", "WORK", "batch", "gradient", "gradients", "possible", "working_space"]
 
 BATCH = 512
 """Months that go through each step at once: enough for long loops, few enough for the cache."""
@@ -74,7 +74,7 @@ def _spread_out(begin: Integers, theta: Floats, surge: bool, work: Floats) -> No
     """Give every month the growth parameters of its series, or harmless ones for impossible."""
     for i in range(len(begin) - 1):
         fitness, immediacy, inverse, dispersion = 1.0, 0.0, 1.0, 0.0
-        if _possible(theta[i]):
+        if possible(theta[i]):
             fitness, immediacy, inverse = math.exp(theta[i, 0]), theta[i, 1], math.exp(-theta[i, 2])
             if surge:
                 dispersion = theta[i, 3]
@@ -85,12 +85,12 @@ def _spread_out(begin: Integers, theta: Floats, surge: bool, work: Floats) -> No
 
 
 @njit(error_model="numpy")
-def _possible(theta: Floats) -> bool:
+def possible(theta: Floats) -> bool:
     """Whether growth parameters can be worked with; those that are not a number cannot."""
-    possible = True
+    fine = True
     for value in theta:
-        possible &= abs(value) <= _WIDEST
-    return possible
+        fine &= abs(value) <= _WIDEST
+    return fine
 
 
 @njit(error_model="numpy")
@@ -302,9 +302,9 @@ def gradient(
         return
     for i in range(len(begin) - 1):
         total = g0 = g1 = g2 = 0.0
-        possible = _possible(theta[i])
+        can = possible(theta[i])
         for j in range(begin[i], begin[i + 1]):
-            if hazard[j] > _HUGE or not possible:
+            if hazard[j] > _HUGE or not can:
                 total = -np.inf
                 break
             if law == POISSON:
@@ -359,9 +359,9 @@ def _surge_law(
     _negative_binomial(x, log_mean, mean, work[3, :n], log_density, size, by_mean, by_size)
     for i in range(len(begin) - 1):
         total = g0 = g1 = g2 = g3 = g_strength = g_memory = 0.0
-        possible = _possible(theta[i])
+        can = possible(theta[i])
         for j in range(begin[i], begin[i + 1]):
-            if hazard[j] > _HUGE or log_mean[j] > _HUGE or not possible:
+            if hazard[j] > _HUGE or log_mean[j] > _HUGE or not can:
                 total = -np.inf
                 break
             by = by_size[j]

@@ -5,19 +5,21 @@ same data, so under a given population they share one likelihood,
 
     log(share of dormant + (1 - share) · Z),   Z = E[P(no fine-tune until that age | θ)],
 
-where θ is drawn from the organization's population. The expectation is taken at quasi-random
-nodes. Once the population is known roughly, they stay where they are, around it: what the months
-say at them is worked out beforehand, thousands of nodes cost little, and only their importance
-weights move with the population, smoothly. Before that, or where the carry-over is not fixed,
-fewer nodes move with the population. `bayes_hfgrowth.silent_density` has both sums. What is
+where θ is drawn from the organization's population. The expectation is a weighted mean over nodes
+that move with the population. At first they are quasi-random and weigh the same. Once the
+population is known roughly, from a pilot run, a few of very many are picked and weighted so that
+the means over them and over all of them agree wherever the pilot went, at every age that occurs:
+a quadrature rule made for this integrand. `bayes_hfgrowth.silent_density` has the sum. What is
 summed out is drawn afterwards, given each draw of the population, from fresh nodes weighted by
 the likelihood.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import nnls
 from scipy.special import ndtri
 from scipy.stats import qmc
 
@@ -28,20 +30,22 @@ __all__ = [
     "Nodes",
     "SilentGroups",
     "draw_silent",
-    "moving_nodes",
-    "nodes",
+    "first_nodes",
+    "learned_nodes",
 ]
 
-NODES = 4096
-"""Nodes for an organization with very many silent base models. The error of the log density is
-then about 0.1 over the posterior of the shipped data (``python -m benchmarks.silent_nodes``)."""
+FIRST = 128
+"""Nodes that weigh the same, for an organization with very many silent base models."""
 
-MOVING = 128
-"""The same where nodes move; the error is then about 0.6."""
+ALL, CHOICE = 4096, 512
+"""Nodes that a learned rule is to agree with, and those of them that it may pick."""
 
-WIDER = 1.3
-"""How much wider than the population the nodes are spread: it may turn out wider than thought,
-and importance sampling forgives nodes that are too wide rather than too narrow."""
+POPULATIONS, STRETCH = 40, 1.5
+"""Populations of the pilot that a rule is learned from, and how far they are drawn apart: the
+draws that are kept go further than those of a short run."""
+
+TOLERANCE = 0.1
+"""Differences in the log density below which a rule need not tell populations apart."""
 
 CANDIDATES = 64
 """Nodes from which the parameters of silent base models are drawn, for each draw."""
@@ -87,16 +91,15 @@ class SilentGroups:
         return cls(indices, np.where(packed > 0, first, 0).astype(np.int64), packed)
 
     def nodes_needed(self, most: int) -> Integers:
-        """Nodes of each organization: its error in the density grows with its silent ones.
-
-        Parameters
-        ----------
-        most : int
-            Nodes of an organization with more than 400.
-        """
+        """Nodes of each organization that weigh the same: more where more are silent."""
         silent = self.number.sum(axis=1)
-        chosen = np.select([silent > 400, silent > 80, silent > 20], [1, 2, 4], 8)
-        return np.where(silent > 0, most // chosen, 0)
+        fewer = np.select([silent > 400, silent > 80, silent > 20], [1, 2, 4], 8)
+        return np.where(silent > 0, most // fewer, 0)
+
+    def of_organization(self, organization: int) -> tuple[Integers, Floats]:
+        """Ages of an organization's silent base models, and how many have each."""
+        some = self.number[organization] > 0
+        return self.ages[organization, some], self.number[organization, some]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,25 +110,26 @@ class Nodes:
     ----------
     start : ndarray of int64, shape (organizations + 1,)
         Organization o has the nodes ``start[o] .. start[o + 1] - 1``.
-    theta : ndarray, shape (parameters, nodes)
-        The growth parameters there; of nodes that move, distances from the mean of the
-        population in units of its spreads.
-    log_density : ndarray, shape (nodes,)
-        Log density of the distribution that the nodes were drawn from, up to a constant for
-        each organization.
-    empty : ndarray of float32, shape (nodes, most ages of one) or (0, most ages of one)
-        Probability at each node of no fine-tune until each of the organization's ages; without
-        rows where nodes move.
+    points : ndarray, shape (parameters, nodes)
+        Distances from the mean of the population in units of its spreads.
+    weights : ndarray, shape (nodes,)
+        Those of an organization add up to 1.
     """
 
     start: Integers
-    theta: Floats
-    log_density: Floats
-    empty: npt.NDArray[np.float32]
+    points: Floats
+    weights: Floats
+
+    @classmethod
+    def of(cls, points: Sequence[Floats], weights: Sequence[Floats]) -> "Nodes":
+        """Join the nodes, shape (nodes, parameters), and weights of the organizations."""
+        start = np.concatenate([[0], np.cumsum([len(own) for own in weights])]).astype(np.int64)
+        joined = np.ascontiguousarray(np.concatenate(points).T)
+        return cls(start, joined, np.concatenate(weights))
 
 
-def moving_nodes(groups: SilentGroups, parameters: int) -> Nodes:
-    """Nodes that move with the population, always the same.
+def first_nodes(groups: SilentGroups, parameters: int, most: int = FIRST) -> Nodes:
+    """Nodes for a population of which nothing is known yet.
 
     Parameters
     ----------
@@ -133,24 +137,18 @@ def moving_nodes(groups: SilentGroups, parameters: int) -> Nodes:
         Which base models.
     parameters : int
         Number of growth parameters.
-
-    Returns
-    -------
-    Nodes
-        Scrambled Sobol points mapped to the normal distribution, in each coordinate of mean 0
-        and variance 1. Each organization has its own, lest their errors add up.
+    most : int
+        Nodes of an organization with very many silent base models; the others have fewer.
     """
-    numbers = groups.nodes_needed(MOVING)
+    numbers = groups.nodes_needed(most)
     points = [_normal_points(parameters, o, number) for o, number in enumerate(numbers)]
-    whole = np.concatenate([(p - p.mean(axis=0)) / p.std(axis=0) if len(p) else p for p in points])
-    empty = np.zeros((0, groups.ages.shape[1]), dtype=np.float32)
-    return Nodes(_starts(numbers), np.ascontiguousarray(whole.T), np.zeros(len(whole)), empty)
+    return Nodes.of(points, [np.full(number, 1.0 / max(number, 1)) for number in numbers])
 
 
-def nodes(
-    law: int, m: float, groups: SilentGroups, centre: Floats, spreads: Floats, carry: Floats
+def learned_nodes(
+    law: int, m: float, groups: SilentGroups, means: Floats, spreads: Floats, carry: Floats
 ) -> Nodes:
-    """Place nodes around a population, always the same for the same population.
+    """Nodes for populations like those of a pilot run, always the same for the same pilot.
 
     Parameters
     ----------
@@ -160,44 +158,74 @@ def nodes(
         The constant m of the curve.
     groups : SilentGroups
         Which base models.
-    centre, spreads : ndarray, shape (organizations, parameters)
-        Mean and standard deviation, for each organization, of the growth parameters of a base
-        model as far as the population is known.
-    carry : ndarray, shape (2,)
-        Strength and memory of the carry-over.
+    means : ndarray, shape (draws, organizations, parameters)
+    spreads : ndarray, shape (draws, parameters)
+    carry : ndarray, shape (draws, 2)
+        Draws of the population: organization means, standard deviations within them, strength
+        and memory of the carry-over.
 
     Returns
     -------
     Nodes
-        Scrambled Sobol points mapped to normal distributions `WIDER` than `spreads`.
+        Weights are the non-negative ones of least squares (Lawson and Hanson 1974) for the
+        contributions to the log density, with as few terms as tell the populations apart.
     """
-    size = centre.shape[1]
-    numbers = groups.nodes_needed(NODES)
-    start = _starts(numbers)
-    theta, log_density = np.empty((size, start[-1])), np.empty(start[-1])
-    empty = np.zeros((start[-1], groups.ages.shape[1]), dtype=np.float32)
-    for o, number in enumerate(numbers):
-        if number == 0:
-            continue
-        own = slice(start[o], start[o + 1])
-        z = _normal_points(size, o, number)
-        theta[:, own] = (centre[o] + WIDER * spreads[o] * z).T
-        log_density[own] = -0.5 * (z**2).sum(axis=1)
-        ages = groups.ages[o][groups.number[o] > 0]
-        months = _log_empty(law, m, theta[:, own].T, np.tile(carry, (len(z), 1)), int(ages.max()))
-        empty[own, : len(ages)] = np.exp(months[:, ages - 1])
-    return Nodes(start, theta, log_density, empty)
+    size = spreads.shape[1]
+    chosen = np.linspace(0, len(spreads) - 1, POPULATIONS).astype(np.int64)
+    means, log_spreads, carry = (part[chosen] for part in (means, np.log(spreads), carry))
+    means = means.mean(axis=0) + STRETCH * (means - means.mean(axis=0))
+    log_spreads = log_spreads.mean(axis=0) + STRETCH * (log_spreads - log_spreads.mean(axis=0))
+    all_points, all_weights = [], []
+    for o in range(len(groups.number)):
+        ages, number = groups.of_organization(o)
+        points = _normal_points(size, o, ALL if len(ages) else 0)
+        weights = np.empty(0)
+        if len(ages):
+            contributions = []
+            for mean, log_spread, own_carry in zip(means[:, o], log_spreads, carry, strict=True):
+                theta = mean + np.exp(log_spread) * points
+                months = _log_empty(law, m, theta, np.tile(own_carry, (ALL, 1)), int(ages[-1]))
+                empty = np.exp(months[:, ages - 1])
+                contributions.append((number / np.maximum(empty.mean(axis=0), 1e-300) * empty).T)
+            weights = _rule(np.concatenate(contributions), number.sum())
+            points, weights = points[:CHOICE][weights > 0.0], weights[weights > 0.0]
+        all_points.append(points)
+        all_weights.append(weights / weights.sum() if len(weights) else weights)
+    return Nodes.of(all_points, all_weights)
 
 
-def _starts(numbers: Integers) -> Integers:
-    return np.concatenate([[0], np.cumsum(numbers)]).astype(np.int64)
+def _rule(contributions: Floats, silent: float) -> Floats:
+    """Weigh the first columns of a table so that they add up to the mean of all columns.
+
+    Parameters
+    ----------
+    contributions : ndarray, shape (conditions, ALL)
+    silent : float
+        Weight of the condition that the weights add up to 1.
+
+    Returns
+    -------
+    ndarray, shape (CHOICE,)
+        None below 0, most of them 0: no more than there are directions in which the conditions
+        differ by more than `TOLERANCE`.
+    """
+    wanted = np.append(contributions.mean(axis=1), silent)
+    table = np.vstack([contributions[:, :CHOICE], np.full(CHOICE, silent)])
+    sizes, directions = np.linalg.eigh(table @ table.T)
+    kept = directions[:, sizes > TOLERANCE**2 * len(table)].T
+    return np.asarray(nnls(kept @ table, kept @ wanted, maxiter=20 * CHOICE)[0])
 
 
 def _normal_points(parameters: int, organization: int, number: int) -> Floats:
-    """Scrambled Sobol points mapped to the normal distribution, shape (number, parameters)."""
+    """Scrambled Sobol points mapped to the normal distribution, shape (number, parameters).
+
+    In each coordinate their mean is 0 and their variance 1. Each organization has its own, lest
+    their errors add up.
+    """
     if number == 0:
         return np.empty((0, parameters))
-    return np.asarray(ndtri(qmc.Sobol(parameters, rng=organization + 1).random(number)))
+    points = np.asarray(ndtri(qmc.Sobol(parameters, rng=organization + 1).random(number)))
+    return np.asarray((points - points.mean(axis=0)) / points.std(axis=0))
 
 
 def _log_empty(law: int, m: float, theta: Floats, carry: Floats, oldest: int) -> Floats:
@@ -206,7 +234,7 @@ def _log_empty(law: int, m: float, theta: Floats, carry: Floats, oldest: int) ->
     Parameters
     ----------
     law, m
-        As in `nodes`.
+        As in `learned_nodes`.
     theta : ndarray, shape (points, parameters)
     carry : ndarray, shape (points, 2)
     oldest : int

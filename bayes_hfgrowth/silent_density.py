@@ -1,140 +1,258 @@
 """Log density of base models without fine-tunes, with gradient; see `bayes_hfgrowth.silent`."""
 
 import math
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from bayes_hfgrowth.elementary import exp
-from bayes_hfgrowth.gradient import BATCH, WORK, gradient
-from bayes_hfgrowth.transition import Floats, Integers
+from bayes_hfgrowth.elementary import exp, expm1, log, mills
+from bayes_hfgrowth.gradient import possible
+from bayes_hfgrowth.transition import BIRTH, POISSON, Floats, Integers
 
 __all__ = ["log_density_silent"]
 
+_DENSITY_0 = 1.0 / math.sqrt(2.0 * math.pi)
+_TINY = 1e-300
+_HUGE = 600.0  # exp of it is still a float, with room for the counts
 _LEAST = -690.0  # exp of it is still a float above 0
+
+_ROWS = 30  # of the working space, which has a column for each node
+
+
+# The loops are short ones over few arrays each: only such are turned into vector instructions.
 
 
 @njit(error_model="numpy")
-def _moving_sums(
-    law: int, m: float, carry: Floats, ages: Integers, mean: Floats, spreads: Floats,
-    points: Floats, sums: Floats,
+def _place(
+    mean: Floats, spreads: Floats, points: Floats, weights: Floats, fitness: Floats,
+    immediacy: Floats, inverse: Floats, precision: Floats, weight: Floats,
 ) -> None:  # fmt: skip
-    """Fill `sums` with Z and its slopes by mean, ln spreads and carry-over, at moving nodes.
+    """Put the nodes where the population is; impossible ones weigh nothing."""
+    size, number = points.shape
+    theta = np.zeros(4)
+    for j in range(number):
+        for k in range(size):
+            theta[k] = mean[k] + spreads[k] * points[k, j]
+        fitness[j] = inverse[j] = precision[j] = 1.0
+        immediacy[j] = weight[j] = 0.0
+        if possible(theta):
+            fitness[j], immediacy[j] = math.exp(theta[0]), theta[1]
+            inverse[j], precision[j] = math.exp(-theta[2]), math.exp(-theta[3])
+            weight[j] = weights[j]
+
+
+@njit(error_model="numpy")
+def _normal(
+    log_age: float, immediacy: Floats, inverse: Floats, z: Floats, lower: Floats, upper: Floats,
+    density: Floats,
+) -> None:  # fmt: skip
+    """Standardised log age, both tails of the normal there, and its density."""
+    for j in range(len(z)):
+        x = (log_age - immediacy[j]) * inverse[j]
+        size = abs(x)
+        curve = exp(-0.5 * min(size * size, 1400.0))
+        tail = curve * mills(size)
+        z[j], density[j] = x, _DENSITY_0 * curve
+        lower[j] = 1.0 - tail if x > 0.0 else tail
+        upper[j] = tail if x > 0.0 else 1.0 - tail
+
+
+@njit(error_model="numpy")
+def _hazards(
+    z_before: Floats, lower_before: Floats, upper_before: Floats, lower: Floats, upper: Floats,
+    fitness: Floats, hazard: Floats,
+) -> None:  # fmt: skip
+    """Fitness times the attention of the month, from the tails that are small."""
+    for j in range(len(hazard)):
+        late = upper_before[j] - upper[j]
+        share = late if z_before[j] > 0.0 else lower[j] - lower_before[j]
+        hazard[j] = max(fitness[j] * max(share, _TINY), _TINY)
+
+
+@njit(error_model="numpy")
+def _growths(
+    hazard: Floats, fitness: Floats, growth: Floats, by_fitness: Floats, by_share: Floats
+) -> None:
+    """exp(hazard) - 1, and the slopes of its logarithm by ln fitness and by attention."""
+    for j in range(len(hazard)):
+        now = max(expm1(min(hazard[j], _HUGE)), _TINY)
+        ratio = (now + 1.0) / now
+        growth[j] = now
+        by_fitness[j] = hazard[j] * ratio
+        by_share[j] = fitness[j] * ratio
+
+
+@njit(error_model="numpy")
+def _chain(
+    density: Floats, factor: Floats, by_share: Floats, lower_before: Floats, slope: Floats
+) -> None:
+    """Slope of ln growth by a parameter that changes z by -factor."""
+    for j in range(len(slope)):
+        now = -density[j] * factor[j]
+        slope[j] = by_share[j] * (now - lower_before[j])
+        lower_before[j] = now
+
+
+@njit(error_model="numpy")
+def _poisson_means(m: float, growth: Floats, fitness: Floats, lower: Floats, mean: Floats) -> None:
+    """Means of the month under `POISSON`, where the curve grows by itself."""
+    for j in range(len(mean)):
+        mean[j] = m * growth[j] * exp(min(fitness[j] * lower[j], 0.5 * _HUGE))
+
+
+@njit(error_model="numpy")
+def _add(by: Floats, slope: Floats, total: Floats) -> None:
+    """Add the month to the sum over months."""
+    for j in range(len(total)):
+        total[j] += by[j] * slope[j]
+
+
+@njit(error_model="numpy")
+def _surge_means(
+    m: float, strength: float, growth: Floats, s: Floats, f: Floats, mean: Floats
+) -> None:
+    """What growth alone would bring, f, and the mean of the month under `SURGE`."""
+    highest = 0.0 if strength > 0.0 else _HUGE
+    for j in range(len(mean)):
+        f[j] = m * growth[j]
+        mean[j] = f[j] * exp(min(max(strength * s[j], -_HUGE), highest))
+
+
+@njit(error_model="numpy")
+def _surge_law(
+    mean: Floats, precision: Floats, value: Floats, by_mean: Floats, by_dispersion: Floats
+) -> None:
+    """Add the log probability of no fine-tune; its slopes by the ln of mean and dispersion."""
+    for j in range(len(mean)):
+        r = math.sqrt(mean[j]) * precision[j]
+        ratio = mean[j] / r
+        log_p = -log(1.0 + ratio) if ratio > 1e-6 else ratio * (0.5 * ratio - 1.0)
+        share = mean[j] / (r + mean[j])
+        by_size = r * (log_p + share)
+        value[j] += r * log_p
+        by_mean[j] = 0.5 * by_size - r * share
+        by_dispersion[j] -= by_size
+
+
+@njit(error_model="numpy")
+def _surge_slopes(by: Floats, slope: Floats, strength: float, s: Floats, total: Floats) -> None:
+    """Add the slope by a growth parameter, remembered surges included."""
+    for j in range(len(total)):
+        total[j] += by[j] * (slope[j] + strength * s[j])
+
+
+@njit(error_model="numpy")
+def _remember(memory: float, f: Floats, s: Floats, s_memory: Floats, weight: Floats) -> None:
+    """Remember that the month was empty; the slope of its surge by the ln of f."""
+    for j in range(len(f)):
+        surge = -log(2.0 * f[j] + 1.0)  # ln((0 + 1/2) / (f + 1/2))
+        s_memory[j] = memory * s_memory[j] + s[j] - surge
+        s[j] = memory * s[j] + (1.0 - memory) * surge
+        weight[j] = -(1.0 - memory) * f[j] / (f[j] + 0.5)
+
+
+@njit(error_model="numpy")
+def _remember_slope(memory: float, weight: Floats, slope: Floats, s: Floats) -> None:
+    for j in range(len(s)):
+        s[j] = memory * s[j] + weight[j] * slope[j]
+
+
+@njit(error_model="numpy", fastmath={"reassoc", "contract"})
+def _expectation(
+    points: Floats, spreads: Floats, weight: Floats, value: Floats, slopes: Floats,
+    empty: Floats, sums: Floats,
+) -> None:  # fmt: skip
+    """Fill `sums` with Z and its slopes by mean, ln spreads, strength and memory."""
+    size, number = points.shape
+    total = 0.0
+    for j in range(number):
+        empty[j] = weight[j] * exp(max(value[j], _LEAST))
+        total += empty[j]
+    sums[0] = total
+    for k in range(size):
+        first = second = 0.0
+        for j in range(number):
+            slope = empty[j] * slopes[k, j]
+            first += slope
+            second += slope * points[k, j]
+        sums[1 + k], sums[1 + size + k] = first, second * spreads[k]
+    for i in range(2):
+        by = 0.0
+        for j in range(number):
+            by += empty[j] * slopes[4 + i, j]
+        sums[1 + 2 * size + i] = by
+
+
+@njit(error_model="numpy")
+def _fill(
+    law: int, m: float, carry: Floats, ages: Integers, mean: Floats, spreads: Floats,
+    points: Floats, weights: Floats, sums: Floats,
+) -> None:  # fmt: skip
+    """Fill `sums` with Z and its slopes at each age.
 
     Parameters
     ----------
     law, m, carry
         As in `log_density_silent`.
     ages : ndarray of int, shape (ages,)
-        Ages in months.
+        Ages in months, in ascending order.
     mean, spreads : ndarray, shape (parameters,)
         The organization's population.
     points : ndarray, shape (parameters, nodes)
-        Standard normal.
+    weights : ndarray, shape (nodes,)
+        Of `bayes_hfgrowth.silent.Nodes`.
     sums : ndarray, shape (ages, 3 + 2 * parameters)
     """
-    size, number = points.shape
-    oldest = int(ages.max())
-    together = max(1, BATCH // oldest)  # nodes in one batch
-    log_ages = np.empty(together * oldest)
-    for j in range(together * oldest):
-        log_ages[j] = math.log(1.0 + j % oldest)
-    nothing = np.zeros(together * oldest)
-    trace, work = np.empty((together * oldest, 7)), np.empty((WORK, together * oldest))
-    theta, values, slopes = np.zeros((together, 4)), np.empty(together), np.empty((together, 6))
-    sums[:] = 0.0
-    for first in range(0, number, together):
-        some = min(together, number - first)
-        begin = np.arange(some + 1) * oldest
-        for b in range(some):
-            for k in range(size):
-                theta[b, k] = mean[k] + spreads[k] * points[k, first + b]
-        trace[:, 1:] = 0.0
-        trace[:, 0] = -np.inf  # stays so where the growth overflows
-        gradient(
-            law, begin, log_ages, nothing, nothing, nothing, m, theta[:, :size], carry[0],
-            carry[1], values, slopes, trace, work,
-        )  # fmt: skip
-        for b in range(some):
-            for a in range(len(ages)):
-                row = trace[b * oldest + ages[a] - 1]
-                empty = math.exp(max(row[0], _LEAST)) / number
-                sums[a, 0] += empty
-                for k in range(size):
-                    slope = empty * row[1 + k]
-                    sums[a, 1 + k] += slope
-                    sums[a, 1 + size + k] += slope * spreads[k] * points[k, first + b]
-                sums[a, 1 + 2 * size] += empty * row[5]
-                sums[a, 2 + 2 * size] += empty * row[6]
-
-
-@njit(error_model="numpy", fastmath={"reassoc", "contract"})
-def _weigh(
-    theta: Floats, log_density: Floats, mean: Floats, spreads: Floats, weight: Floats
-) -> None:
-    """Fill `weight` with the importance weights of nodes under a population; they add up to 1."""
-    number = len(weight)
-    for j in range(number):
-        weight[j] = -log_density[j]
-    for k in range(len(mean)):
-        centre, inverse = mean[k], 1.0 / spreads[k]
-        for j in range(number):
-            z = (theta[k, j] - centre) * inverse
-            weight[j] -= 0.5 * z * z
-    peak = weight.max()
-    total = 0.0
-    for j in range(number):
-        weight[j] = exp(max(weight[j] - peak, _LEAST))
-        total += weight[j]
-    inverse = 1.0 / total
-    for j in range(number):
-        weight[j] *= inverse
-
-
-@njit(error_model="numpy", fastmath={"reassoc", "contract"})
-def _weighted_sums(weight: Floats, table: npt.NDArray[Any], sums: Floats) -> None:
-    """Fill `sums` with the weighted sum of each column."""
-    sums[:] = 0.0
-    for j in range(len(weight)):
-        w = weight[j]
-        for a in range(len(sums)):
-            sums[a] += w * table[j, a]
-
-
-@njit(error_model="numpy", fastmath={"reassoc", "contract"})
-def _add_slopes(
-    theta: Floats,
-    mean: Floats,
-    spreads: Floats,
-    weight: Floats,
-    empty: npt.NDArray[Any],
-    factor: Floats,
-    by_mean: Floats,
-    by_log_spreads: Floats,
-) -> None:
-    """Add the derivatives by the population of the sum of factor · Z over ages; spoil `weight`."""
-    number = len(weight)
-    rest = np.empty(number)
-    whole = 0.0
-    for j in range(number):
-        found = 0.0
-        for a in range(len(factor)):
-            found += factor[a] * empty[j, a]
-        rest[j] = found
-        whole += weight[j] * found
-    for j in range(number):
-        weight[j] *= rest[j] - whole
-    for k in range(len(mean)):
-        centre, inverse = mean[k], 1.0 / spreads[k]
-        first = second = 0.0
-        for j in range(number):
-            z = (theta[k, j] - centre) * inverse
-            first += weight[j] * z
-            second += weight[j] * z * z
-        by_mean[k] += first * inverse
-        by_log_spreads[k] += second
+    work = np.zeros((_ROWS, points.shape[1]))
+    fitness, immediacy, inverse, precision, weight = work[0], work[1], work[2], work[3], work[4]
+    _place(mean, spreads, points, weights, fitness, immediacy, inverse, precision, weight)
+    z, lower, upper, density = work[5], work[6], work[7], work[8]
+    z_before, lower_before, upper_before = work[9], work[10], work[11]
+    lower_1, lower_2, hazard, growth, by_share = work[12], work[13], work[14], work[15], work[16]
+    d0, d1, d2, by, f = work[17], work[18], work[19], work[20], work[21]
+    value, slopes = work[22], work[23:29]
+    s = np.zeros((5, points.shape[1]))  # remembered surges, their slopes by theta and by memory
+    z_before[:], upper_before[:] = -np.inf, 1.0
+    at = 0
+    for month in range(1, ages[-1] + 1):
+        _normal(math.log(month), immediacy, inverse, z, lower, upper, density)
+        _hazards(z_before, lower_before, upper_before, lower, upper, fitness, hazard)
+        _growths(hazard, fitness, growth, d0, by_share)
+        if law == POISSON:
+            _poisson_means(m, growth, fitness, lower_before, by)
+            value -= by
+            slopes[0] -= by * (d0 + fitness * lower_before)
+            slopes[1] -= by * fitness * lower_1
+            slopes[2] -= by * fitness * lower_2
+        _chain(density, inverse, by_share, lower_1, d1)
+        _chain(density, z, by_share, lower_2, d2)
+        if law == POISSON:
+            slopes[1] -= by * d1
+            slopes[2] -= by * d2
+        elif law == BIRTH:
+            value -= m * hazard
+            by[:] = -m * growth / (growth + 1.0)
+            _add(by, d0, slopes[0])
+            _add(by, d1, slopes[1])
+            _add(by, d2, slopes[2])
+        else:
+            strength, memory = carry[0], carry[1]
+            _surge_means(m, strength, growth, s[0], f, hazard)
+            _surge_law(hazard, precision, value, by, slopes[3])
+            _add(by, s[0], slopes[4])
+            _surge_slopes(by, d0, strength, s[1], slopes[0])
+            _surge_slopes(by, d1, strength, s[2], slopes[1])
+            _surge_slopes(by, d2, strength, s[3], slopes[2])
+            by *= strength
+            _add(by, s[4], slopes[5])
+            _remember(memory, f, s[0], s[4], by)
+            _remember_slope(memory, by, d0, s[1])
+            _remember_slope(memory, by, d1, s[2])
+            _remember_slope(memory, by, d2, s[3])
+        z_before[:], lower_before[:], upper_before[:] = z, lower, upper
+        if month == ages[at]:
+            _expectation(points, spreads, weight, value, slopes, by, sums[at])
+            at += 1
 
 
 @njit(error_model="numpy")
@@ -147,9 +265,8 @@ def log_density_silent(
     ages: Integers,
     number: Floats,
     start: Integers,
-    theta: Floats,
-    log_density: Floats,
-    empty: Floats,
+    points: Floats,
+    weights: Floats,
     m: float,
     by_means: Floats,
     by_log_spreads: Floats,
@@ -172,7 +289,7 @@ def log_density_silent(
         Logit of the share of dormant base models; -inf where there is none.
     ages, number : ndarray
         From `bayes_hfgrowth.silent.SilentGroups`.
-    start, theta, log_density, empty : ndarray
+    start, points, weights : ndarray
         From `bayes_hfgrowth.silent.Nodes`.
     m : float
         The constant m of the curve.
@@ -181,9 +298,7 @@ def log_density_silent(
     """
     spreads = np.exp(log_spreads)
     size, width = len(spreads), number.shape[1]
-    z, factor = np.empty(width), np.empty(width)
     sums = np.empty((width, 3 + 2 * size))
-    moving = len(empty) == 0
     total = 0.0
     for o in range(len(number)):
         first, last = start[o], start[o + 1]
@@ -192,30 +307,20 @@ def log_density_silent(
         have = 0
         while have < width and number[o, have] > 0.0:
             have += 1
-        own = theta[:, first:last]
-        weight = np.empty(last - first)
-        if moving:
-            _moving_sums(law, m, carry, ages[o, :have], means[o], spreads, own, sums[:have])
-            z[:] = sums[:, 0]
-        else:
-            _weigh(own, log_density[first:last], means[o], spreads, weight)
-            _weighted_sums(weight, empty[first:last], z[:have])
+        _fill(
+            law, m, carry, ages[o, :have], means[o], spreads, points[:, first:last],
+            weights[first:last], sums,
+        )  # fmt: skip
         dormant = 1.0 / (1.0 + math.exp(-logit_dormancy[o]))
         for a in range(have):
-            mixed = dormant + (1.0 - dormant) * z[a]
+            row = sums[a]
+            mixed = dormant + (1.0 - dormant) * row[0]
             total += number[o, a] * math.log(mixed)
-            factor[a] = number[o, a] * (1.0 - dormant) / mixed
-            by_logit_dormancy[o] += factor[a] * dormant * (1.0 - z[a])
-        if moving:
-            for a in range(have):
-                for k in range(size):
-                    by_means[o, k] += factor[a] * sums[a, 1 + k]
-                    by_log_spreads[k] += factor[a] * sums[a, 1 + size + k]
-                by_carry[0] += factor[a] * sums[a, 1 + 2 * size]
-                by_carry[1] += factor[a] * sums[a, 2 + 2 * size]
-        else:
-            _add_slopes(
-                own, means[o], spreads, weight, empty[first:last], factor[:have], by_means[o],
-                by_log_spreads,
-            )  # fmt: skip
+            factor = number[o, a] * (1.0 - dormant) / mixed
+            by_logit_dormancy[o] += factor * dormant * (1.0 - row[0])
+            for k in range(size):
+                by_means[o, k] += factor * row[1 + k]
+                by_log_spreads[k] += factor * row[1 + size + k]
+            by_carry[0] += factor * row[1 + 2 * size]
+            by_carry[1] += factor * row[2 + 2 * size]
     return total

@@ -37,7 +37,7 @@ from bayes_hfgrowth.coordinates import (
 )
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.priors import LOG_SCALE, frozen
-from bayes_hfgrowth.silent import SilentGroups, draw_silent, moving_nodes, nodes
+from bayes_hfgrowth.silent import Nodes, SilentGroups, draw_silent, first_nodes, learned_nodes
 from bayes_hfgrowth.spec import GrowthSpec
 from bayes_hfgrowth.summaries import (
     Population,
@@ -51,11 +51,10 @@ from bayes_hfgrowth.whitening import log_density
 
 __all__ = ["Aim", "WhitenedPosterior", "posterior_density"]
 
-type Aim = dict[str, Floats]
+type Aim = dict[str, Any]
 """Where the coordinates are aimed: ``centre``, ``scale`` of ψ, normal summaries ``precision``
 and ``weighted`` of the base models, ``group_precision``, ``group_weighted`` of the organizations;
-and where the population is known well enough ``node_centre`` and ``node_spreads``, where to put
-the nodes for silent base models; without these the nodes move."""
+and where the population is known well enough the ``nodes`` learned for it."""
 
 _TRUST = 0.8  # in the correlations of a pilot's short chains
 _LOOKS, _LOOK_DRAWS = 2, 400  # first looks before the pilots, and draws that aim the next
@@ -68,7 +67,7 @@ def _compiled(sources: int) -> Any:
     def posterior_density(  # type: ignore[no-untyped-def]
         x, law, m, centre, scale, group_precision, group_weighted, precision, weighted, priors,
         places, fixed_carry, group, start, log_age, previous, new, constants, silent_ages,
-        silent_number, node_start, node_theta, node_log_density, node_empty, point, theta,
+        silent_number, node_start, node_points, node_weights, point, theta,
     ):  # fmt: skip
         """Log density at x, up to a constant, and its gradient; fills `point` and `theta`."""
         _ = sources
@@ -95,7 +94,7 @@ def _compiled(sources: int) -> Any:
         value, found, by_y, by_means, by_log_spreads, by_carry, by_logits = log_density(
             law, y, means, log_spreads, carry, logits, precision, weighted, group, start,
             log_age, previous, new, constants, silent_ages, silent_number, node_start,
-            node_theta, node_log_density, node_empty, m,
+            node_points, node_weights, m,
         )  # fmt: skip
         total += value
         theta[:] = found
@@ -180,13 +179,7 @@ class WhitenedPosterior:
             0.0 if carry is None or name in layout.carried else float(getattr(carry, name))
             for name in ("strength", "memory")
         ]
-        if layout.carried or "node_centre" not in aim:
-            around = moving_nodes(self._silent, layout.parameters)
-        else:
-            around = nodes(
-                self._months.law, float(self.spec.m), self._silent, aim["node_centre"],
-                aim["node_spreads"], np.array(fixed),
-            )  # fmt: skip
+        around = aim.get("nodes") or first_nodes(self._silent, layout.parameters)
         return {
             "law": self._months.law,
             "m": float(self.spec.m),
@@ -208,9 +201,8 @@ class WhitenedPosterior:
             "silent_ages": self._silent.ages,
             "silent_number": self._silent.number,
             "node_start": around.start,
-            "node_theta": around.theta,
-            "node_log_density": around.log_density,
-            "node_empty": around.empty,
+            "node_points": around.points,
+            "node_weights": around.weights,
         }  # fmt: skip
 
     def _filled(self) -> tuple[Floats, Floats]:
@@ -338,7 +330,7 @@ class WhitenedPosterior:
         draws : xarray.Dataset
             ``point`` and ``theta`` over ``chain`` and ``draw``.
         settled : bool
-            Whether they tell the population well enough to put nodes around it that stay.
+            Whether they tell the population well enough to learn nodes for it.
         trust : float
             How far to trust their correlations; the rest is taken as zero.
         """
@@ -369,14 +361,14 @@ class WhitenedPosterior:
             "precision": summaries.precision,
             "weighted": summaries.weighted,
             **groups,
-            **(self._nodes_around(parts) if settled else {}),
+            **({"nodes": self._nodes(parts)} if settled else {}),
         }
 
-    @staticmethod
-    def _nodes_around(parts: dict[str, Floats]) -> Aim:
-        """Mean and standard deviation of a base model of each organization, by draws."""
-        spreads = np.sqrt(parts["means"].var(axis=0) + (parts["spreads"] ** 2).mean(axis=0))
-        return {"node_centre": parts["means"].mean(axis=0), "node_spreads": spreads}
+    def _nodes(self, parts: dict[str, Floats]) -> Nodes:
+        """Nodes for the silent base models, learned from draws of the population."""
+        means, spreads, carry = (parts[name] for name in ("means", "spreads", "carry"))
+        law, m = self._months.law, float(self.spec.m)
+        return learned_nodes(law, m, self._silent, means, spreads, carry)
 
     # --- What is kept -------------------------------------------------------------------
 

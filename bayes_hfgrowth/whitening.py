@@ -206,9 +206,8 @@ def log_density(
     silent_ages: Integers,
     silent_number: Floats,
     node_start: Integers,
-    node_theta: Floats,
-    node_log_density: Floats,
-    node_empty: Floats,
+    node_points: Floats,
+    node_weights: Floats,
     m: float,
 ) -> tuple[float, Floats, Floats, Floats, Floats, Floats, Floats]:
     """Log density of all base models in whitened coordinates, and its gradient.
@@ -234,7 +233,7 @@ def log_density(
         Organization of each base model.
     start, log_age, previous, new, constants, m
         The months, as in `bayes_hfgrowth.transition.pointwise`.
-    silent_ages, silent_number, node_start, node_theta, node_log_density, node_empty : ndarray
+    silent_ages, silent_number, node_start, node_points, node_weights : ndarray
         The base models whose parameters are summed out, which are not among those above, and
         where; see `bayes_hfgrowth.silent_density.log_density_silent`.
 
@@ -263,8 +262,7 @@ def log_density(
     values, slopes, work = np.empty(BATCH), np.empty((BATCH, 6)), working_space(start)
     total = log_density_silent(
         law, means, log_spreads, carry, logit_dormancy, silent_ages, silent_number, node_start,
-        node_theta, node_log_density, node_empty, m, by_means, by_log_spreads, by_carry,
-        by_logit_dormancy,
+        node_points, node_weights, m, by_means, by_log_spreads, by_carry, by_logit_dormancy,
     )  # fmt: skip
     first = 0
     while first < n:

@@ -6,13 +6,13 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.model import build_model
 from bayes_hfgrowth.panel import Panel
 from bayes_hfgrowth.priors import draw_prior
-from bayes_hfgrowth.silent import SilentGroups, draw_silent, moving_nodes, nodes
+from bayes_hfgrowth.silent import Nodes, SilentGroups, draw_silent, first_nodes, learned_nodes
 from bayes_hfgrowth.silent_density import log_density_silent
 from bayes_hfgrowth.simulation import (
     base_model_parameters,
@@ -27,6 +27,7 @@ from bayes_hfgrowth.transition import LIKELIHOODS
 
 MEANS = np.array([[1.0, 2.5, 0.5, 0.8], [0.4, 2.0, 0.3, 0.5]])
 SPREADS = np.array([0.6, 0.5, 0.4, 0.6])
+LOG_SPREADS = np.log(SPREADS)
 CARRY = np.array([0.4, 0.2])
 LOGIT = np.array([0.3, -1.0])
 
@@ -48,21 +49,42 @@ def silent_history(*ages: tuple[str, int]) -> History:
     return History.from_panel(Panel.from_table(pd.concat(frames, ignore_index=True)))
 
 
-def density(groups, at=None, *, means=MEANS, carry=CARRY):
-    """Log density of silent base models, by default with nodes around the population."""
-    law = LIKELIHOODS["surge"]
-    if at is None:
-        at = nodes(law, 2.0, groups, MEANS, np.tile(SPREADS, (2, 1)), CARRY)
-    gradients = [np.zeros((2, 4)), np.zeros(4), np.zeros(2), np.zeros(2)]
+def around(case, *, law="surge", draws=200, width=0.15):
+    """Nodes learned from populations scattered about `MEANS` and `SPREADS`."""
+    rng = np.random.default_rng(6)
+    size = 4 if law == "surge" else 3
+    means = MEANS[:, :size] + width * rng.normal(size=(draws, 2, size))
+    spreads = SPREADS[:size] * np.exp(width * rng.normal(size=(draws, size)))
+    carry = expit(logit(CARRY) + width * rng.normal(size=(draws, 2)))
+    return learned_nodes(LIKELIHOODS[law], 2.0, case, means, spreads, carry)
+
+
+def density(
+    groups: SilentGroups,
+    nodes: Nodes,
+    *,
+    law="surge",
+    means=MEANS,
+    log_spreads=LOG_SPREADS,
+    carry=CARRY,
+    logit_dormancy=LOGIT,
+):
+    """Log density of silent base models and its gradient."""
+    size = 4 if law == "surge" else 3
+    gradients = [np.zeros((2, size)), np.zeros(size), np.zeros(2), np.zeros(2)]
     value = log_density_silent(
-        law, means, np.log(SPREADS), carry, LOGIT, groups.ages, groups.number, at.start,
-        at.theta, at.log_density, at.empty, 2.0, *gradients,
+        LIKELIHOODS[law], np.ascontiguousarray(means[:, :size]), log_spreads[:size], carry,
+        logit_dormancy, groups.ages, groups.number, nodes.start, nodes.points, nodes.weights, 2.0,
+        *gradients,
     )  # fmt: skip
-    return value, gradients
+    names = ("means", "log_spreads", "carry", "logit_dormancy")
+    return value, dict(zip(names, gradients, strict=True))
 
 
-def test_density_is_the_mixture_by_brute_force():
-    spec = dataclasses.replace(read_spec("surge"), m=2.0, dormancy=None)
+@pytest.mark.parametrize("model", ["citation", "reinforced", "surge"])
+def test_density_is_the_mixture_by_brute_force(model):
+    spec = dataclasses.replace(read_spec(model), m=2.0, dormancy=None)
+    size, law = len(spec.parameters), spec.likelihood
     history = silent_history(("a", 5), ("a", 5), ("a", 9), ("b", 3))
     groups = SilentGroups.of(history, np.ones(4, dtype=bool))
     assert groups.ages.tolist() == [[5, 9], [3, 0]]
@@ -71,38 +93,71 @@ def test_density_is_the_mixture_by_brute_force():
     draws = 40_000
     expected = 0.0
     for i, o in enumerate(history.organization_of):
-        theta = MEANS[o] + SPREADS * rng.standard_normal((draws, 1, 4))
+        theta = MEANS[o, :size] + SPREADS[:size] * rng.standard_normal((draws, 1, size))
         months = log_likelihood(
             spec, history.subset(np.array([i])), theta, np.tile(CARRY, (draws, 1))
         )
         empty = np.exp(months.sum(axis=1)).mean()
         share = expit(LOGIT[o])
         expected += math.log(share + (1 - share) * empty)
-    assert density(groups)[0] == pytest.approx(expected, abs=0.01)
-    # Nodes that were put around a population somewhat off the mark serve as well.
-    off, wide = MEANS + 0.4 * SPREADS, np.tile(1.2 * SPREADS, (2, 1))
-    around = nodes(LIKELIHOODS["surge"], 2.0, groups, off, wide, CARRY)
-    assert density(groups, around)[0] == pytest.approx(expected, abs=0.03)
-    # Nodes that move are fewer.
-    assert density(groups, moving_nodes(groups, 4))[0] == pytest.approx(expected, abs=0.05)
+    many = density(groups, first_nodes(groups, size, 32_768), law=law)[0]
+    assert many == pytest.approx(expected, abs=0.01)
+    few = density(groups, first_nodes(groups, size, 1024), law=law)[0]
+    assert few == pytest.approx(expected, abs=0.05)
+    learned = density(groups, around(groups, law=law), law=law)[0]
+    assert learned == pytest.approx(expected, abs=0.05)
 
 
-@pytest.mark.parametrize("moving", [False, True])
-def test_slopes_agree_with_finite_differences(moving):
+@pytest.mark.parametrize("law", ["poisson", "birth", "surge"])
+def test_slopes_agree_with_finite_differences(law):
     history = silent_history(("a", 5), ("a", 9), ("b", 30))
     groups = SilentGroups.of(history, np.ones(3, dtype=bool))
-    at = moving_nodes(groups, 4) if moving else None
-    by_means, _, by_carry, _ = density(groups, at)[1]
-    for organization in range(2):
-        for k in range(4):
-            step = np.zeros((2, 4))
-            step[organization, k] = 1e-5
-            up, down = (density(groups, at, means=MEANS + s)[0] for s in (step, -step))
-            assert by_means[organization, k] == pytest.approx((up - down) / 2e-5, rel=1e-4)
-    for which, step in enumerate(np.diag([1e-5, 1e-5])):
-        up, down = (density(groups, at, carry=CARRY + s)[0] for s in (step, -step))
-        # Nodes that stay are for a carry-over that is fixed.
-        assert by_carry[which] == pytest.approx((up - down) / 2e-5, rel=1e-4)
+    at = {
+        "means": MEANS[:, : 4 if law == "surge" else 3],
+        "log_spreads": LOG_SPREADS[: 4 if law == "surge" else 3],
+        "carry": CARRY if law == "surge" else np.zeros(2),
+        "logit_dormancy": LOGIT,
+    }
+    for nodes in (first_nodes(groups, at["means"].shape[1]), around(groups, law=law)):
+        slopes = density(groups, nodes, law=law, **at)[1]
+        for name, value in at.items():
+            if name == "carry" and law != "surge":
+                continue
+            for place in np.ndindex(value.shape):
+                step = np.zeros(value.shape)
+                step[place] = 1e-5
+                up, down = (
+                    density(groups, nodes, law=law, **{**at, name: value + s})[0]
+                    for s in (step, -step)
+                )
+                assert slopes[name][place] == pytest.approx(
+                    (up - down) / 2e-5, rel=1e-4, abs=1e-7
+                ), (name, place)
+
+
+def test_learned_nodes_are_few_and_tell_populations_apart():
+    """Beside as many that weigh the same, over populations that they were not learned from."""
+    ages = [("a", 1 + i % 24) for i in range(300)] + [("b", 12)] * 60
+    history = silent_history(*ages)
+    groups = SilentGroups.of(history, np.ones(len(ages), dtype=bool))
+    learned = around(groups)
+    assert (np.diff(learned.start) < 200).all()
+    assert np.add.reduceat(learned.weights, learned.start[:-1]) == pytest.approx([1.0, 1.0])
+    assert learned.weights.min() > 0.0
+    rng = np.random.default_rng(7)
+    exact = first_nodes(groups, 4, 16_384)
+    same = first_nodes(groups, 4, 256)
+    errors = []
+    for _ in range(10):
+        population = {
+            "means": MEANS + 0.15 * rng.normal(size=MEANS.shape),
+            "log_spreads": LOG_SPREADS + 0.15 * rng.normal(size=4),
+        }
+        true = density(groups, exact, **population)[0]
+        errors.append([density(groups, n, **population)[0] - true for n in (learned, same)])
+    by_learned, by_same = np.std(errors, axis=0)
+    assert by_learned < 0.1
+    assert by_learned < 0.5 * by_same
 
 
 def test_silent_base_models_are_drawn_from_their_posterior():

@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.special import expit
 
 from bayes_hfgrowth.history import History
-from bayes_hfgrowth.silent import SilentGroups, moving_nodes
+from bayes_hfgrowth.silent import SilentGroups, first_nodes
 from bayes_hfgrowth.simulation import log_likelihood
 from bayes_hfgrowth.sources.example import load_example
 from bayes_hfgrowth.spec import read_spec
@@ -54,13 +54,13 @@ class Setting:
     def __call__(self, **changes: Floats) -> Any:
         values = {**self.arguments, **changes}
         h = self.history
-        at = moving_nodes(self.silent, len(self.spec.parameters))
+        at = first_nodes(self.silent, len(self.spec.parameters))
         return log_density(
             self.months.law, values["y"], values["means"], values["log_spreads"],
             values["carry"], values["logit_dormancy"], self.precision, self.weighted,
             h.organization_of, h.start,
             h.log_age, h.previous, h.new, self.months.constants, self.silent.ages,
-            self.silent.number, at.start, at.theta, at.log_density, at.empty, self.spec.m,
+            self.silent.number, at.start, at.points, at.weights, self.spec.m,
         )  # fmt: skip
 
 
