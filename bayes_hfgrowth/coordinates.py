@@ -17,6 +17,7 @@ its data are strong. A poor summary costs speed, not truth.
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ class PopulationLayout:
         names = ("strength", "memory") if carry else ()
         return tuple(name for name in names if isinstance(getattr(carry, name), Prior))
 
-    @property
+    @cached_property
     def blocks(self) -> dict[str, slice]:
         """Place of each part."""
         lengths = {
@@ -92,7 +93,7 @@ class PopulationLayout:
             at += length
         return places
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Length of a point."""
         return max(place.stop for place in self.blocks.values())
