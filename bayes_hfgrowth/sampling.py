@@ -181,9 +181,7 @@ def _sample_whitened(
             posterior.aimed(aim), settings, progress, f"pilot {number}", target_accept=0.8,
             chains=4, seed=_stage_seed(settings.seed, number), tune=tune, draws=draws,
         )  # fmt: skip
-        aim = posterior.aim_by(
-            pilot["posterior"].to_dataset(), settled=number == len(settings.pilots)
-        )
+        aim = posterior.aim_by(pilot["posterior"].to_dataset())
     tree = _run(
         posterior.aimed(aim), settings, progress, "sample", seed=_stage_seed(settings.seed, 0)
     )

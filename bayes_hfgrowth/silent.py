@@ -37,15 +37,28 @@ __all__ = [
 FIRST = 128
 """Nodes that weigh the same, for an organization with very many silent base models."""
 
-ALL, CHOICE = 4096, 512
-"""Nodes that a learned rule is to agree with, and those of them that it may pick."""
+ALL, CHOICE = 4096, 1024
+"""Nodes that a learned rule is to agree with for an organization with very many silent base
+models, and those of them that it may pick."""
 
-POPULATIONS, STRETCH = 40, 1.5
+POPULATIONS, STRETCH = 30, 1.5
 """Populations of the pilot that a rule is learned from, and how far they are drawn apart: the
 draws that are kept go further than those of a short run."""
 
-TOLERANCE = 0.1
+FAR = ((3.0, 0.2), (6.0, 0.05))
+"""Further populations, as many each, at so many standard deviations around the pilot in every
+direction, and what they weigh beside those of the pilot. Where a rule was not told what is true
+it may promise too much, and a chain that strays there would not come back."""
+
+LEAST_MEAN, LEAST_LOG_SPREAD = 0.1, 0.05
+"""Standard deviations to start from where the pilot had less, in units of the spreads and in
+logarithms."""
+
+TOLERANCE = 0.05
 """Differences in the log density below which a rule need not tell populations apart."""
+
+_RARE = 1e-6
+"""Probability of no fine-tune below which populations are too far off to matter."""
 
 CANDIDATES = 64
 """Nodes from which the parameters of silent base models are drawn, for each draw."""
@@ -171,49 +184,79 @@ def learned_nodes(
         contributions to the log density, with as few terms as tell the populations apart.
     """
     size = spreads.shape[1]
-    chosen = np.linspace(0, len(spreads) - 1, POPULATIONS).astype(np.int64)
-    means, log_spreads, carry = (part[chosen] for part in (means, np.log(spreads), carry))
-    means = means.mean(axis=0) + STRETCH * (means - means.mean(axis=0))
-    log_spreads = log_spreads.mean(axis=0) + STRETCH * (log_spreads - log_spreads.mean(axis=0))
+    some = _populations(means, spreads, carry)
+    numbers = groups.nodes_needed(ALL)
     all_points, all_weights = [], []
     for o in range(len(groups.number)):
         ages, number = groups.of_organization(o)
-        points = _normal_points(size, o, ALL if len(ages) else 0)
+        total = int(numbers[o])
+        points = _normal_points(size, o, total)
         weights = np.empty(0)
-        if len(ages):
+        if total:
             contributions = []
-            for mean, log_spread, own_carry in zip(means[:, o], log_spreads, carry, strict=True):
-                theta = mean + np.exp(log_spread) * points
-                months = _log_empty(law, m, theta, np.tile(own_carry, (ALL, 1)), int(ages[-1]))
-                empty = np.exp(months[:, ages - 1])
-                contributions.append((number / np.maximum(empty.mean(axis=0), 1e-300) * empty).T)
-            weights = _rule(np.concatenate(contributions), number.sum())
-            points, weights = points[:CHOICE][weights > 0.0], weights[weights > 0.0]
+            for own_means, own_spreads, own_carry, worth in zip(*some, strict=True):
+                theta = own_means[o] + own_spreads * points
+                months = _log_empty(law, m, theta, np.tile(own_carry, (total, 1)), int(ages[-1]))
+                empty = np.nan_to_num(np.exp(months[:, ages - 1]))  # nan: impossible parameters
+                scale = worth * number / np.maximum(empty.mean(axis=0), _RARE)
+                contributions.append((scale * empty).T)
+            weights = _rule(np.concatenate(contributions), number.sum(), min(CHOICE, total // 2))
+            picked = np.flatnonzero(weights)
+            points, weights = points[picked], weights[picked]
         all_points.append(points)
         all_weights.append(weights / weights.sum() if len(weights) else weights)
     return Nodes.of(all_points, all_weights)
 
 
-def _rule(contributions: Floats, silent: float) -> Floats:
+def _populations(
+    means: Floats, spreads: Floats, carry: Floats
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Populations to learn a rule from: means, spreads, carry-over, and what each weighs."""
+    rng = np.random.default_rng(1)
+    chosen = np.linspace(0, len(spreads) - 1, POPULATIONS).astype(np.int64)
+    log_spreads = np.log(spreads)
+    centre, log_centre = means.mean(axis=0), log_spreads.mean(axis=0)
+    wide = np.maximum(means.std(axis=0), LEAST_MEAN * np.exp(log_centre))
+    log_wide = np.maximum(log_spreads.std(axis=0), LEAST_LOG_SPREAD)
+    some_means = [STRETCH * (means[chosen] - centre)]
+    some_log_spreads = [STRETCH * (log_spreads[chosen] - log_centre)]
+    weights = [np.ones(POPULATIONS)]
+    for distance, weight in FAR:
+        some_means.append(distance * wide * rng.standard_normal((POPULATIONS, *centre.shape)))
+        some_log_spreads.append(
+            distance * log_wide * rng.standard_normal((POPULATIONS, len(log_wide)))
+        )
+        weights.append(np.full(POPULATIONS, weight))
+    return (
+        centre + np.concatenate(some_means),
+        np.exp(log_centre + np.concatenate(some_log_spreads)),
+        np.tile(carry[chosen], (1 + len(FAR), 1)),
+        np.concatenate(weights),
+    )
+
+
+def _rule(contributions: Floats, silent: float, choice: int) -> Floats:
     """Weigh the first columns of a table so that they add up to the mean of all columns.
 
     Parameters
     ----------
-    contributions : ndarray, shape (conditions, ALL)
+    contributions : ndarray, shape (conditions, nodes)
     silent : float
         Weight of the condition that the weights add up to 1.
+    choice : int
+        How many columns may be picked.
 
     Returns
     -------
-    ndarray, shape (CHOICE,)
+    ndarray, shape (choice,)
         None below 0, most of them 0: no more than there are directions in which the conditions
         differ by more than `TOLERANCE`.
     """
     wanted = np.append(contributions.mean(axis=1), silent)
-    table = np.vstack([contributions[:, :CHOICE], np.full(CHOICE, silent)])
+    table = np.vstack([contributions[:, :choice], np.full(choice, silent)])
     sizes, directions = np.linalg.eigh(table @ table.T)
     kept = directions[:, sizes > TOLERANCE**2 * len(table)].T
-    return np.asarray(nnls(kept @ table, kept @ wanted, maxiter=20 * CHOICE)[0])
+    return np.asarray(nnls(kept @ table, kept @ wanted, maxiter=20 * choice)[0])
 
 
 def _normal_points(parameters: int, organization: int, number: int) -> Floats:

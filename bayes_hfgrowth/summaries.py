@@ -18,8 +18,10 @@ __all__ = [
     "Population",
     "Summaries",
     "laplace",
+    "log_likelihoods",
     "months_of",
     "normal_summaries",
+    "whitened_draws",
 ]
 
 _LARGEST = 1e8  # precision of a summary in units of the prior's; keeps factorisations finite
@@ -80,8 +82,23 @@ class Summaries:
     weighted: Floats
 
 
-def _log_likelihood(months: Months, theta: Floats, carry: Floats) -> tuple[Floats, Floats]:
-    """Log likelihood of each base model and its gradient in the growth parameters."""
+def log_likelihoods(months: Months, theta: Floats, carry: Floats) -> tuple[Floats, Floats]:
+    """Log likelihood of each base model and its gradient in the growth parameters.
+
+    Parameters
+    ----------
+    months : Months
+        The data.
+    theta : ndarray, shape (base models, parameters)
+        Growth parameters.
+    carry : ndarray, shape (2,)
+        Strength and memory of the carry-over.
+
+    Returns
+    -------
+    value : ndarray, shape (base models,)
+    slope : ndarray, shape (base models, parameters)
+    """
     value, slope = np.empty(len(theta)), np.empty(theta.shape)
     h = months.history
     gradients(
@@ -99,8 +116,8 @@ def _eigen(months: Months, theta: Floats, population: Population) -> tuple[Float
     for k in range(size):
         shift = np.zeros(size)
         shift[k] = step
-        up = _log_likelihood(months, theta + shift, population.carry)[1]
-        down = _log_likelihood(months, theta - shift, population.carry)[1]
+        up = log_likelihoods(months, theta + shift, population.carry)[1]
+        down = log_likelihoods(months, theta - shift, population.carry)[1]
         hessian[:, :, k] = (down - up) / (2.0 * step)
     hessian = 0.5 * (hessian + hessian.transpose(0, 2, 1))
     hessian *= np.outer(population.spreads, population.spreads)
@@ -138,14 +155,14 @@ def laplace(
 
     def density(points: Floats) -> Floats:
         distance = (points - prior) / spreads
-        value = _log_likelihood(months, points, population.carry)[0]
+        value = log_likelihoods(months, points, population.carry)[0]
         return np.asarray(value - 0.5 * (distance**2).sum(axis=1))
 
     theta = theta.copy()
     current = density(theta)
     for _ in range(steps):
         values, vectors = _eigen(months, theta, population)
-        slope = _log_likelihood(months, theta, population.carry)[1] * spreads
+        slope = log_likelihoods(months, theta, population.carry)[1] * spreads
         slope -= (theta - prior) / spreads
         if np.abs(slope).max(initial=0.0) < 1e-4:
             break
@@ -197,3 +214,29 @@ def normal_summaries(draws: Floats, mean: Floats, spreads: Floats) -> Summaries:
     precision /= np.outer(spreads, spreads)
     weighted = np.einsum("nij,nj->ni", precision, centre) + (centre - mean) / spreads**2
     return Summaries(precision, weighted)
+
+
+def whitened_draws(draws: Floats, means: Floats, spreads: Floats, summaries: Summaries) -> Floats:
+    """Coordinates of draws, as `bayes_hfgrowth.whitening` has them.
+
+    Parameters
+    ----------
+    draws, means : ndarray, shape (draws, base models, parameters)
+        Growth parameters, and the means of their prior.
+    spreads : ndarray, shape (draws, parameters)
+        Standard deviations of their prior.
+    summaries : Summaries
+        What the coordinates are aimed by.
+
+    Returns
+    -------
+    ndarray, shape (draws, base models, parameters)
+    """
+    y = np.empty(draws.shape)
+    for s, (own, mean, spread) in enumerate(zip(draws, means, spreads, strict=True)):
+        precision = summaries.precision + np.diag(spread**-2.0)
+        weighted = summaries.weighted + mean * spread**-2.0
+        root = np.linalg.cholesky(precision)
+        centre = np.linalg.solve(precision, weighted[..., None])[..., 0]
+        y[s] = np.einsum("nji,nj->ni", root, own - centre)
+    return y

@@ -25,6 +25,7 @@ from bayes_hfgrowth import (
     elementary,
     gradient,
     silent_density,
+    straightening,
     transition,
     whitening,
 )
@@ -39,11 +40,14 @@ from bayes_hfgrowth.history import History
 from bayes_hfgrowth.priors import LOG_SCALE, frozen
 from bayes_hfgrowth.silent import Nodes, SilentGroups, draw_silent, first_nodes, learned_nodes
 from bayes_hfgrowth.spec import GrowthSpec
+from bayes_hfgrowth.straightening import pivot_of, pivots_at, straightened, straighter
 from bayes_hfgrowth.summaries import (
     Population,
     laplace,
+    log_likelihoods,
     months_of,
     normal_summaries,
+    whitened_draws,
 )
 from bayes_hfgrowth.transition import Floats
 from bayes_hfgrowth.variational import first_look
@@ -57,6 +61,8 @@ and ``weighted`` of the base models, ``group_precision``, ``group_weighted`` of 
 and where the population is known well enough the ``nodes`` learned for it."""
 
 _TRUST = 0.8  # in the correlations of a pilot's short chains
+_MANY = 100  # fine-tunes from which on a base model is straightened as long as no draws tell
+_SOME = 100  # draws that later chains may start from, and that coordinates are chosen by
 _LOOKS, _LOOK_DRAWS = 2, 400  # first looks before the pilots, and draws that aim the next
 
 
@@ -65,8 +71,8 @@ def _compiled(sources: int) -> Any:
 
     @njit(error_model="numpy", nogil=True, cache=True)
     def posterior_density(  # type: ignore[no-untyped-def]
-        x, law, m, centre, scale, group_precision, group_weighted, precision, weighted, priors,
-        places, fixed_carry, group, start, log_age, previous, new, constants, silent_ages,
+        x, law, m, centre, scale, group_precision, group_weighted, precision, weighted, pivots,
+        priors, places, fixed_carry, group, start, log_age, previous, new, constants, silent_ages,
         silent_number, node_start, node_points, node_weights, point, theta,
     ):  # fmt: skip
         """Log density at x, up to a constant, and its gradient; fills `point` and `theta`."""
@@ -92,7 +98,7 @@ def _compiled(sources: int) -> Any:
         log_spreads = point[within : within + parameters].copy()
         y = x[size:].reshape((len(start) - 1, parameters))
         value, found, by_y, by_means, by_log_spreads, by_carry, by_logits = log_density(
-            law, y, means, log_spreads, carry, logits, precision, weighted, group, start,
+            law, y, means, log_spreads, carry, logits, precision, weighted, pivots, group, start,
             log_age, previous, new, constants, silent_ages, silent_number, node_start,
             node_points, node_weights, m,
         )  # fmt: skip
@@ -120,7 +126,15 @@ def _compiled(sources: int) -> Any:
 
 _SOURCES = [
     Path(str(m.__file__))
-    for m in (coordinates, elementary, gradient, silent_density, transition, whitening)
+    for m in (
+        coordinates,
+        elementary,
+        gradient,
+        silent_density,
+        straightening,
+        transition,
+        whitening,
+    )
 ]
 posterior_density = _compiled(zlib.crc32(b"".join(path.read_bytes() for path in _SOURCES)))
 
@@ -143,6 +157,8 @@ class WhitenedPosterior:
         self._silent = SilentGroups.of(history, silent_ones)
         self._told = np.flatnonzero(~silent_ones)
         self._months = months_of(spec, history.subset(self._told))
+        told = self._months.history
+        self._last_age, self._many = np.log(told.months), told.finetunes >= _MANY
 
     # --- What nutpie calls --------------------------------------------------------------
 
@@ -156,6 +172,7 @@ class WhitenedPosterior:
             "scale": np.eye(size),
             "precision": np.zeros((told, parameters, parameters)),
             "weighted": np.zeros((told, parameters)),
+            "pivots": np.zeros((told, 7)),
             **self._groups_untold(),
         }
         self._density(np.zeros(self._dimensions), **self._data(aim))
@@ -187,6 +204,7 @@ class WhitenedPosterior:
                 name: np.ascontiguousarray(aim[name])
                 for name in (
                     "centre", "scale", "group_precision", "group_weighted", "precision", "weighted",
+                    "pivots",
                 )
             },
             "priors": priors,
@@ -234,7 +252,10 @@ class WhitenedPosterior:
             return expand
 
         def start(seed: int) -> Floats:
-            return np.random.default_rng(seed).uniform(-1.5, 1.5, self._dimensions)
+            rng = np.random.default_rng(seed)
+            if "starts" not in aim:
+                return rng.uniform(-1.5, 1.5, self._dimensions)
+            return np.asarray(aim["starts"][rng.integers(len(aim["starts"]))])
 
         return nutpie.compiled_pyfunc.from_pyfunc(
             self._dimensions, make_density, make_expand, [np.dtype("float64")] * 2,
@@ -267,7 +288,7 @@ class WhitenedPosterior:
                     "theta": (("chain", "draw", "base_model", "parameter"), theta),
                 }
             )
-            aim = self.aim_by(draws, settled=False, trust=0.0)
+            aim = self.aim_by(draws, blind=True)
         return aim
 
     def _aim_at_prior(self) -> Aim:
@@ -281,7 +302,7 @@ class WhitenedPosterior:
         parts = layout.read(point)
         population = Population(parts["means"], parts["spreads"], parts["carry"], parts["dormancy"])
         told = self._months.history.organization_of
-        _, summaries, _ = laplace(self._months, population, population.means[told], 20)
+        modes, summaries, _ = laplace(self._months, population, population.means[told], 20)
         scale[:size] = np.minimum(scale[:size], 0.2)
         scale[blocks["within"]] = 0.1
         groups = self._groups_untold()
@@ -297,6 +318,7 @@ class WhitenedPosterior:
             "scale": np.diag(scale),
             "precision": summaries.precision,
             "weighted": summaries.weighted,
+            "pivots": pivots_at(self._last_age, modes, self._many),
             **groups,
         }
 
@@ -322,17 +344,15 @@ class WhitenedPosterior:
             scale[layout.parameters] = 0.3
         return centre, scale
 
-    def aim_by(self, draws: xr.Dataset, *, settled: bool, trust: float = _TRUST) -> Aim:
+    def aim_by(self, draws: xr.Dataset, blind: bool = False) -> Aim:
         """Aim by the means and covariances of earlier draws.
 
         Parameters
         ----------
         draws : xarray.Dataset
             ``point`` and ``theta`` over ``chain`` and ``draw``.
-        settled : bool
-            Whether they tell the population well enough to learn nodes for it.
-        trust : float
-            How far to trust their correlations; the rest is taken as zero.
+        blind : bool
+            Whether they come from a first look, which knows no correlations.
         """
         layout = self.layout
         number = draws.sizes["chain"] * draws.sizes["draw"]
@@ -341,8 +361,12 @@ class WhitenedPosterior:
             for name in ("point", "theta")
         )
         parts = layout.read(point)
+        some = np.linspace(0, number - 1, _SOME).astype(np.int64)
+        slopes = self._slopes(theta[some], {name: part[some] for name, part in parts.items()})
+        chosen = straighter(self._last_age, theta[some], slopes)
+        pivots = pivots_at(self._last_age, pivot_of(self._last_age, theta), chosen)
         summaries = normal_summaries(
-            theta,
+            straightened(pivots, theta),
             parts["means"].mean(axis=0)[self._months.history.organization_of],
             np.exp(np.log(parts["spreads"]).mean(axis=0)),
         )
@@ -354,15 +378,35 @@ class WhitenedPosterior:
             level = normal_summaries(means, np.tile(overall, (means.shape[1], 1)), spread)
             groups = {"group_precision": level.precision, "group_weighted": level.weighted}
         psi = layout.coordinates(point, groups["group_precision"], groups["group_weighted"])
+        trust = 0.0 if blind else _TRUST
         correlation = trust * np.corrcoef(psi.T) + (1.0 - trust) * np.eye(layout.size)
+        centre = psi.mean(axis=0)
+        scale = np.linalg.cholesky(correlation) * psi.std(axis=0)[:, None]
+        u = np.linalg.solve(scale, (psi[some] - centre).T).T
+        y = whitened_draws(
+            straightened(pivots, theta[some]),
+            parts["means"][some][:, self._months.history.organization_of],
+            parts["spreads"][some],
+            summaries,
+        )
         return {
-            "centre": psi.mean(axis=0),
-            "scale": np.linalg.cholesky(correlation) * psi.std(axis=0)[:, None],
+            "centre": centre,
+            "scale": scale,
+            "starts": np.concatenate([u, y.reshape(_SOME, -1)], axis=1),
             "precision": summaries.precision,
             "weighted": summaries.weighted,
+            "pivots": pivots,
             **groups,
-            **({"nodes": self._nodes(parts)} if settled else {}),
+            "nodes": self._nodes(parts),
         }
+
+    def _slopes(self, theta: Floats, parts: dict[str, Floats]) -> Floats:
+        """Derivatives of each base model's log density, given draws of the population."""
+        means = parts["means"][:, self._months.history.organization_of]
+        slopes = (means - theta) / parts["spreads"][:, None] ** 2
+        for own, point, carry in zip(slopes, theta, parts["carry"], strict=True):
+            own += log_likelihoods(self._months, point, carry)[1]
+        return np.asarray(slopes)
 
     def _nodes(self, parts: dict[str, Floats]) -> Nodes:
         """Nodes for the silent base models, learned from draws of the population."""

@@ -25,6 +25,7 @@ from numba import njit
 
 from bayes_hfgrowth.gradient import BATCH, batch, gradient, working_space
 from bayes_hfgrowth.silent_density import log_density_silent
+from bayes_hfgrowth.straightening import bend, bend_back
 from bayes_hfgrowth.transition import Floats, Integers
 
 __all__ = ["back", "factorise", "log_density", "log_normal"]
@@ -197,6 +198,7 @@ def log_density(
     logit_dormancy: Floats,
     precision: Floats,
     weighted: Floats,
+    pivots: Floats,
     group: Integers,
     start: Integers,
     log_age: Floats,
@@ -229,6 +231,8 @@ def log_density(
         Logit of the share of dormant base models; -inf where there is none.
     precision, weighted : ndarray, shape (base models, parameters[, parameters])
         The normal summaries H and b.
+    pivots : ndarray, shape (base models, 7)
+        Where some base models are straightened; see `bayes_hfgrowth.straightening`.
     group : ndarray of int, shape (base models,)
         Organization of each base model.
     start, log_age, previous, new, constants, m
@@ -247,7 +251,7 @@ def log_density(
         Derivatives of `total`.
     """
     n, size = y.shape
-    theta = np.empty((n, size))
+    theta, straight = np.empty((n, size)), np.empty((n, size))
     by_y = np.empty((n, size))
     by_means = np.zeros(means.shape)
     by_log_spreads = np.zeros(size)
@@ -274,7 +278,8 @@ def log_density(
                 value = centre[at, r]
                 for k in range(r, size):
                     value += inverse[at, k, r] * y[i, k]
-                theta[i, r] = value
+                straight[i, r] = value
+            total += bend(i, pivots, straight, theta)
         months = slice(start[first], start[last])
         gradient(
             law, start[first : last + 1] - start[first], log_age[months], previous[months],
@@ -291,8 +296,9 @@ def log_density(
             for k in range(size):
                 by_theta[i, k] = slopes[at, k]
             total += log_normal(i, o, at, theta, means, q, chol, by_theta, by_means, by_log_spreads)
+            bend_back(i, pivots, theta, by_theta)
             back(
-                i, o, at, by_theta, theta, means, q, chol, inverse, centre, scratch, by_y,
+                i, o, at, by_theta, straight, means, q, chol, inverse, centre, scratch, by_y,
                 by_means, by_log_spreads, True,
             )  # fmt: skip
         first = last

@@ -31,7 +31,7 @@ class Case:
         self.posterior = WhitenedPosterior(spec, self.history)
         blind = self.posterior.aim_blind(np.random.default_rng(1))
         self.dimensions = self.posterior.aimed(blind).n_dim
-        self.aims = {"blind": blind, "draws": self.posterior.aim_by(self.near(blind), settled=True)}
+        self.aims = {"blind": blind, "draws": self.posterior.aim_by(self.near(blind))}
 
     def near(self, aim: Aim) -> xr.Dataset:
         """Draws around the middle of an aim, as a pilot would leave them."""
