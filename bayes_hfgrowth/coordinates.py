@@ -33,8 +33,6 @@ __all__ = [
     "log_prior_at",
     "to_coordinates",
     "to_point",
-    "turned",
-    "turned_back",
 ]
 
 _NORMAL, _LOG_NORMAL, _HALF_NORMAL, _GAMMA, _EXPONENTIAL, _BETA = range(6)
@@ -362,23 +360,3 @@ def to_coordinates(
             by_location, slope[columns : 2 * columns], False,
         )  # fmt: skip
     slope[own] += by_y.reshape(-1)
-
-
-@njit(error_model="numpy")
-def turned(u: Floats, centre: Floats, scale: Floats) -> Floats:
-    """Return centre + scale · u, where `scale` is lower triangular."""
-    psi = centre.copy()
-    for row in range(len(centre)):
-        for column in range(row + 1):
-            psi[row] += scale[row, column] * u[column]
-    return psi
-
-
-@njit(error_model="numpy")
-def turned_back(by_psi: Floats, scale: Floats, slope: Floats) -> None:
-    """Fill the first places of `slope` with the derivative by u, from that by ψ."""
-    size = len(by_psi)
-    slope[:size] = 0.0
-    for row in range(size):
-        for column in range(row + 1):
-            slope[column] += scale[row, column] * by_psi[row]

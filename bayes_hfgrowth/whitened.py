@@ -27,14 +27,13 @@ from bayes_hfgrowth import (
     silent_density,
     straightening,
     transition,
+    turning,
     whitening,
 )
 from bayes_hfgrowth.coordinates import (
     PopulationLayout,
     to_coordinates,
     to_point,
-    turned,
-    turned_back,
 )
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.priors import LOG_SCALE, frozen
@@ -50,6 +49,7 @@ from bayes_hfgrowth.summaries import (
     whitened_draws,
 )
 from bayes_hfgrowth.transition import Floats
+from bayes_hfgrowth.turning import find_skews, no_skews, turned, turned_back, unskewed
 from bayes_hfgrowth.variational import first_look
 from bayes_hfgrowth.whitening import log_density
 
@@ -71,17 +71,17 @@ def _compiled(sources: int) -> Any:
 
     @njit(error_model="numpy", nogil=True, cache=True)
     def posterior_density(  # type: ignore[no-untyped-def]
-        x, law, m, centre, scale, group_precision, group_weighted, precision, weighted, pivots,
-        priors, places, fixed_carry, group, start, log_age, previous, new, constants, silent_ages,
+        x, law, m, centre, scale, skews, group_precision, group_weighted, precision, weighted,
+        pivots, priors, places, fixed_carry, group, start, log_age, previous, new, constants, silent_ages,
         silent_number, node_start, node_points, node_weights, point, theta,
     ):  # fmt: skip
         """Log density at x, up to a constant, and its gradient; fills `point` and `theta`."""
         _ = sources
         columns, organizations, parameters = places[0], places[1], places[2]
         first, within, size = places[3], places[4], places[7]
-        psi = turned(x, centre, scale)
-        slope = np.empty(size)
-        total = to_point(psi, group_precision, group_weighted, priors, places, point, slope)
+        psi, slope, stretch = np.empty(size), np.empty(size), np.empty((2, size))
+        total = turned(x, centre, scale, skews, psi, stretch)
+        total += to_point(psi, group_precision, group_weighted, priors, places, point, slope)
         rows = silent_number.shape[0]
         means = np.empty((rows, parameters))
         logits = np.full(rows, -np.inf)
@@ -117,7 +117,7 @@ def _compiled(sources: int) -> Any:
             by_point[places[6]] += by_carry[1] * carry[1] * (1.0 - carry[1])
         to_coordinates(psi, group_precision, group_weighted, places, point, by_point, slope)
         slopes = np.empty(len(x))
-        turned_back(slope, scale, slopes)
+        turned_back(slope, scale, stretch, slopes)
         slopes[size:] = by_y.reshape(-1)
         return total, slopes
 
@@ -133,6 +133,7 @@ _SOURCES = [
         silent_density,
         straightening,
         transition,
+        turning,
         whitening,
     )
 ]
@@ -170,6 +171,7 @@ class WhitenedPosterior:
         aim = {
             "centre": np.zeros(size),
             "scale": np.eye(size),
+            "skews": no_skews(size),
             "precision": np.zeros((told, parameters, parameters)),
             "weighted": np.zeros((told, parameters)),
             "pivots": np.zeros((told, 7)),
@@ -203,7 +205,7 @@ class WhitenedPosterior:
             **{
                 name: np.ascontiguousarray(aim[name])
                 for name in (
-                    "centre", "scale", "group_precision", "group_weighted", "precision", "weighted",
+                    "centre", "scale", "skews", "group_precision", "group_weighted", "precision", "weighted",
                     "pivots",
                 )
             },
@@ -316,6 +318,7 @@ class WhitenedPosterior:
         return {
             "centre": centre,
             "scale": np.diag(scale),
+            "skews": no_skews(layout.size),
             "precision": summaries.precision,
             "weighted": summaries.weighted,
             "pivots": pivots_at(self._last_age, modes, self._many),
@@ -378,11 +381,13 @@ class WhitenedPosterior:
             level = normal_summaries(means, np.tile(overall, (means.shape[1], 1)), spread)
             groups = {"group_precision": level.precision, "group_weighted": level.weighted}
         psi = layout.coordinates(point, groups["group_precision"], groups["group_weighted"])
+        skews = no_skews(layout.size) if blind else find_skews(psi)
+        v = unskewed(psi, skews)
         trust = 0.0 if blind else _TRUST
-        correlation = trust * np.corrcoef(psi.T) + (1.0 - trust) * np.eye(layout.size)
-        centre = psi.mean(axis=0)
-        scale = np.linalg.cholesky(correlation) * psi.std(axis=0)[:, None]
-        u = np.linalg.solve(scale, (psi[some] - centre).T).T
+        correlation = trust * np.corrcoef(v.T) + (1.0 - trust) * np.eye(layout.size)
+        centre = v.mean(axis=0)
+        scale = np.linalg.cholesky(correlation) * v.std(axis=0)[:, None]
+        u = np.linalg.solve(scale, (v[some] - centre).T).T
         y = whitened_draws(
             straightened(pivots, theta[some]),
             parts["means"][some][:, self._months.history.organization_of],
@@ -392,6 +397,7 @@ class WhitenedPosterior:
         return {
             "centre": centre,
             "scale": scale,
+            "skews": skews,
             "starts": np.concatenate([u, y.reshape(_SOME, -1)], axis=1),
             "precision": summaries.precision,
             "weighted": summaries.weighted,

@@ -14,8 +14,6 @@ from bayes_hfgrowth.coordinates import (
     log_prior_at,
     to_coordinates,
     to_point,
-    turned,
-    turned_back,
 )
 from bayes_hfgrowth.priors import frozen
 from bayes_hfgrowth.spec import GrowthSpec, Prior, read_spec
@@ -201,13 +199,3 @@ def test_gradient_through_point_and_back(coordinates: Coordinates) -> None:
         for unit in np.eye(len(psi))
     ]
     np.testing.assert_allclose(slope, moved, rtol=1e-6, atol=1e-6)
-
-
-def test_turning_is_a_lower_triangular_product() -> None:
-    rng = np.random.default_rng(8)
-    u, centre, by_psi = rng.normal(size=(3, 6))
-    scale = np.tril(rng.normal(size=(6, 6)))
-    np.testing.assert_allclose(turned(u, centre, scale), centre + scale @ u)
-    slope = np.full(8, 9.0)
-    turned_back(by_psi, scale, slope)
-    np.testing.assert_allclose(slope, [*(scale.T @ by_psi), 9.0, 9.0])
