@@ -26,7 +26,7 @@ from scipy.special import expit
 
 from bayes_hfgrowth.spec import GrowthSpec, Prior
 from bayes_hfgrowth.transition import Floats, Integers
-from bayes_hfgrowth.whitening import back, factorise, log_normal
+from bayes_hfgrowth.whitening import back, by_log_normal, factorise, log_normal
 
 __all__ = [
     "PopulationLayout",
@@ -307,9 +307,8 @@ def to_point(
             means[o, r] = centre[0, r]
             for k in range(r, columns):
                 means[o, r] += inverse[0, k, r] * y[o, k]
-        total += log_normal(
-            o, 0, 0, means, location, q, chol, by_means, by_location, by_log_spreads
-        )
+        total += log_normal(0, means[o], location[0], q, chol)
+        by_log_normal(o, 0, means, location, q, by_means, by_location, by_log_spreads)
         back(
             o, 0, 0, by_means, means, location, q, chol, inverse, centre, scratch, by_y,
             by_location, by_log_spreads, True,

@@ -129,9 +129,9 @@ class GrowthModel:
         tune: int = 250,
         chains: int = 4,
         seed: int | None = None,
-        target_accept: float = 0.9,
+        target_accept: float = 0.8,
         cores: int | None = None,
-        engine: Engine = "whitened",
+        engine: Engine = "marginal",
         progress: bool = True,
     ) -> GrowthFit:
         """Sample the posterior.
@@ -150,8 +150,8 @@ class GrowthModel:
             Mean acceptance that the step size is tuned to, between 0.5 and 1.
         cores : int, optional
             Chains that run at once; all cores by default.
-        engine : {"whitened", "nuts"}
-            Coordinates to sample in, see `bayes_hfgrowth.sampling`. Same posterior.
+        engine : {"marginal", "whitened", "nuts"}
+            How to sample, see `bayes_hfgrowth.sampling`. Same posterior.
         progress : bool
             Whether to show progress on standard error.
 
@@ -180,7 +180,7 @@ class GrowthModel:
         posterior = posterior.assign({name: posterior[name].astype(np.float32) for name in singles})
         begin = time.perf_counter()
         with shown.stage("check and replicate"):
-            moved = history.finetunes > 0 if settings.engine == "whitened" else None
+            moved = history.finetunes > 0 if settings.engine != "nuts" else None
             verdict = check_convergence(posterior, sample_stats, moved)
             groups = _pointwise_groups(spec, history, posterior, seed)
         seconds["checks and replicates"] = time.perf_counter() - begin
@@ -263,8 +263,10 @@ def check_settings(settings: Settings) -> None:
         raise FitError(f"cores is {settings.cores}; give a number from 1 on")
     if settings.seed < 0:
         raise FitError(f"seed is {settings.seed}; give a number from 0 on")
-    if settings.engine not in ("whitened", "nuts"):
-        raise FitError(f"engine {settings.engine!r} does not exist; take 'whitened' or 'nuts'")
+    if settings.engine not in ("marginal", "whitened", "nuts"):
+        raise FitError(
+            f"engine {settings.engine!r} does not exist; take 'marginal', 'whitened' or 'nuts'"
+        )
 
 
 def _pointwise_groups(

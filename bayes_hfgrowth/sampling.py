@@ -1,14 +1,15 @@
-"""Draw from the posterior: two engines, one set of posterior variables.
+"""Draw from the posterior: three engines, one posterior, one set of posterior variables.
 
-``whitened`` samples in the coordinates of `bayes_hfgrowth.whitened`, aimed by pilot runs;
-``nuts`` samples the PyMC model of `bayes_hfgrowth.model` as it stands, non-centred. Both are
-the No-U-Turn sampler of nutpie on the same posterior. The first is the fast one, the second
-the reference.
+``marginal`` moves the population alone and averages over the base models
+(`bayes_hfgrowth.marginal`); it is the fast one. ``whitened`` moves all together in the same
+coordinates (`bayes_hfgrowth.whitened`), by the No-U-Turn sampler of nutpie. ``nuts`` is that
+sampler on the PyMC model of `bayes_hfgrowth.model` as it stands, non-centred; it is the
+reference.
 """
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -18,14 +19,15 @@ import pytensor
 import xarray as xr
 
 from bayes_hfgrowth.history import History
+from bayes_hfgrowth.marginal import by_curvature, run_chains
 from bayes_hfgrowth.model import build_model
 from bayes_hfgrowth.progress import Progress
 from bayes_hfgrowth.spec import GrowthSpec
-from bayes_hfgrowth.whitened import WhitenedPosterior
+from bayes_hfgrowth.whitened import Aim, WhitenedPosterior
 
 __all__ = ["Engine", "Settings", "sample"]
 
-type Engine = Literal["whitened", "nuts"]
+type Engine = Literal["marginal", "whitened", "nuts"]
 
 
 @dataclass(frozen=True)
@@ -44,21 +46,21 @@ class Settings:
         Mean acceptance the step size is tuned to.
     cores : int or None
         Chains that run at once; all cores when None.
-    engine : {"whitened", "nuts"}
-        Which coordinates to sample in.
+    engine : {"marginal", "whitened", "nuts"}
+        How to sample.
     pilots : tuple of (int, int)
-        Warm-up draws and draws of the pilot runs of the engine ``whitened``, each aimed by
-        what came before it. They enter no result.
+        Warm-up draws and draws of the pilot runs of the first two engines, each aimed by what
+        came before it. They enter no result.
     """
 
     draws: int = 750
     tune: int = 250
     chains: int = 4
     seed: int = 0
-    target_accept: float = 0.9
+    target_accept: float = 0.8
     cores: int | None = None
-    engine: Engine = "whitened"
-    pilots: tuple[tuple[int, int], ...] = ((150, 100), (100, 250))
+    engine: Engine = "marginal"
+    pilots: tuple[tuple[int, int], ...] = ((50, 100), (50, 150))
 
 
 def sample(
@@ -89,7 +91,7 @@ def sample(
     """
     if settings.engine == "nuts":
         return _sample_plain(spec, history, settings, progress)
-    return _sample_whitened(spec, history, settings, progress)
+    return _sample_aimed(spec, history, settings, progress)
 
 
 def _compile(model: pm.Model) -> Any:
@@ -103,7 +105,7 @@ def _compile(model: pm.Model) -> Any:
 
 
 def _run(
-    compiled: Any, settings: Settings, progress: Progress, title: str, **changes: Any
+    compiled: Any, settings: Settings, progress: Progress, title: str
 ) -> xr.DataTree:
     """Run nutpie in the background, so that it can be watched and interrupted."""
     options: dict[str, Any] = {
@@ -115,7 +117,6 @@ def _run(
         "target_accept": settings.target_accept,
         "save_warmup": False,
         "progress_bar": False,
-        **changes,
     }
     total = options["chains"] * (options["tune"] + options["draws"])
     with progress.stage(title, total) as advance:
@@ -167,29 +168,53 @@ def _sample_plain(
     return posterior, _statistics(tree), seconds
 
 
-def _sample_whitened(
+def _sample_aimed(
     spec: GrowthSpec, history: History, settings: Settings, progress: Progress
 ) -> tuple[xr.Dataset, xr.Dataset, dict[str, float]]:
+    """Aim by pilot runs, then sample, by the engine ``marginal`` or ``whitened``."""
     posterior = WhitenedPosterior(spec, history)
     with progress.stage("compile"):
         compilation = posterior.compile()
     begin = time.perf_counter()
     with progress.stage("aim"):
         aim = posterior.aim_blind(np.random.default_rng(_stage_seed(settings.seed, 6)))
+    run = _run_marginal if settings.engine == "marginal" else _run_whitened
     for number, (tune, draws) in enumerate(settings.pilots, start=1):
-        pilot = _run(
-            posterior.aimed(aim), settings, progress, f"pilot {number}", target_accept=0.8,
-            chains=4, seed=_stage_seed(settings.seed, number), tune=tune, draws=draws,
-        )  # fmt: skip
-        aim = posterior.aim_by(pilot["posterior"].to_dataset())
-    tree = _run(
-        posterior.aimed(aim), settings, progress, "sample", seed=_stage_seed(settings.seed, 0)
-    )
+        pilot = replace(settings, tune=tune, draws=draws, chains=4, target_accept=0.8)
+        found, _ = run(posterior, aim, pilot, progress, f"pilot {number}", number)
+        with progress.stage("aim"):
+            aim = posterior.aim_by(found)
+            if settings.engine == "marginal":
+                stage = np.random.SeedSequence([settings.seed, 7, number])
+                aim = by_curvature(posterior, aim, stage, settings.cores or _cores())
+    found, statistics = run(posterior, aim, settings, progress, "sample", 0)
     with progress.stage("draw base models without fine-tunes"):
         rng = np.random.default_rng(np.random.SeedSequence([settings.seed, 5]))
-        named = posterior.named(tree["posterior"].to_dataset(), rng)
+        named = posterior.named(found, rng)
     seconds = {"compilation": compilation, "sampling": time.perf_counter() - begin}
-    return named, _statistics(tree), seconds
+    return named, statistics, seconds
+
+
+def _run_whitened(
+    posterior: WhitenedPosterior, aim: Aim, settings: Settings, progress: Progress, title: str,
+    stage: int,
+) -> tuple[xr.Dataset, xr.Dataset]:  # fmt: skip
+    seed = _stage_seed(settings.seed, stage)
+    tree = _run(posterior.aimed(aim), replace(settings, seed=seed), progress, title)
+    return tree["posterior"].to_dataset(), _statistics(tree)
+
+
+def _run_marginal(
+    posterior: WhitenedPosterior, aim: Aim, settings: Settings, progress: Progress, title: str,
+    stage: int,
+) -> tuple[xr.Dataset, xr.Dataset]:  # fmt: skip
+    seeds = np.random.SeedSequence([settings.seed, stage]).spawn(settings.chains)
+    total = settings.chains * (settings.tune + settings.draws)
+    with progress.stage(title, total) as advance:
+        return run_chains(
+            posterior, aim, seeds, settings.tune, settings.draws, settings.target_accept,
+            settings.cores or _cores(), advance,
+        )  # fmt: skip
 
 
 def _stage_seed(seed: int, stage: int) -> int:

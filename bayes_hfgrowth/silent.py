@@ -254,9 +254,12 @@ def _rule(contributions: Floats, silent: float, choice: int) -> Floats:
     """
     wanted = np.append(contributions.mean(axis=1), silent)
     table = np.vstack([contributions[:, :choice], np.full(choice, silent)])
-    sizes, directions = np.linalg.eigh(table @ table.T)
-    kept = directions[:, sizes > TOLERANCE**2 * len(table)].T
-    return np.asarray(nnls(kept @ table, kept @ wanted, maxiter=20 * choice)[0])
+    # The directions are the left singular vectors; there are fewer columns than rows.
+    sizes, right = np.linalg.eigh(table.T @ table)
+    kept = sizes > TOLERANCE**2 * len(table)
+    scale, right = np.sqrt(sizes[kept]), right[:, kept].T
+    aim = right @ (table.T @ wanted) / scale
+    return np.asarray(nnls(scale[:, None] * right, aim, maxiter=20 * choice)[0])
 
 
 def _normal_points(parameters: int, organization: int, number: int) -> Floats:

@@ -35,6 +35,7 @@ from bayes_hfgrowth.coordinates import (
     to_coordinates,
     to_point,
 )
+from bayes_hfgrowth.hamiltonian import Target
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.priors import LOG_SCALE, frozen
 from bayes_hfgrowth.silent import Nodes, SilentGroups, draw_silent, first_nodes, learned_nodes
@@ -71,11 +72,15 @@ def _compiled(sources: int) -> Any:
 
     @njit(error_model="numpy", nogil=True, cache=True)
     def posterior_density(  # type: ignore[no-untyped-def]
-        x, law, m, centre, scale, skews, group_precision, group_weighted, precision, weighted,
-        pivots, priors, places, fixed_carry, group, start, log_age, previous, new, constants, silent_ages,
-        silent_number, node_start, node_points, node_weights, point, theta,
+        x, points, log_proposal, law, m, centre, scale, skews, group_precision, group_weighted, precision, weighted,
+        pivots, priors, places, fixed_carry, group, start, log_age, previous, new, constants,
+        silent_ages, silent_number, node_start, node_points, node_weights, point, theta, log_weights,
     ):  # fmt: skip
-        """Log density at x, up to a constant, and its gradient; fills `point` and `theta`."""
+        """Log density at x, up to a constant, and its gradient; fills the last three arguments.
+
+        Where x holds the population alone, base models are averaged over `points`, drawn with
+        `log_proposal`; else x goes on with their coordinates, and these two are not used.
+        """
         _ = sources
         columns, organizations, parameters = places[0], places[1], places[2]
         first, within, size = places[3], places[4], places[7]
@@ -96,14 +101,14 @@ def _compiled(sources: int) -> Any:
         if places[6] >= 0:
             carry[1] = 1.0 / (1.0 + np.exp(-point[places[6]]))
         log_spreads = point[within : within + parameters].copy()
-        y = x[size:].reshape((len(start) - 1, parameters))
-        value, found, by_y, by_means, by_log_spreads, by_carry, by_logits = log_density(
-            law, y, means, log_spreads, carry, logits, precision, weighted, pivots, group, start,
+        joint = len(x) > size
+        y = x[size:].reshape((1, len(start) - 1, parameters)) if joint else points
+        value, by_y, by_means, by_log_spreads, by_carry, by_logits = log_density(
+            law, y, log_proposal, means, log_spreads, carry, logits, precision, weighted, pivots, group, start,
             log_age, previous, new, constants, silent_ages, silent_number, node_start,
-            node_points, node_weights, m,
+            node_points, node_weights, m, theta, log_weights,
         )  # fmt: skip
         total += value
-        theta[:] = found
         by_point = np.zeros(size)
         for o in range(rows):
             at = first + o * columns if organizations > 0 else 0
@@ -118,7 +123,8 @@ def _compiled(sources: int) -> Any:
         to_coordinates(psi, group_precision, group_weighted, places, point, by_point, slope)
         slopes = np.empty(len(x))
         turned_back(slope, scale, stretch, slopes)
-        slopes[size:] = by_y.reshape(-1)
+        if joint:
+            slopes[size:] = by_y.reshape(-1)
         return total, slopes
 
     return posterior_density
@@ -205,8 +211,8 @@ class WhitenedPosterior:
             **{
                 name: np.ascontiguousarray(aim[name])
                 for name in (
-                    "centre", "scale", "skews", "group_precision", "group_weighted", "precision", "weighted",
-                    "pivots",
+                    "centre", "scale", "skews", "group_precision", "group_weighted", "precision",
+                    "weighted", "pivots",
                 )
             },
             "priors": priors,
@@ -225,12 +231,31 @@ class WhitenedPosterior:
             "node_weights": around.weights,
         }  # fmt: skip
 
-    def _filled(self) -> tuple[Floats, Floats]:
-        return np.empty(self.layout.size), np.empty((len(self._told), self.layout.parameters))
+    def joint_density(self, x: Floats, **data: Any) -> tuple[float, Floats, Floats, Floats]:
+        """Log density of population and base models in an aim's coordinates.
+
+        Parameters
+        ----------
+        x : ndarray, shape (dimensions,)
+        **data
+            Of `_data`.
+
+        Returns
+        -------
+        value : float
+        slope : ndarray, shape (dimensions,)
+        point : ndarray, shape (size of the population,)
+        theta : ndarray, shape (base models with fine-tunes, parameters)
+        """
+        shape = (1, len(self._told), self.layout.parameters)
+        point, theta, log_weights = (np.empty(n) for n in (self.layout.size, shape, shape[:2]))
+        value, slope = posterior_density(
+            x, np.empty(shape), np.zeros(shape[:2]), *data.values(), point, theta, log_weights
+        )
+        return value, slope, point, theta[0]
 
     def _density(self, x: Floats, **data: Any) -> tuple[float, Floats]:
-        value, gradient = posterior_density(x, *data.values(), *self._filled())
-        return value, gradient
+        return self.joint_density(x, **data)[:2]
 
     def aimed(self, aim: Aim) -> Any:
         """Give nutpie the posterior in the coordinates of an aim.
@@ -247,9 +272,7 @@ class WhitenedPosterior:
 
         def make_expand(*_: int) -> Any:
             def expand(x: Floats, **data: Any) -> dict[str, Floats]:
-                point, theta = self._filled()
-                posterior_density(x, *data.values(), point, theta)
-                return {"point": point, "theta": theta}
+                return dict(zip(("point", "theta"), self.joint_density(x, **data)[2:], strict=True))
 
             return expand
 
@@ -265,6 +288,33 @@ class WhitenedPosterior:
             make_initial_point_fn=start,
         )  # fmt: skip
 
+    def averaged(self, aim: Aim) -> Target:
+        """Give the population's density, base models averaged over points, in an aim's coordinates.
+
+        Parameters
+        ----------
+        aim : dict
+            Where the coordinates are aimed.
+        """
+        data, size = tuple(self._data(aim).values()), self.layout.size
+
+        def target(
+            x: Floats, points: Floats, log_proposal: Floats
+        ) -> tuple[float, Floats, Floats, Floats, Floats]:
+            point, theta = np.empty(size), np.empty(points.shape)
+            log_weights = np.empty(log_proposal.shape)
+            value, slope = posterior_density(
+                x, points, log_proposal, *data, point, theta, log_weights
+            )
+            return value, slope, point, theta, log_weights
+
+        return target
+
+    def split(self, start: Floats) -> tuple[Floats, Floats]:
+        """Population and base models of one of an aim's ``starts``."""
+        size = self.layout.size
+        return start[:size], start[size:].reshape(len(self._told), self.layout.parameters)
+
     # --- Where to aim -------------------------------------------------------------------
 
     def aim_blind(self, rng: np.random.Generator) -> Aim:
@@ -279,10 +329,8 @@ class WhitenedPosterior:
         for _ in range(_LOOKS):
             data = self._data(aim)
             mean, spreads = first_look(partial(self._density, **data), self._dimensions, rng)
-            found = [self._filled() for _ in range(_LOOK_DRAWS)]
-            for point, theta in found:
-                x = mean + spreads * rng.standard_normal(self._dimensions)
-                posterior_density(x, *data.values(), point, theta)
+            noise = rng.standard_normal((_LOOK_DRAWS, self._dimensions))
+            found = [self.joint_density(mean + spreads * z, **data)[2:] for z in noise]
             point, theta = (np.stack(part)[None] for part in zip(*found, strict=True))
             draws = xr.Dataset(
                 {
@@ -403,7 +451,7 @@ class WhitenedPosterior:
             "weighted": summaries.weighted,
             "pivots": pivots,
             **groups,
-            "nodes": self._nodes(parts),
+            **({} if blind else {"nodes": self._nodes(parts)}),
         }
 
     def _slopes(self, theta: Floats, parts: dict[str, Floats]) -> Floats:

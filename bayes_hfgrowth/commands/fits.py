@@ -51,15 +51,15 @@ def fit(
             metavar="P",
             help="Acceptance the step size is tuned to, 0.5 to below 1; more after divergences.",
         ),
-    ] = 0.9,
+    ] = 0.8,
     seed: Seed = None,
     engine: Annotated[
         str,
         typer.Option(
-            metavar="whitened|nuts",
-            help="Coordinates to sample in: whitened is fast, nuts the plain reference.",
+            metavar="marginal|whitened|nuts",
+            help="How to sample: marginal is fast, whitened slower, nuts the plain reference.",
         ),
-    ] = "whitened",
+    ] = "marginal",
 ) -> None:
     """Fit the hierarchical growth model to a panel.
 

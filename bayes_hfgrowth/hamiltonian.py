@@ -1,0 +1,150 @@
+"""Hamiltonian Monte Carlo on a population, with base models averaged over random points.
+
+The state of a chain is a population and the points of every base model. A transition first moves
+the population along a trajectory with the points as they are (Duane, Kennedy, Pendleton and
+Roweth 1987), then picks a point of each base model and draws the others anew
+(`bayes_hfgrowth.crosses`). Both leave the joint distribution as it is, in which the population has
+its posterior and the picked points are the base models' given it, however few points there are:
+an exact scheme with a random estimate in the place of the likelihood (Andrieu and Roberts 2009).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bayes_hfgrowth.crosses import crosses
+from bayes_hfgrowth.transition import Floats
+
+__all__ = ["LENGTH", "Chain", "Target"]
+
+LENGTH = 1.6
+"""Mean length of a trajectory in standard deviations: a quarter of a normal distribution's period."""
+
+DIVERGENT = 1000.0
+"""Error of the energy from which on a transition counts as divergent, as in Stan."""
+
+_MOST_STEPS = 64
+# Dual averaging of the step towards 1, with the constants of Hoffman and Gelman (2014).
+_GAMMA, _OFFSET, _DECAY = 0.05, 10.0, 0.75
+
+type Target = Callable[[Floats, Floats, Floats], tuple[float, Floats, Floats, Floats, Floats]]
+"""Log density and its gradient at a population, given points and their log density; then the
+population as it is kept, the growth parameters at all points, and the points' log weights."""
+
+
+@dataclass(eq=False)
+class Chain:
+    """One chain.
+
+    Parameters
+    ----------
+    target : callable
+        What to sample.
+    x : ndarray, shape (size,)
+        Population to start from, in coordinates of order 1.
+    kept : ndarray, shape (base models, parameters)
+        A point of each base model to start from.
+    rng : numpy.random.Generator
+        Source of randomness.
+    target_accept : float
+        Mean acceptance that the step is tuned to.
+    """
+
+    target: Target
+    x: Floats
+    kept: Floats
+    rng: np.random.Generator
+    target_accept: float
+    step: float = 0.3
+    finished: int = 0
+    divergences: int = 0
+    draws: dict[str, list[Any]] = field(default_factory=dict)
+    _tuned: int = 0
+    _error: float = 0.0
+    _log_mean_step: float = 0.0
+
+    def run(self, tune: int, draws: int, stopped: Callable[[], bool]) -> None:
+        """Warm up, then keep draws, until told to stop.
+
+        Parameters
+        ----------
+        tune, draws : int
+            Numbers of transitions.
+        stopped : callable
+            Asked before every transition.
+        """
+        for number in range(tune + draws):
+            if stopped():
+                return
+            found = self._transition()
+            self.finished += 1
+            self.divergences += bool(found["diverging"])
+            if number < tune:
+                self._adapt(float(found["acceptance_rate"]))
+                if number == tune - 1:
+                    self.step = math.exp(self._log_mean_step)
+                continue
+            for name, value in found.items():
+                self.draws.setdefault(name, []).append(value)
+
+    def _transition(self) -> dict[str, Any]:
+        """Move the population, then renew the points."""
+        points, log_proposal = crosses(*self.kept.shape, self.rng, self.kept)
+        start = self.target(self.x, points, log_proposal)
+        momentum = self.rng.standard_normal(len(self.x))
+        energy = 0.5 * momentum @ momentum - start[0]
+        step = self.step * self.rng.uniform(0.8, 1.2)
+        length = LENGTH * self.rng.uniform(0.6, 1.4)
+        steps = min(max(1, round(length / step)), _MOST_STEPS)
+        x, now = self.x, start
+        for _ in range(steps):
+            momentum = momentum + 0.5 * step * now[1]
+            x = x + step * momentum
+            now = self.target(x, points, log_proposal)
+            if not (math.isfinite(now[0]) and np.isfinite(now[1]).all()):
+                break
+            momentum = momentum + 0.5 * step * now[1]
+        error = 0.5 * momentum @ momentum - now[0] - energy
+        error = error if math.isfinite(error) else math.inf
+        accepted = math.exp(-max(error, 0.0))
+        if self.rng.random() < accepted:
+            self.x = x
+        else:
+            now = start
+        value, _, point, theta, log_weights = now
+        picked = self._pick(log_weights)
+        everyone = np.arange(len(picked))
+        self.kept = points[picked, everyone]
+        return {
+            "point": point,
+            "theta": theta[picked, everyone],
+            "acceptance_rate": accepted,
+            "diverging": error > DIVERGENT,
+            "energy": energy,
+            "energy_error": error,
+            "lp": value,
+            "n_steps": steps,
+            "step_size": step,
+        }
+
+    def _pick(self, log_weights: Floats) -> Any:
+        """Pick a point of each base model in proportion to its weight."""
+        if log_weights.shape[1] == 0:
+            return np.empty(0, dtype=np.int64)
+        weights = np.exp(log_weights - log_weights.max(axis=0))
+        heights = np.cumsum(weights, axis=0)
+        chosen = (self.rng.random(weights.shape[1]) * heights[-1] >= heights).sum(axis=0)
+        return np.minimum(chosen, len(weights) - 1)
+
+    def _adapt(self, accepted: float) -> None:
+        self._tuned += 1
+        t = self._tuned
+        share = 1.0 / (t + _OFFSET)
+        self._error = (1.0 - share) * self._error + share * (self.target_accept - accepted)
+        log_step = -math.sqrt(t) / _GAMMA * self._error
+        weight = t**-_DECAY
+        self._log_mean_step = weight * log_step + (1.0 - weight) * self._log_mean_step
+        self.step = math.exp(log_step)
