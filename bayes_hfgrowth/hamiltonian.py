@@ -27,8 +27,8 @@ DIVERGENT = 1000.0
 """Error of the energy from which on a transition counts as divergent, as in Stan."""
 
 _MOST_STEPS = 64
-# Dual averaging of the step towards 1, with the constants of Hoffman and Gelman (2014).
-_GAMMA, _OFFSET, _DECAY = 0.05, 10.0, 0.75
+_LONGEST_STEP = 1.0
+_GAIN = 0.6  # of the first change of the step; falls with the root of their number
 
 type Target = Callable[[Floats, Floats, Floats], tuple[float, Floats, Floats, Floats, Floats]]
 """Log density and its gradient at a population, given points and their log density; then the
@@ -63,32 +63,38 @@ class Chain:
     divergences: int = 0
     draws: dict[str, list[Any]] = field(default_factory=dict)
     _tuned: int = 0
-    _error: float = 0.0
-    _log_mean_step: float = 0.0
+    _log_steps: list[float] = field(default_factory=list)
 
-    def run(self, tune: int, draws: int, stopped: Callable[[], bool]) -> None:
-        """Warm up, then keep draws, until told to stop.
+    def tune(self, number: int, stopped: Callable[[], bool]) -> None:
+        """Make transitions that tune the step and are not kept.
 
         Parameters
         ----------
-        tune, draws : int
-            Numbers of transitions.
+        number : int
+            Of transitions.
         stopped : callable
-            Asked before every transition.
+            Asked before every transition whether to end.
         """
-        for number in range(tune + draws):
+        for _ in range(number):
             if stopped():
                 return
-            found = self._transition()
-            self.finished += 1
-            self.divergences += bool(found["diverging"])
-            if number < tune:
-                self._adapt(float(found["acceptance_rate"]))
-                if number == tune - 1:
-                    self.step = math.exp(self._log_mean_step)
-                continue
-            for name, value in found.items():
+            self._adapt(float(self._advanced()["acceptance_rate"]))
+        if self._log_steps:
+            self.step = math.exp(np.mean(self._log_steps[len(self._log_steps) // 2 :]))
+
+    def draw(self, number: int, stopped: Callable[[], bool]) -> None:
+        """Make transitions and keep what they find; parameters as for `tune`."""
+        for _ in range(number):
+            if stopped():
+                return
+            for name, value in self._advanced().items():
                 self.draws.setdefault(name, []).append(value)
+
+    def _advanced(self) -> dict[str, Any]:
+        found = self._transition()
+        self.finished += 1
+        self.divergences += bool(found["diverging"])
+        return found
 
     def _transition(self) -> dict[str, Any]:
         """Move the population, then renew the points."""
@@ -141,10 +147,6 @@ class Chain:
 
     def _adapt(self, accepted: float) -> None:
         self._tuned += 1
-        t = self._tuned
-        share = 1.0 / (t + _OFFSET)
-        self._error = (1.0 - share) * self._error + share * (self.target_accept - accepted)
-        log_step = -math.sqrt(t) / _GAMMA * self._error
-        weight = t**-_DECAY
-        self._log_mean_step = weight * log_step + (1.0 - weight) * self._log_mean_step
-        self.step = math.exp(log_step)
+        gain = _GAIN / math.sqrt(self._tuned)
+        self.step = min(self.step * math.exp(gain * (accepted - self.target_accept)), _LONGEST_STEP)
+        self._log_steps.append(math.log(self.step))

@@ -114,8 +114,9 @@ def run_chains(
         chains.append(Chain(target, x, kept, rng, target_accept))
     stop = Event()
     with ThreadPoolExecutor(cores) as pool:
-        waiting = {pool.submit(chain.run, tune, draws, stop.is_set) for chain in chains}
-        try:
+
+        def each(work: Callable[[Chain], None]) -> None:
+            waiting = {pool.submit(work, chain) for chain in chains}
             while waiting:
                 done, waiting = wait(waiting, timeout=0.2)
                 for finished in done:
@@ -125,6 +126,14 @@ def run_chains(
                     sum(chain.finished for chain in chains),
                     f"{divergences} divergences, warm-up included" if divergences else "",
                 )
+
+        try:
+            each(lambda chain: chain.tune(tune, stop.is_set))
+            # One chain with a poor start must not go on in steps far too small.
+            step = float(np.median([chain.step for chain in chains]))
+            for chain in chains:
+                chain.step = step
+            each(lambda chain: chain.draw(draws, stop.is_set))
         except BaseException:
             stop.set()
             raise
