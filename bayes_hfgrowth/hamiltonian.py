@@ -18,7 +18,7 @@ import numpy as np
 from bayes_hfgrowth.crosses import crosses
 from bayes_hfgrowth.transition import Floats
 
-__all__ = ["LENGTH", "Chain", "Target"]
+__all__ = ["LENGTH", "Chain", "Single", "Target"]
 
 LENGTH = 1.6
 """Mean length of a trajectory in standard deviations: a quarter of a normal distribution's period."""
@@ -26,13 +26,41 @@ LENGTH = 1.6
 DIVERGENT = 1000.0
 """Error of the energy from which on a transition counts as divergent, as in Stan."""
 
+FINER = 5
+"""How much finer the steps are of the second trajectory that is tried after a rejection."""
+
 _MOST_STEPS = 64
+_OWN_STEPS, _LOG_OWN_STEPS = 4, (math.log(0.1), math.log(0.9))  # of a base model by itself
 _LONGEST_STEP = 1.0
 _GAIN = 0.6  # of the first change of the step; falls with the root of their number
 
 type Target = Callable[[Floats, Floats, Floats], tuple[float, Floats, Floats, Floats, Floats]]
 """Log density and its gradient at a population, given points and their log density; then the
 population as it is kept, the growth parameters at all points, and the points' log weights."""
+
+
+type Single = Callable[[Floats, Floats], tuple[Floats, Floats]]
+"""Log density of each base model, and its gradient, at a population and the base models'
+coordinates."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """A population, a momentum, and what the target finds there."""
+
+    x: Floats
+    momentum: Floats
+    found: tuple[float, Floats, Floats, Floats, Floats]
+
+    @property
+    def energy(self) -> float:
+        """Infinite where the density or its gradient is not a number."""
+        energy = 0.5 * float(self.momentum @ self.momentum) - self.found[0]
+        return energy if math.isfinite(energy) else math.inf
+
+    def reversed(self) -> "_Place":
+        """The same place, about to go back."""
+        return _Place(self.x, -self.momentum, self.found)
 
 
 @dataclass(eq=False)
@@ -43,6 +71,8 @@ class Chain:
     ----------
     target : callable
         What to sample.
+    single : callable
+        The base models by themselves.
     x : ndarray, shape (size,)
         Population to start from, in coordinates of order 1.
     kept : ndarray, shape (base models, parameters)
@@ -54,6 +84,7 @@ class Chain:
     """
 
     target: Target
+    single: Single
     x: Floats
     kept: Floats
     rng: np.random.Generator
@@ -98,29 +129,41 @@ class Chain:
 
     def _transition(self) -> dict[str, Any]:
         """Move the population, then renew the points."""
+        self._move_kept()
         points, log_proposal = crosses(*self.kept.shape, self.rng, self.kept)
-        start = self.target(self.x, points, log_proposal)
-        momentum = self.rng.standard_normal(len(self.x))
-        energy = 0.5 * momentum @ momentum - start[0]
+        begin = _Place(
+            self.x, self.rng.standard_normal(len(self.x)), self.target(self.x, points, log_proposal)
+        )
         step = self.step * self.rng.uniform(0.8, 1.2)
         length = LENGTH * self.rng.uniform(0.6, 1.4)
-        steps = min(max(1, round(length / step)), _MOST_STEPS)
-        x, now = self.x, start
-        for _ in range(steps):
-            momentum = momentum + 0.5 * step * now[1]
-            x = x + step * momentum
-            now = self.target(x, points, log_proposal)
-            if not (math.isfinite(now[0]) and np.isfinite(now[1]).all()):
-                break
-            momentum = momentum + 0.5 * step * now[1]
-        error = 0.5 * momentum @ momentum - now[0] - energy
-        error = error if math.isfinite(error) else math.inf
-        accepted = math.exp(-max(error, 0.0))
+
+        def far(place: _Place, finer: int) -> tuple[_Place, float, int]:
+            """End of a trajectory, its probability of acceptance, and its steps."""
+            steps = finer * min(max(1, round(length / step)), _MOST_STEPS)
+            end = place
+            for _ in range(steps):
+                end = self._leap(end, step / finer, points, log_proposal)
+                if not math.isfinite(end.energy):
+                    break
+            return end.reversed(), math.exp(min(place.energy - end.energy, 0.0)), steps
+
+        first, accepted, steps = far(begin, 1)
+        error = first.energy - begin.energy
+        now = begin
         if self.rng.random() < accepted:
-            self.x = x
+            now = first
         else:
-            now = start
-        value, _, point, theta, log_weights = now
+            second, _, more = far(begin, FINER)
+            steps += more
+            if math.isfinite(second.energy):
+                _, ghost, again = far(second, 1)
+                steps += again
+                ratio = math.exp(min(begin.energy - second.energy, 50.0))
+                if self.rng.random() * (1.0 - accepted) < ratio * (1.0 - ghost):
+                    now = second
+            error = min(error, second.energy - begin.energy, key=abs)
+        self.x = now.x
+        value, _, point, theta, log_weights = now.found
         picked = self._pick(log_weights)
         everyone = np.arange(len(picked))
         self.kept = points[picked, everyone]
@@ -128,13 +171,40 @@ class Chain:
             "point": point,
             "theta": theta[picked, everyone],
             "acceptance_rate": accepted,
-            "diverging": error > DIVERGENT,
-            "energy": energy,
+            "diverging": not error <= DIVERGENT,
+            "energy": begin.energy,
             "energy_error": error,
             "lp": value,
             "n_steps": steps,
             "step_size": step,
         }
+
+    def _move_kept(self) -> None:
+        """Move each kept point along a short trajectory of its own, the population held.
+
+        A point far out is seldom met by one drawn anew; it must be able to walk back.
+        """
+        n = len(self.kept)
+        step = np.exp(self.rng.uniform(*_LOG_OWN_STEPS, (n, 1)))
+        momentum = self.rng.standard_normal(self.kept.shape)
+        value, slope = self.single(self.x, self.kept)
+        energy = 0.5 * (momentum**2).sum(axis=1) - value
+        y = self.kept
+        for _ in range(_OWN_STEPS):
+            momentum = momentum + 0.5 * step * slope
+            y = y + step * momentum
+            value, slope = self.single(self.x, y)
+            momentum = momentum + 0.5 * step * slope
+        error = 0.5 * (momentum**2).sum(axis=1) - value - energy
+        accepted = -np.log(self.rng.random(n)) > np.nan_to_num(error, nan=np.inf)
+        self.kept = np.where(accepted[:, None], y, self.kept)
+
+    def _leap(self, place: "_Place", step: float, points: Floats, log_proposal: Floats) -> "_Place":
+        """One step of the leapfrog."""
+        momentum = place.momentum + 0.5 * step * place.found[1]
+        x = place.x + step * momentum
+        found = self.target(x, points, log_proposal)
+        return _Place(x, momentum + 0.5 * step * found[1], found)
 
     def _pick(self, log_weights: Floats) -> Any:
         """Pick a point of each base model in proportion to its weight."""

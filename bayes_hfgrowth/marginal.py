@@ -106,12 +106,12 @@ def run_chains(
     statistics : xarray.Dataset
         Of the transitions, under the names that ArviZ knows.
     """
-    target = posterior.averaged(aim)
+    target, single = posterior.averaged(aim), posterior.singles(aim)
     chains = []
     for seed in seeds:
         rng = np.random.default_rng(seed)
         x, kept = posterior.split(aim["starts"][rng.integers(len(aim["starts"]))])
-        chains.append(Chain(target, x, kept, rng, target_accept))
+        chains.append(Chain(target, single, x, kept, rng, target_accept))
     stop = Event()
     with ThreadPoolExecutor(cores) as pool:
 

@@ -35,7 +35,7 @@ from bayes_hfgrowth.coordinates import (
     to_coordinates,
     to_point,
 )
-from bayes_hfgrowth.hamiltonian import Target
+from bayes_hfgrowth.hamiltonian import Single, Target
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.priors import LOG_SCALE, frozen
 from bayes_hfgrowth.silent import Nodes, SilentGroups, draw_silent, first_nodes, learned_nodes
@@ -309,6 +309,32 @@ class WhitenedPosterior:
             return value, slope, point, theta, log_weights
 
         return target
+
+    def singles(self, aim: Aim) -> Single:
+        """Give the density of each base model by itself, in an aim's coordinates.
+
+        Parameters
+        ----------
+        aim : dict
+            Where the coordinates are aimed.
+        """
+        data, size = self._data(aim), self.layout.size
+        data |= {  # silent base models have no say
+            "node_start": np.zeros_like(data["node_start"]),
+            "node_points": np.empty((len(data["node_points"]), 0)),
+            "node_weights": np.empty(0),
+        }
+
+        def single(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+            shape = (1, *y.shape)
+            point, theta, log_weights = (np.empty(n) for n in (size, shape, shape[:2]))
+            _, slope = posterior_density(
+                np.concatenate([x, y.ravel()]), np.empty(shape), np.zeros(shape[:2]),
+                *data.values(), point, theta, log_weights,
+            )  # fmt: skip
+            return log_weights[0], slope[size:].reshape(y.shape)
+
+        return single
 
     def split(self, start: Floats) -> tuple[Floats, Floats]:
         """Population and base models of one of an aim's ``starts``."""
