@@ -207,14 +207,15 @@ def download_concentration(panel: Panel) -> Figure:
         figure = new_figure(max(3.2, 1.5 + 0.19 * len(rows)))
         left, right = figure.subplots(1, 2, width_ratios=(1.2, 1.0))
         share = 100.0 * np.arange(len(counts) + 1) / len(counts)
-        for kind, what in kinds.items():
+        for place, (kind, what) in enumerate(kinds.items()):
             colour, marker = looks[kind]
             left.plot(
-                share, 100.0 * lorenz_curve(counts[kind]), color=COLOURS[colour],
-                label=f"{what}: {held['(all)'][kind]:.1f}% hold {MOST:.0%}",
+                share, 100.0 * lorenz_curve(counts[kind]), color=COLOURS[colour], marker=marker,
+                markersize=3.5, markevery=[], label=f"{what}: {held['(all)'][kind]:.1f}%",
             )  # fmt: skip
+            apart = 0.22 * (place - (len(kinds) - 1) / 2)  # so that none hides another
             right.plot(
-                [held[name][kind] for name in rows], np.arange(len(rows)), marker,
+                [held[name][kind] for name in rows], np.arange(len(rows)) + apart, marker,
                 color=COLOURS[colour], markersize=3.5, linestyle="none",
             )  # fmt: skip
         left.plot(
@@ -226,7 +227,10 @@ def download_concentration(panel: Panel) -> Figure:
         left.set_ylim(0, 101)
         left.set_xlabel("Base models, from the largest on (%)")
         left.set_ylabel("Share of the total (%)")
-        left.legend(loc="lower right")
+        left.legend(
+            loc="lower right", frameon=True, framealpha=1.0, edgecolor="none", borderpad=0.2,
+            title=f"Base models that hold {MOST:.0%}", title_fontsize=7.5, alignment="left",
+        )  # fmt: skip
         _rows_on(right, {name: len(members[name]) for name in rows})
         right.set_xlabel(f"Base models that hold {MOST:.0%}\nof the total (%)")
     return figure

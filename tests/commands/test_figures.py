@@ -52,7 +52,7 @@ def test_downloads_are_drawn_from_the_panel_that_was_fitted(tiny_fit_file, tiny_
     [
         (("--format", "jpg"), "format 'jpg' does not exist; give one of png, svg, pdf"),
         (("--months", "0"), "0 months ahead is out of range"),
-        (("--panel", "nowhere.csv"), "nowhere.csv does not exist"),
+        (("--panel", "nowhere.csv"), "nowhere.csv: no such file"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(tiny_fit_file, tmp_path, options, message):
