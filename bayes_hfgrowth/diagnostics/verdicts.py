@@ -25,11 +25,12 @@ from bayes_hfgrowth.progress import Progress
 
 __all__ = ["CHECKS", "FAULT", "LEVEL", "NOTICED", "VERDICTS", "Judgement", "judge"]
 
-LEVEL = 0.05
+LEVEL = 0.04
 """A month is called a surge where the model gives it less probability than this, all months of its
-base model taken together."""
+base model taken together. Below one in twenty, so that of base models without any surge no more
+than that are called surging, whatever the approximations; see ``benchmarks/verdicts.py``."""
 
-NOTICED = 0.01
+NOTICED = 0.005
 """A tenfold month would have been noticed where the model gives it less probability than this:
 far enough below `LEVEL` for chance not to blur it."""
 
