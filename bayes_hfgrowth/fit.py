@@ -70,9 +70,16 @@ class GrowthFit(FittedDraws):
         """Compare organizations; see `bayes_hfgrowth.comparison.compare`."""
         return compare(self, organizations, seed)
 
-    def diagnose(self) -> Diagnostics:
-        """Convergence and posterior predictive checks; see `bayes_hfgrowth.diagnostics`."""
-        return diagnose(self)
+    def diagnose(self, panel: Panel | None = None) -> Diagnostics:
+        """Convergence and posterior predictive checks; see `bayes_hfgrowth.diagnostics`.
+
+        Parameters
+        ----------
+        panel : Panel, optional
+            The panel that was fitted, if it came from the Hub: it tells whether one author or
+            many made a surge.
+        """
+        return diagnose(self, panel)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from bayes_hfgrowth.files import read_table, row_place, write_table
 from bayes_hfgrowth.months import as_utc, month_end
 from bayes_hfgrowth.names import indices_of
 from bayes_hfgrowth.organizations import OrganizationTable
-from bayes_hfgrowth.panel_rules import COLUMNS, OBSERVED_AT, TEXT_COLUMNS, checked
+from bayes_hfgrowth.panel_rules import COLUMNS, DOWNLOADS, OBSERVED_AT, TEXT_COLUMNS, checked
 
 __all__ = ["Panel", "read_panel"]
 
@@ -124,6 +124,7 @@ class Panel:
 
         Keeps the months that ended on or before the date (month 0 ends at the creation), so
         base models created after it go, and those younger than a month keep month 0 alone.
+        Columns of downloads are those of the observation date and go with an earlier one.
 
         Parameters
         ----------
@@ -155,7 +156,10 @@ class Panel:
             observed_at = min(observed_at, cut)
         elif not kept.all():
             observed_at = cut
-        return type(self)(self.table[kept].reset_index(drop=True), observed_at)
+        table = self.table[kept].reset_index(drop=True)
+        if observed_at != self.observed_at:
+            table = table.drop(columns=[name for name in DOWNLOADS if name in table])
+        return type(self)(table, observed_at)
 
     def select(
         self,

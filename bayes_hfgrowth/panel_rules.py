@@ -12,13 +12,20 @@ from bayes_hfgrowth.files import text_fault
 from bayes_hfgrowth.months import ISO_DATE, month_end
 from bayes_hfgrowth.organizations import OrganizationTable, organization_table
 
-__all__ = ["COLUMNS", "OBSERVED_AT", "TEXT_COLUMNS", "checked"]
+__all__ = ["COLUMNS", "DOWNLOADS", "OBSERVED_AT", "TEXT_COLUMNS", "checked"]
 
 COLUMNS = ("base_model", "organization", "created_at", "month", "finetunes")
 """Columns of a panel, in order; further columns may follow."""
 
 OBSERVED_AT = "observed_at"
 """Column that carries the observation date in files."""
+
+DOWNLOADS = {
+    "downloads_all_time": "downloads of all time",
+    "downloads": "downloads in the last 30 days",
+}
+"""Further columns that panels from the Hub may carry, and what each counts. The Hub tells only
+today's number, so it stands in the last month of a base model and nowhere else."""
 
 TEXT_COLUMNS = (*COLUMNS, OBSERVED_AT)
 """Columns that a CSV file gives as text, to be judged here."""

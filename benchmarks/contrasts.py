@@ -17,6 +17,7 @@ import argparse
 import dataclasses
 import itertools
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -94,11 +95,12 @@ def contrast_rows(spec: GrowthSpec, truth: xr.Dataset, posterior: xr.Dataset) ->
     return rows
 
 
-def recover(spec: GrowthSpec, panels: int, settings: Settings, empty: History) -> pd.DataFrame:
-    """Fit simulated panels; one row for each panel, pair of organizations and quantity."""
+def recover(
+    spec: GrowthSpec, panels: int, settings: Settings, empty: History
+) -> Iterator[pd.DataFrame]:
+    """Fit simulated panels; of each one row for each pair of organizations and quantity."""
     rng = np.random.default_rng(np.random.SeedSequence([settings.seed, len(spec.name), 7]))
     population = known_population(spec)
-    tables = []
     for number in range(panels):
         truth, history, thrown = simulate_panel(population, empty, rng)
         begin = time.perf_counter()
@@ -111,9 +113,8 @@ def recover(spec: GrowthSpec, panels: int, settings: Settings, empty: History) -
             "divergences": int(stats["diverging"].sum()),
             "thrown": thrown,
         }
-        tables.append(pd.DataFrame(rows).assign(**about))
         print(f"{spec.name}: panel {number} in {time.perf_counter() - begin:.0f} s", flush=True)
-    return pd.concat(tables, ignore_index=True)
+        yield pd.DataFrame(rows).assign(**about)
 
 
 def coverage(table: pd.DataFrame) -> pd.DataFrame:
@@ -162,12 +163,14 @@ def main() -> None:
     tables = []
     for name in options.model or ["surge"]:
         begin = time.perf_counter()
-        tables.append(recover(read_spec(name), options.panels, settings, empty))
-        pd.concat(tables).to_csv(options.out / "contrasts.csv", index=False)
+        for table in recover(read_spec(name), options.panels, settings, empty):
+            tables.append(table)
+            pd.concat(tables).to_csv(options.out / "contrasts.csv", index=False)
         seconds = time.perf_counter() - begin
         print(f"{name}: {options.panels} panels in {seconds:.0f} s")
-        print(coverage(tables[-1]).round(3).to_string())
-        print(calibration(tables[-1]).round(3).to_string())
+        own = pd.concat(tables[-options.panels :], ignore_index=True)
+        print(coverage(own).round(3).to_string())
+        print(calibration(own).round(3).to_string())
 
 
 if __name__ == "__main__":

@@ -5,18 +5,22 @@
 A growth model is fitted to shipped base models with at least 30 fine-tunes. Each panel is then
 simulated from one draw of that posterior, so it has no surge beyond what the law allows; it is
 fitted and judged, and the base models that are called surging are counted. Then one base model
-in eight gets one month with ten times the fine-tunes that the law expects there, what follows
+in five gets one month with ten times the fine-tunes that the law expects there, what follows
 keeping its increments; the panel is fitted and judged again, and a surge counts as found where
 it is named with its month. The month is any but the first in which the law expects a fine-tune or
-more. Whether ten times as many can be told from chance depends on the dispersion of the base
-model: surges are also counted among those to which the law, at the true parameters, gives less
-probability than `bayes_hfgrowth.diagnostics.verdicts.NOTICED`, all months of the base model taken
-together.
+more.
+
+Whether ten times as many can be told from chance depends on the dispersion of the base model, so
+surges are counted three times: all of them; those in months of which the verdict on the quiet
+panel had said that ten times as many would be noticed; and those that whoever knew the true
+parameters could find, the law giving them less probability than
+`bayes_hfgrowth.diagnostics.verdicts.LEVEL`, all months of the base model taken together.
 
 Writes quiet.csv and planted.csv, one row for each base model and for each surge.
 """
 
 import argparse
+import dataclasses
 import time
 from pathlib import Path
 
@@ -25,7 +29,7 @@ import pandas as pd
 
 from bayes_hfgrowth.diagnostics.months import month_laws, upper_tails
 from bayes_hfgrowth.diagnostics.predictive import replicated_months
-from bayes_hfgrowth.diagnostics.verdicts import NOTICED, judge
+from bayes_hfgrowth.diagnostics.verdicts import LEVEL, NOTICED, judge
 from bayes_hfgrowth.fit import GrowthModel
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.panel import Panel
@@ -33,7 +37,7 @@ from bayes_hfgrowth.simulation import base_model_parameters, carry_over, simulat
 from bayes_hfgrowth.sources.example import load_example
 from bayes_hfgrowth.spec import available_models
 
-EVERY = 8  # one base model in so many gets a surge
+EVERY = 5  # one base model in so many gets a surge
 SIZE = 10.0  # times the expectation
 
 
@@ -56,7 +60,16 @@ def with_surges(
             for start, stop in zip(history.start[:-1], history.start[1:], strict=True)
         ]
     )
-    return History(**{**vars(history), "new": new, "previous": previous}), planted
+    return dataclasses.replace(history, new=new, previous=previous), planted
+
+
+def _share(of: pd.Series, rows: pd.DataFrame) -> str:
+    """Share, its standard error by panels (which are what is independent), and the number."""
+    each = of.groupby(rows["panel"]).agg(["sum", "size"])
+    total = each.sum()
+    apart = each["sum"] - each["size"] * total["sum"] / total["size"]
+    error = np.sqrt((apart**2).sum() * len(each) / max(len(each) - 1, 1)) / total["size"]
+    return f"{of.mean():.1%} ± {error:.1%} of {len(of)}"
 
 
 def main() -> None:
@@ -92,8 +105,9 @@ def main() -> None:
         awake = None if spec.dormancy is None else np.zeros(len(real.organizations))
         history = simulated_history(spec, real.history, theta, carry, rng, awake)
         fit = fitted(history.to_panel(), number)
-        found = judge(fit, replicated_months(fit), rng).verdicts
-        quiet_rows.append(found[["base_model", "months", "finetunes", "verdict"]])
+        before = judge(fit, replicated_months(fit), rng)
+        columns = ["base_model", "months", "finetunes", "verdict", "lowest_probability"]
+        quiet_rows.append(before.verdicts[columns].assign(panel=number))
         mean, size = month_laws(spec, history, theta[None], carry[None])
         history, planted = with_surges(history, mean[0], rng)
         fit = fitted(history.to_panel(), number)
@@ -112,6 +126,8 @@ def main() -> None:
                     "months": int(history.months[i]),
                     "expected": float(mean[0, at]),
                     "probability": float(together),
+                    "tenfold": before.months["tenfold"].iloc[at],
+                    "told": judgement.months["probability"].iloc[at],
                     "found": (name, month) in named,
                 }
             )
@@ -119,13 +135,11 @@ def main() -> None:
         pd.DataFrame(planted_rows).to_csv(options.out / "planted.csv", index=False)
         print(f"panel {number} in {time.perf_counter() - begin:.0f} s", flush=True)
     quiet, surges = pd.concat(quiet_rows), pd.DataFrame(planted_rows)
-    print(f"called surging without a surge: {(quiet['verdict'] == 'surge').mean():.1%}")
-    print(f"tenfold months found: {surges['found'].mean():.1%} of {len(surges)}")
-    noticeable = surges[surges["probability"] < NOTICED]
-    print(
-        f"of those less probable than {NOTICED:.0%}: {noticeable['found'].mean():.1%} "
-        f"of {len(noticeable)}"
-    )
+    print(f"called surging without a surge: {_share(quiet['verdict'] == 'surge', quiet)}")
+    print(f"tenfold months found: {_share(surges['found'], surges)}")
+    promised, possible = surges["tenfold"] < NOTICED, surges["probability"] < LEVEL
+    for chosen, what in ((promised, "promised to be noticed"), (possible, "possible to notice")):
+        print(f"of those {what}: {_share(surges.loc[chosen, 'found'], surges[chosen])}")
     bins = pd.cut(surges["expected"], [1, 3, 10, 30, np.inf], right=False)
     print(surges.groupby(bins, observed=True)["found"].agg(["mean", "size"]).round(3).to_string())
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayes_hfgrowth.commands.fits import FitFile, ReadSeed
+from bayes_hfgrowth.commands.fits import FitFile, FittedPanel, ReadSeed
 from bayes_hfgrowth.commands.outputs import check_folder
 from bayes_hfgrowth.commands.screen import announce, show_verdict
 from bayes_hfgrowth.errors import FitError, HFGrowthError
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from bayes_hfgrowth.fit import GrowthFit
+    from bayes_hfgrowth.panel import Panel
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -28,6 +29,7 @@ def figures(
     months: Annotated[
         int, typer.Option("--months", metavar="H", help="How far to forecast, in months.")
     ] = 12,
+    panel_file: FittedPanel = None,
     seed: ReadSeed = None,
 ) -> None:
     """Draw all figures of a fit: data, parameters, organizations, forecasts, checks.
@@ -36,15 +38,17 @@ def figures(
     """
     from bayes_hfgrowth.figures import save_figure
     from bayes_hfgrowth.fit import load_fit
+    from bayes_hfgrowth.panel import read_panel
     from bayes_hfgrowth.progress import Progress
 
     if file_format not in FORMATS:
         raise FitError(f"format {file_format!r} does not exist; give one of {', '.join(FORMATS)}")
     check_folder(out, FitError)
+    panel = None if panel_file is None else read_panel(panel_file)
     fit = load_fit(fit_file)
     shown = Progress(True)
     with shown.stage("forecast"):
-        drawings = _drawings(fit, months, seed)
+        drawings = _drawings(fit, months, panel, seed)
     out.mkdir(parents=True, exist_ok=True)
     written = 0
     for name, draw in drawings.items():
@@ -60,7 +64,9 @@ def figures(
     show_verdict(fit.convergence, only_bad=True)
 
 
-def _drawings(fit: "GrowthFit", months: int, seed: int | None) -> dict[str, Callable[[], "Figure"]]:
+def _drawings(
+    fit: "GrowthFit", months: int, panel: "Panel | None", seed: int | None
+) -> dict[str, Callable[[], "Figure"]]:
     """What draws each figure, by the name of its file."""
     from functools import cache
 
@@ -77,6 +83,14 @@ def _drawings(fit: "GrowthFit", months: int, seed: int | None) -> dict[str, Call
     def checked():  # type: ignore[no-untyped-def]
         return fit.diagnose()
 
+    def downloads() -> "Figure":
+        if panel is None:
+            raise FitError("a fit knows no downloads; give --panel one that carries them")
+        known = set(panel.base_models.index)
+        return draw.download_concentration(
+            panel.select([name for name in fit.base_models if name in known])
+        )
+
     def surges() -> "Figure":
         if checked().surges.empty:
             raise FitError("no month of the fit is a surge")
@@ -87,6 +101,7 @@ def _drawings(fit: "GrowthFit", months: int, seed: int | None) -> dict[str, Call
         "parameters": lambda: draw.parameter_pairs(fit),
         "milestones": lambda: draw.organization_milestones(fit, seed=seed),
         "concentration": lambda: draw.concentration(forecast),
+        "downloads": downloads,
         "portfolios": lambda: draw.organization_portfolios(fit, forecast),
         "collapse": lambda: draw.collapse(fit),
         "fan_chart": forecast.plot,

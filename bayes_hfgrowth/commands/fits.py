@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from bayes_hfgrowth.convergence import Convergence
     from bayes_hfgrowth.forecast import Forecast
 
+FittedPanel = Annotated[
+    Path | None,
+    typer.Option(
+        "--panel",
+        metavar="PANEL",
+        help="The panel that was fitted: a fit keeps neither its authors nor its downloads.",
+    ),
+]
 FitFile = Annotated[Path, typer.Argument(metavar="FIT", help="Fit file, .nc.")]
 Seed = Annotated[
     int | None, typer.Option(help="Makes the run repeatable; without it one is drawn and stored.")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from bayes_hfgrowth.commands.fits import FitFile, ReadSeed
+from bayes_hfgrowth.commands.fits import FitFile, FittedPanel, ReadSeed
 from bayes_hfgrowth.commands.outputs import check_file, check_folder
 from bayes_hfgrowth.commands.screen import announce, show_sections, show_table, show_verdict
 from bayes_hfgrowth.errors import ComparisonError, FitError
@@ -73,13 +73,21 @@ def diagnose(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Folder for tables and figures.")
     ] = None,
+    panel_file: FittedPanel = None,
 ) -> None:
-    """Check a fit: convergence, leave-one-out, posterior predictive checks."""
+    """Check a fit: convergence, leave-one-out, posterior predictive checks.
+
+    With the panel, if it came from the Hub, it says whether one author or many made a surge.
+    """
+    from bayes_hfgrowth.diagnostics import diagnose as check_fit
     from bayes_hfgrowth.fit import load_fit
+    from bayes_hfgrowth.panel import read_panel
+    from bayes_hfgrowth.progress import Progress
 
     if out is not None:
         check_folder(out, FitError)
-    diagnostics = load_fit(fit_file).diagnose()
+    panel = None if panel_file is None else read_panel(panel_file)
+    diagnostics = check_fit(load_fit(fit_file), panel, Progress(True))
     if out is not None:
         diagnostics.save(out)
         announce(f"wrote {out}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bayes_hfgrowth.commands.fits import FitFile, ReadSeed
+from bayes_hfgrowth.commands.fits import FitFile, FittedPanel, ReadSeed
 from bayes_hfgrowth.commands.outputs import check_file
 from bayes_hfgrowth.commands.screen import announce, show_verdict
 from bayes_hfgrowth.errors import FitError
@@ -17,6 +17,7 @@ def report(
     months: Annotated[
         int, typer.Option("--months", metavar="H", help="How far to forecast, in months.")
     ] = 12,
+    panel_file: FittedPanel = None,
     seed: ReadSeed = None,
 ) -> None:
     """Write one self-contained HTML page: forecasts, organizations, diagnostics.
@@ -24,11 +25,13 @@ def report(
     It opens in any browser and loads nothing from any network.
     """
     from bayes_hfgrowth.fit import load_fit
+    from bayes_hfgrowth.panel import read_panel
     from bayes_hfgrowth.report import write_report
 
     check_file(out, (".html",), FitError)
+    panel = None if panel_file is None else read_panel(panel_file)
     result = load_fit(fit_file)
-    write_report(result, out, months=months, seed=seed, progress=True)
+    write_report(result, out, months=months, seed=seed, panel=panel, progress=True)
     announce(
         f"wrote {out}: {len(result.base_models)} base models, {months} months, "
         f"{out.stat().st_size / 1e6:.1f} MB"

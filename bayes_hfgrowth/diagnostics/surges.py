@@ -10,7 +10,8 @@ parameters given some other months and the population that the fit found,
 Which months those are, is chosen in two ways. First all but the month judged and, where surges
 carry over, the one after it, whose expectation hangs on it. A burst of several months hides
 behind itself that way, so a suspicious month is judged by the earlier months alone, too. The
-smaller probability of the two counts, doubled, since there were two chances to find it.
+harmonic mean of the two probabilities counts (Wilson 2019, PNAS 116): twice the smaller where
+only one look finds the month, since there were two chances to, and no more than that.
 
 The posteriors come from the fit's own draws, by Pareto-smoothed importance weights; where these
 run thin, from Student distributions fitted to the target round by round. The population stays
@@ -48,6 +49,7 @@ _ROUNDS = 5
 _LEAST_DRAWS = 50.0  # effective number that is enough
 _TEMPERED_DRAWS = 50.0  # effective number that the moments of a proposal should rest on
 _WIDER = 1.4
+_LEAST = 1e-300  # of a probability that is divided by
 _NEVER = -1e6  # log density of a month that a draw makes impossible; kept finite
 
 
@@ -168,11 +170,14 @@ class _Judge:
                     result[name][k] = again[name][0]
             if result["probability"][k] < _SUSPICIOUS and k < months[-1]:
                 early = self.improved(k, self.earlier)
-                if early["probability"][0] < result["probability"][k] and _reliable(early, 0):
+                if not _reliable(early, 0):
+                    continue
+                looks = np.array([result["probability"][k], early["probability"][0]])
+                if looks[1] < looks[0]:
                     for name in _JUDGED:
                         result[name][k] = early[name][0]
-        for name in ("probability", "tenfold"):
-            result[name] = np.minimum(2.0 * result[name], 1.0)
+                result["probability"][k] = 1.0 / np.mean(1.0 / np.maximum(looks, _LEAST))
+        result["tenfold"] = np.minimum(2.0 * result["tenfold"], 1.0)  # at worst, see above
         return result
 
     def others(self, sample: _Sample, months: npt.NDArray[np.int64]) -> Floats:

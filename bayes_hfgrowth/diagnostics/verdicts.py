@@ -25,11 +25,12 @@ from bayes_hfgrowth.progress import Progress
 
 __all__ = ["CHECKS", "FAULT", "LEVEL", "NOTICED", "VERDICTS", "Judgement", "judge"]
 
-LEVEL = 0.05
+LEVEL = 0.04
 """A month is called a surge where the model gives it less probability than this, all months of its
-base model taken together."""
+base model taken together. Below one in twenty, so that of base models without any surge no more
+than that are called surging, whatever the approximations; see ``benchmarks/verdicts.py``."""
 
-NOTICED = 0.01
+NOTICED = 0.005
 """A tenfold month would have been noticed where the model gives it less probability than this:
 far enough below `LEVEL` for chance not to blur it."""
 
@@ -52,10 +53,15 @@ LEAST_MONTHS, LEAST_FINETUNES = 6, 10
 
 
 class Judgement(NamedTuple):
-    """Verdicts, one row for each base model, and all surges, one row for each."""
+    """Verdicts, one row for each base model; all surges, one row for each; all months.
+
+    The months are those of `bayes_hfgrowth.diagnostics.surges.judge_months`, where
+    ``probability`` and ``tenfold`` are of all months of the base model taken together.
+    """
 
     verdicts: pd.DataFrame
     surges: pd.DataFrame
+    months: pd.DataFrame
 
 
 def judge(
@@ -93,7 +99,8 @@ def judge(
     history = fit.history
     months = judge_months(fit, rng, progress)
     number = np.maximum(history.months, 1)[history.base_model_of]
-    months["corrected"] = _at_least_one(months["probability"], number)
+    for name in ("probability", "tenfold"):
+        months[name] = _at_least_one(months[name], number)
     surges = _surges(history, months)
     surges = surges.join(who_made(surges, panel))
     strongest = surges.drop_duplicates("base_model").set_index("base_model")
@@ -111,8 +118,8 @@ def judge(
     table["surge_month"] = table["surge_month"].astype("Int64")
     table["surge_new"] = table["surge_new"].astype("Int64")
     table["surges"] = surges["base_model"].value_counts().reindex(names, fill_value=0)
-    table["lowest_probability"] = _lowest(history, months["corrected"])
-    tenfold = _lowest(history, _at_least_one(months["tenfold"], number))
+    table["lowest_probability"] = _lowest(history, months["probability"])
+    tenfold = _lowest(history, months["tenfold"])
     checks = _months_together(history, replicated, rng)
     faults = checks.min(axis=1)
     table["fault"] = [
@@ -132,7 +139,7 @@ def judge(
         ),
     )
     table.insert(1, "verdict", verdict)
-    return Judgement(table.reset_index(), surges)
+    return Judgement(table.reset_index(), surges, months)
 
 
 def _at_least_one(probability: pd.Series, number: np.ndarray) -> np.ndarray:
@@ -150,7 +157,7 @@ def _lowest(history: History, values: pd.Series | np.ndarray) -> Floats:
 
 def _surges(history: History, months: pd.DataFrame) -> pd.DataFrame:
     """All surges, each base model's least probable one first."""
-    found = months[(months["corrected"] < LEVEL) & (months["new"] > months["expected"])]
+    found = months[(months["probability"] < LEVEL) & (months["new"] > months["expected"])]
     owner = found["base_model"].to_numpy()
     table = pd.DataFrame(
         {
@@ -163,7 +170,7 @@ def _surges(history: History, months: pd.DataFrame) -> pd.DataFrame:
             "new": found["new"].to_numpy(),
             "expected": found["expected"].to_numpy(),
             "size": (found["new"] / found["expected"]).to_numpy(),
-            "probability": found["corrected"].to_numpy(),
+            "probability": found["probability"].to_numpy(),
             "draws": found["draws"].to_numpy(),
             "place": owner,
         }

@@ -1,6 +1,6 @@
 """Figures: each family a module, each figure a function that returns a matplotlib figure."""
 
-from bayes_hfgrowth.figures.concentration import concentration
+from bayes_hfgrowth.figures.concentration import concentration, download_concentration
 from bayes_hfgrowth.figures.fan import fan_chart
 from bayes_hfgrowth.figures.growth_by_age import growth_by_age, observed_months
 from bayes_hfgrowth.figures.milestones import organization_milestones
@@ -15,6 +15,7 @@ from bayes_hfgrowth.figures.style import save_figure
 __all__ = [
     "collapse",
     "concentration",
+    "download_concentration",
     "fan_chart",
     "growth_by_age",
     "observed_months",

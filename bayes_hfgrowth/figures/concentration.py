@@ -3,13 +3,22 @@
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bayes_hfgrowth.errors import ForecastError
+from bayes_hfgrowth.errors import FitError, ForecastError
 from bayes_hfgrowth.figures.style import COLOURS, new_figure, styled
 from bayes_hfgrowth.forecast import Forecast
+from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.panel_rules import DOWNLOADS
 
-__all__ = ["MOST", "concentration", "lorenz_curve", "share_holding"]
+__all__ = [
+    "MOST",
+    "concentration",
+    "download_concentration",
+    "lorenz_curve",
+    "share_holding",
+]
 
 MOST = 0.8
 """Share of the fine-tunes whose holders are counted."""
@@ -18,6 +27,8 @@ LEAST_BASE_MODELS = 5
 """Base models that an organization needs for a row of its own."""
 
 _DRAWS = 400  # paths of the forecast that the bands rest on
+
+_LOOKS = (("observed", "o"), ("model", "s"), ("paper", "D"))  # fine-tunes, then downloads
 
 
 def lorenz_curve(counts: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -133,11 +144,105 @@ def concentration(forecast: Forecast, counted: str = "fine-tunes") -> Figure:
             right.hlines(row, ends[0], ends[2], color=COLOURS["model"], linewidth=3.0, alpha=0.5)
             right.plot(ends[1], row, "|", color=COLOURS["model"], markersize=7)
             right.plot(today[name], row, "o", color=COLOURS["observed"], markersize=3)
-        right.set_yticks(place, [f"{name} ({members[name].sum():,})" for name in rows])
-        right.set_ylim(len(rows) - 0.5, -0.5)
-        right.set_xlim(left=0)
-        right.tick_params(axis="y", length=0)
-        right.grid(axis="x", linewidth=0.3, color="#D0D0D0")
-        right.set_axisbelow(True)
+        _rows_on(right, {name: int(members[name].sum()) for name in rows})
         right.set_xlabel(f"Base models that hold {MOST:.0%}\nof the {counted} (%)")
     return figure
+
+
+def download_concentration(panel: Panel) -> Figure:
+    """Whether downloads are as concentrated as fine-tunes.
+
+    Left, Lorenz curves of the fine-tunes and of each kind of downloads that the panel carries,
+    all on the observation date and counted, not estimated. Right, the share of base models
+    that holds 80% of each, of all and of each organization with at least five base models.
+    Base models whose downloads the source did not tell are left out of both.
+
+    Parameters
+    ----------
+    panel : Panel
+        With one of the columns of `bayes_hfgrowth.panel_rules.DOWNLOADS`, or more.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    FitError
+        When the panel carries no downloads, they are 0 or missing throughout, or one is no
+        count.
+    """
+    last = panel.table.drop_duplicates("base_model", keep="last")
+    carried = {name: what for name, what in DOWNLOADS.items() if name in last}
+    if not carried:
+        raise FitError(
+            "the panel carries no downloads; hfgrowth fetch and snapshot make one that does"
+        )
+    kinds = {"finetunes": "fine-tunes", **carried}
+    counts = last[list(kinds)].apply(pd.to_numeric, errors="coerce")
+    for name, what in carried.items():
+        wrong = last[name].notna() & ~(counts[name] >= 0)
+        if wrong.any():
+            at = last[wrong].iloc[0]
+            raise FitError(
+                f"column {name!r} of the panel, the {what}, is {at[name]} for "
+                f"{at['base_model']!r}; give a number from 0 on, or leave it empty"
+            )
+    told = counts.notna().all(axis=1)
+    counts, organization = counts[told].astype(np.float64), last["organization"][told]
+    kinds = {name: what for name, what in kinds.items() if counts[name].sum() > 0}
+    if not carried.keys() & kinds:
+        raise FitError("the downloads in the panel are 0 or missing throughout; take another one")
+    sizes = organization.value_counts()
+    shown = sizes.index[(sizes >= LEAST_BASE_MODELS)]
+    members = {"(all)": counts} | {name: counts[organization == name] for name in shown}
+    held = {
+        name: {kind: 100.0 * float(share_holding(own[kind])) for kind in kinds}
+        for name, own in members.items()
+    }
+    first = next(kind for kind in kinds if kind in carried)
+    rows = sorted(members, key=lambda name: (name != "(all)", held[name][first], name))
+    looks = dict(zip(("finetunes", *DOWNLOADS), _LOOKS, strict=True))
+    with styled():
+        figure = new_figure(max(3.2, 1.5 + 0.19 * len(rows)))
+        left, right = figure.subplots(1, 2, width_ratios=(1.2, 1.0))
+        share = 100.0 * np.arange(len(counts) + 1) / len(counts)
+        for place, (kind, what) in enumerate(kinds.items()):
+            colour, marker = looks[kind]
+            left.plot(
+                share, 100.0 * lorenz_curve(counts[kind]), color=COLOURS[colour], marker=marker,
+                markersize=3.5, markevery=[], label=f"{what}: {held['(all)'][kind]:.1f}%",
+            )  # fmt: skip
+            apart = 0.22 * (place - (len(kinds) - 1) / 2)  # so that none hides another
+            right.plot(
+                [held[name][kind] for name in rows], np.arange(len(rows)) + apart, marker,
+                color=COLOURS[colour], markersize=3.5, linestyle="none",
+            )  # fmt: skip
+        left.plot(
+            [0, 100], [0, 100], color=COLOURS["muted"], linewidth=0.8, linestyle=":",
+            label="if all had the same",
+        )  # fmt: skip
+        left.axhline(100 * MOST, color=COLOURS["muted"], linewidth=0.5, linestyle="--")
+        left.set_xlim(0, 100)
+        left.set_ylim(0, 101)
+        left.set_xlabel("Base models, from the largest on (%)")
+        left.set_ylabel("Share of the total (%)")
+        left.legend(
+            loc="lower right", frameon=True, framealpha=1.0, edgecolor="none", borderpad=0.2,
+            title=f"Base models that hold {MOST:.0%}", title_fontsize=7.5, alignment="left",
+        )  # fmt: skip
+        _rows_on(right, {name: len(members[name]) for name in rows})
+        right.set_xlabel(f"Base models that hold {MOST:.0%}\nof the total (%)")
+    return figure
+
+
+def _rows_on(axes: Axes, members: dict[str, int]) -> None:
+    """Name the rows of the right side, each with its number of base models."""
+    axes.set_yticks(
+        np.arange(len(members)), [f"{name} ({number:,})" for name, number in members.items()]
+    )
+    axes.set_ylim(len(members) - 0.5, -0.5)
+    axes.set_xlim(left=0)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", linewidth=0.3, color="#D0D0D0")
+    axes.set_axisbelow(True)

@@ -186,7 +186,7 @@ def collapse(fit: FittedDraws) -> Figure:
         right.legend(loc="upper left", ncols=3, columnspacing=1.0, handlelength=1.2)
         for axes in (left, right):
             axes.set_xlim(low, high)
-            axes.set_xlabel("Rescaled age, (ln t - μ)/σ\n(dimensionless)")
+            axes.set_xlabel("Rescaled age, (ln t \N{MINUS SIGN} μ)/σ\n(dimensionless)")
     return figure
 
 

@@ -11,7 +11,14 @@ from matplotlib.patches import Patch
 
 from bayes_hfgrowth.draws import FittedDraws
 from bayes_hfgrowth.errors import ForecastError
-from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, panel_title, styled
+from bayes_hfgrowth.figures.style import (
+    COLOURS,
+    counts_on,
+    new_figure,
+    panel_title,
+    rounded_count,
+    styled,
+)
 from bayes_hfgrowth.forecast import Forecast
 from bayes_hfgrowth.history import History
 
@@ -31,7 +38,7 @@ def organization_portfolios(fit: FittedDraws, forecast: Forecast) -> Figure:
     sum of all months so far, each replicated given the months really observed before it,
     central 95% (it says whether the growth model explains the totals, and not how well it
     would have forecast them). Blue is the forecast; where it goes beyond five times the last
-    count, it leaves the panel.
+    count and its own median, it leaves the panel, which says how far.
 
     Parameters
     ----------
@@ -129,8 +136,14 @@ def _fan(axes: Axes, totals: npt.NDArray[np.int64], today: int) -> None:
     axes.plot(time, ahead(0.5), color=COLOURS["model"])
     axes.axvline(0.0, color=COLOURS["muted"], linewidth=0.5, linestyle=":")
     # A fan much higher than the data leaves the panel rather than flattening them.
-    highest = max(float(today), 1.0)
-    axes.set_ylim(0, 1.08 * min(max(float(ahead(0.975)[-1]), highest), _HIGHEST * highest))
+    upper, median = float(ahead(0.975)[-1]), float(ahead(0.5)[-1])
+    highest = max(_HIGHEST * today, median, 1.0)
+    axes.set_ylim(0, 1.08 * min(max(upper, float(today), 1.0), highest))
+    if upper > 1.08 * highest:
+        axes.text(
+            0.05, 0.95, f"95%: to {rounded_count(upper)}", transform=axes.transAxes, va="top",
+            fontsize=6.5, color=COLOURS["model"],
+        )  # fmt: skip
     axes.set_xlim(right=time[-1])
     axes.locator_params(axis="x", nbins=5, integer=True)
     axes.locator_params(axis="y", nbins=4)

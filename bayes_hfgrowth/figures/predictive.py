@@ -87,7 +87,8 @@ def _draw_months(axes: Axes, table: pd.DataFrame) -> None:
         label="replicated, median",
     )  # fmt: skip
     axes.plot(age, new, "o", color=COLOURS["observed"], markersize=2, label="observed")
-    axes.plot(age[found], new[found], "D", color=COLOURS["paper"], markersize=4.5, label="surge")
+    axes.plot(age[found], new[found], "D", color=COLOURS["paper"], markersize=4.5,
+              label="surge", clip_on=False)  # fmt: skip
     # Logarithmic from one fine-tune on, and still room for none.
     axes.set_yscale("symlog", linthresh=1.0, linscale=0.5)
     axes.set_ylim(-0.1, 3.0 * max(float(table["upper_95"].max()), float(new.max()), 1.0))

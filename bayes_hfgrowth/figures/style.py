@@ -22,6 +22,7 @@ __all__ = [
     "counts_on",
     "new_figure",
     "panel_title",
+    "rounded_count",
     "save_figure",
     "shortened",
     "styled",
@@ -94,6 +95,11 @@ def counts_on(axes: Axes, *, x: bool = False, y: bool = False) -> None:
         axes.xaxis.set_major_formatter(formatter)
     if y:
         axes.yaxis.set_major_formatter(formatter)
+
+
+def rounded_count(value: float) -> str:
+    """A count by its two leading digits, written as on the axes."""
+    return _count(float(f"{value:.2g}"))
 
 
 def shortened(text: str, longest: int) -> str:

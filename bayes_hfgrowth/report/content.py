@@ -9,6 +9,7 @@ from bayes_hfgrowth.comparison import Comparison, compare
 from bayes_hfgrowth.diagnostics import Diagnostics, diagnose
 from bayes_hfgrowth.draws import FittedDraws
 from bayes_hfgrowth.forecast import Forecast, forecast
+from bayes_hfgrowth.panel import Panel
 from bayes_hfgrowth.progress import Progress
 
 __all__ = [
@@ -69,7 +70,12 @@ class ReportContent:
 
 
 def gather(
-    fit: FittedDraws, months: int, seed: int | None = None, *, progress: bool = False
+    fit: FittedDraws,
+    months: int,
+    seed: int | None = None,
+    *,
+    panel: Panel | None = None,
+    progress: bool = False,
 ) -> ReportContent:
     """Ask a fit all that a report tells.
 
@@ -82,6 +88,8 @@ def gather(
     seed : int, optional
         Same seed, same numbers as in `bayes_hfgrowth.forecast.forecast` and
         `bayes_hfgrowth.comparison.compare`; by default the seed of the fit.
+    panel : Panel, optional
+        The panel that was fitted, if it came from the Hub: it tells whose surges are.
     progress : bool
         Whether to show progress on standard error.
 
@@ -89,6 +97,8 @@ def gather(
     ------
     ForecastError
         When the horizon is out of range or the seed is negative.
+    FitError
+        When the panel does not know authors, or has other counts.
     """
     shown = Progress(progress)
     seed = fit.about["seed"] if seed is None else seed
@@ -99,7 +109,7 @@ def gather(
     with shown.stage("compare organizations"):
         no_comparison = why_not_compared(fit)
         comparison = None if no_comparison else compare(fit, largest_organizations(fit), seed)
-    diagnostics = diagnose(fit, progress=shown)
+    diagnostics = diagnose(fit, panel, shown)
     return ReportContent(
         fit=fit,
         months=months,

@@ -17,6 +17,7 @@ from bayes_hfgrowth.draws import FittedDraws
 from bayes_hfgrowth.errors import FitError
 from bayes_hfgrowth.figures import organization_forest, predictive_check
 from bayes_hfgrowth.files import whole_file
+from bayes_hfgrowth.panel import Panel
 from bayes_hfgrowth.report.content import ReportContent, gather
 from bayes_hfgrowth.report.inline import Drawing, drawing, plain_names, text_of
 from bayes_hfgrowth.report.payload import payload
@@ -46,6 +47,7 @@ def write_report(
     *,
     months: int = 12,
     seed: int | None = None,
+    panel: Panel | None = None,
     progress: bool = False,
 ) -> None:
     """Write the report of a fit to one HTML file.
@@ -62,19 +64,23 @@ def write_report(
     seed : int, optional
         Same seed, same numbers as in forecast table and comparison; by default that of the
         fit.
+    panel : Panel, optional
+        The panel that was fitted, if it came from the Hub: with it the surges say whether one
+        author or many made them.
     progress : bool
         Whether to show progress on standard error.
 
     Raises
     ------
     FitError
-        When the name is another, or the file cannot be written.
+        When the name is another, the file cannot be written, or the panel does not know
+        authors or has other counts.
     ForecastError
         When the horizon is out of range or the seed is negative.
     """
     if Path(path).suffix.lower() != ".html":
         raise FitError(f"{os.fspath(path)} does not end in .html; a report is one HTML file")
-    page = render_report(gather(fit, months, seed, progress=progress))
+    page = render_report(gather(fit, months, seed, panel=panel, progress=progress))
     with whole_file(path, FitError) as temporary:
         temporary.write_text(page, encoding="utf-8")
 

@@ -129,7 +129,8 @@ class HubClient:
         -------
         dict
             ``id`` (today's), ``_id``, ``createdAt``, ``tags``, ``gated``, ``disabled``,
-            ``childrenModelCount`` (numbers by relation, or `None`).
+            ``childrenModelCount`` (numbers by relation, or `None`), ``downloads`` (in the
+            last 30 days) and ``downloadsAllTime``, or `None`.
 
         Raises
         ------
@@ -154,6 +155,8 @@ class HubClient:
             "gated": info.gated,
             "disabled": info.disabled,
             "childrenModelCount": counts if isinstance(counts, dict) and counts else None,
+            "downloads": info.downloads,
+            "downloadsAllTime": info.downloads_all_time,
         }
 
     def children_query(self, base: str, relation: str) -> str:

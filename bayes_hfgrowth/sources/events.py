@@ -9,6 +9,7 @@ import pandas as pd
 from bayes_hfgrowth.errors import SourceError
 from bayes_hfgrowth.months import month_end, whole_months
 from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.panel_rules import DOWNLOADS
 from bayes_hfgrowth.sources.relations import Relation
 
 FIRST_KNOWN_TIME = pd.Timestamp("2022-03-02T23:30:00", tz="UTC")
@@ -153,8 +154,9 @@ def build_panel(
     ----------
     bases : pandas.DataFrame
         One row for each base model: ``base_model``, ``key`` (the Hub's ``_id``, or the id where
-        there is none), ``created_at`` (UTC or missing); optional ``hub_count`` and ``status``
-        (a reason why it can't be counted, else empty).
+        there is none), ``created_at`` (UTC or missing); optional ``hub_count``, ``status``
+        (a reason why it can't be counted, else empty), ``downloads_all_time`` and
+        ``downloads`` (missing where the source does not tell).
     children : pandas.DataFrame
         One row for each edge: ``base`` (row number in `bases`), ``key``, ``name``, ``author``,
         ``created_at`` (UTC or missing).
@@ -172,7 +174,9 @@ def build_panel(
     Panel
         Observed at `observed_at`, with the additional columns ``authors`` (distinct authors so
         far), ``largest_author_share`` (share of the children so far that the most active author
-        holds; 0 without children) and ``older_than_base`` (children older than the base model).
+        holds; 0 without children) and ``older_than_base`` (children older than the base model);
+        where any base model has them, ``downloads_all_time`` and ``downloads``, in the last
+        month of each and missing before it, so that an earlier as-of date leaves them behind.
     Summary
         What was left out, and why.
 
@@ -229,6 +233,7 @@ def build_panel(
                 "older_than_base": counts["older"].to_numpy()[rows],
                 "observed_at": observed_at,
             }
+            | _downloads(bases, rows)
         ),
         source=source,
     )
@@ -289,6 +294,18 @@ def _distinct(bases: pd.DataFrame, children: pd.DataFrame) -> tuple[pd.DataFrame
         "self_edges": _by_base(base[itself], bases),
     }
     return distinct, pd.DataFrame(counts, index=bases.index)
+
+
+def _downloads(
+    bases: pd.DataFrame, rows: npt.NDArray[np.int64]
+) -> dict[str, pd.api.extensions.ExtensionArray]:
+    """Today's downloads, in the last of each base model's rows; empty where nobody tells."""
+    last = np.append(rows[1:] != rows[:-1], True)
+    known = [name for name in DOWNLOADS if name in bases and bases[name].notna().any()]
+    return {
+        name: bases[name].astype("Int64").take(rows).reset_index(drop=True).where(last).array
+        for name in known
+    }
 
 
 def _by_base(rows: npt.ArrayLike, bases: pd.DataFrame) -> npt.NDArray[np.int64]:

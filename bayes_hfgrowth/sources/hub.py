@@ -24,7 +24,12 @@ from bayes_hfgrowth.sources.cache import (
 )
 from bayes_hfgrowth.sources.client import HubClient, NotAvailableError, Patience
 from bayes_hfgrowth.sources.events import Summary, build_panel
-from bayes_hfgrowth.sources.lineage import RENAMED_NAMESPACES, carries, stated_children
+from bayes_hfgrowth.sources.lineage import (
+    RENAMED_NAMESPACES,
+    carries,
+    stated_children,
+    stated_number,
+)
 from bayes_hfgrowth.sources.progress import Display, shown
 from bayes_hfgrowth.sources.relations import RELATIONS, Relation
 
@@ -311,6 +316,8 @@ class _Collector:
                     "key": model.get("_id") or model["id"],
                     "created_at": parse_time(model.get("createdAt")),
                     "hub_count": stated_children(model, self._relation),
+                    "downloads_all_time": stated_number(model, "downloadsAllTime"),
+                    "downloads": stated_number(model, "downloads"),
                     "status": status,
                 }
             )
@@ -318,7 +325,8 @@ class _Collector:
         tables = pd.DataFrame(bases), pd.DataFrame(children).astype({"base": "int64"})
         for table in tables:
             table["created_at"] = pd.to_datetime(table["created_at"], utc=True).dt.as_unit("us")
-        return tables[0].astype({"hub_count": "Int64"}), tables[1]
+        stated = dict.fromkeys(("hub_count", "downloads_all_time", "downloads"), "Int64")
+        return tables[0].astype(stated), tables[1]
 
     def _add_children(self, model: Row, number: int, columns: dict[str, list[object]]) -> int:
         """Add the rows of a listing that really are children; return their number."""

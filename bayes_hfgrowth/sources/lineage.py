@@ -73,3 +73,23 @@ def stated_children(model: Row, relation: str) -> int | None:
     numbers = [counts.get(r) for r in KINDS if relation in (r, "all")]
     whole = [n for n in numbers if isinstance(n, int)]
     return sum(whole) if whole else None
+
+
+def stated_number(model: Row, name: str) -> int | None:
+    """Return a count that the Hub states of a model.
+
+    Parameters
+    ----------
+    model : dict
+        A model.
+    name : str
+        Field of the Hub, for example ``downloadsAllTime``.
+
+    Returns
+    -------
+    int or None
+        The number, if there is one.
+    """
+    number = model.get(name)
+    counted = isinstance(number, int) and not isinstance(number, bool) and number >= 0
+    return number if counted else None

@@ -14,6 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from bayes_hfgrowth.errors import SourceError
 from bayes_hfgrowth.months import as_utc
 from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.panel_rules import DOWNLOADS
 from bayes_hfgrowth.sources.events import FIRST_KNOWN_TIME, Summary, build_panel
 from bayes_hfgrowth.sources.lineage import spellings
 from bayes_hfgrowth.sources.relations import RELATIONS, Relation
@@ -207,6 +208,7 @@ class _Snapshot:
     min_finetunes: int
     organizations: list[str]
     notes: list[str] = field(default_factory=list)
+    newer: bool = False  # than the observation date, so are the downloads that it tells
 
     def ask(self, query: str, values: dict[str, object] | None = None) -> Rows:
         return self.connection.execute(query, values or {}).fetchall()
@@ -239,6 +241,7 @@ class _Snapshot:
         )
         if given is not None:
             observed_at = as_utc(given, "observed_at")
+            self.newer = observed_at < pd.Timestamp(newest, tz="UTC").normalize()
             if (late := (observed_at - pd.Timestamp(newest, tz="UTC")).days) > 1:
                 self.notes.append(
                     f"the observation date is {late} days after the newest model of the snapshot "
@@ -263,7 +266,9 @@ class _Snapshot:
             f"""
             CREATE TEMP TABLE bases AS
             SELECT row_number() OVER (ORDER BY name) - 1 AS base, * FROM (
-                SELECT name, any_value(key) AS key, min(created) AS created FROM models
+                SELECT name, any_value(key) AS key, min(created) AS created,
+                max(downloads_all_time) AS downloads_all_time, max(downloads) AS downloads
+                FROM models
                 WHERE ({wanted}) AND (
                     name IN (SELECT parent.name FROM edges)
                     OR key IN (SELECT parent.key FROM edges WHERE parent.key IS NOT NULL)
@@ -318,7 +323,8 @@ class _Snapshot:
     def tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return base models and children as `build_panel` wants them, and drop them here."""
         bases = self.connection.execute(
-            "SELECT name AS base_model, key, created AS created_at FROM bases ORDER BY base"
+            "SELECT name AS base_model, key, created AS created_at, downloads_all_time, "
+            "downloads FROM bases ORDER BY base"
         ).df()
         children = self.connection.execute(
             "SELECT base, key, name, author, created AS created_at FROM children "
@@ -327,7 +333,7 @@ class _Snapshot:
         self.ask("DROP TABLE children; DROP TABLE edges; DROP TABLE bases")
         for table in (bases, children):
             table["created_at"] = pd.DatetimeIndex(table["created_at"]).tz_localize("UTC")
-        return bases, children
+        return bases.drop(columns=list(DOWNLOADS)) if self.newer else bases, children
 
 
 def _short(error: Exception) -> str:

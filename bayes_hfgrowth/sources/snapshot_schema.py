@@ -64,8 +64,9 @@ def models_query(
     -------
     str
         A SELECT with the columns ``name``, ``key`` (``_id``, or the name), ``author``,
-        ``created`` (UTC), ``parents`` (list of name and key) and ``derived`` (whether it
-        declares any base model).
+        ``created`` (UTC), ``parents`` (list of name and key), ``derived`` (whether it
+        declares any base model), ``downloads_all_time`` and ``downloads`` (NULL where the
+        snapshot does not tell).
     list of str
         What the user should know about the way the lineage is read.
 
@@ -107,7 +108,8 @@ def models_query(
     author = f"coalesce(author, {owner})" if "author" in columns else owner
     return (
         f"SELECT id AS name, {key} AS key, {author} AS author, {_CREATED} AS created, "
-        f"{parents} AS parents, {derived} AS derived FROM {source} WHERE id IS NOT NULL",
+        f"{parents} AS parents, {derived} AS derived, {_downloads(columns)} FROM {source} "
+        "WHERE id IS NOT NULL",
         notes,
     )
 
@@ -115,6 +117,18 @@ def models_query(
 def quoted(text: str) -> str:
     """Write a text as SQL."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def _downloads(columns: dict[str, str]) -> str:
+    """Columns of downloads, as whole numbers from 0 on or NULL."""
+    return ", ".join(
+        (f'greatest(try_cast("{theirs}" AS DOUBLE), 0)::BIGINT' if theirs in columns else "NULL")
+        + f"::BIGINT AS {ours}"
+        for ours, theirs in (
+            ("downloads_all_time", "downloadsAllTime"),
+            ("downloads", "downloads"),
+        )
+    )
 
 
 def _lineage_columns(relation: Relation, keyed: bool) -> tuple[str, str]:
@@ -156,5 +170,5 @@ def _ecosystem_query(source: str, columns: dict[str, str], relation: Relation, l
     return (
         "SELECT model_id AS name, model_id AS key, split_part(model_id, '/', 1) AS author, "
         f"{_CREATED} AS created, list_transform({parents}, {_NO_KEY}) AS parents, "
-        f"({derived}) AS derived FROM {source} WHERE model_id IS NOT NULL"
+        f"({derived}) AS derived, {_downloads(columns)} FROM {source} WHERE model_id IS NOT NULL"
     )

@@ -10,7 +10,7 @@ ALWAYS = {
     "collapse", "concentration", "fan_chart", "growth_by_age", "organizations", "parameters",
     "portfolios", "predictive", "ranks", "ridges",
 }  # fmt: skip
-SOMETIMES = {"milestones", "paper_fits", "surges"}
+SOMETIMES = {"downloads", "milestones", "paper_fits", "surges"}
 
 
 def run(*arguments):
@@ -34,11 +34,25 @@ def test_every_figure_is_written_or_named_as_left_out(tiny_fit_file, tmp_path):
         assert path.read_bytes().startswith(b"<?xml")
 
 
+def test_downloads_are_drawn_from_the_panel_that_was_fitted(tiny_fit_file, tiny_panel, tmp_path):
+    panel = tiny_panel.as_of("2024-08-01")
+    carried = panel.table.assign(downloads=range(len(panel.table)))
+    type(panel)(carried, panel.observed_at).write(tmp_path / "panel.parquet")
+    done = run(
+        tiny_fit_file, "--panel", tmp_path / "panel.parquet", "--out", tmp_path / "figures",
+        "--months", "2",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "left out downloads" not in done.stderr
+    assert (tmp_path / "figures" / "downloads.png").stat().st_size > 10_000
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (("--format", "jpg"), "format 'jpg' does not exist; give one of png, svg, pdf"),
         (("--months", "0"), "0 months ahead is out of range"),
+        (("--panel", "nowhere.csv"), "nowhere.csv: no such file"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(tiny_fit_file, tmp_path, options, message):

@@ -3,6 +3,8 @@
 import pandas as pd
 import pytest
 
+from bayes_hfgrowth import Panel, read_panel
+
 
 def test_compare_prints_and_writes(fitted, hfgrowth, here, tmp_path):
     out = tmp_path / "organizations.csv"
@@ -30,6 +32,20 @@ def test_diagnose_prints_and_writes(fitted, hfgrowth, tmp_path):
     for path in out.glob("*.csv"):
         assert len(pd.read_csv(path)) > 0, path
     assert all(path.stat().st_size > 0 for path in out.iterdir())
+
+
+def test_diagnose_looks_the_authors_up_in_the_panel(here, refused, panel_file, fitted, tmp_path):
+    assert "has no column 'authors'" in refused("diagnose", fitted[1], "--panel", panel_file)
+    panel = read_panel(panel_file)
+    Panel(panel.table.assign(authors=1, largest_author_share=1.0), panel.observed_at).write(
+        tmp_path / "panel.parquet"
+    )
+    out = tmp_path / "checks"
+    done = here("diagnose", fitted[1], "--panel", tmp_path / "panel.parquet", "--out", out)
+    assert done.returncode == 0, done.stderr
+    surges = pd.read_csv(out / "surges.csv")
+    assert (surges["made_by"] == "one author").all()
+    assert ("one author" in done.stdout) == (len(surges) > 0)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -11,7 +12,13 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from bayes_hfgrowth.comparison import NEW_BASE_MODELS, QUANTITIES, compare
+from bayes_hfgrowth.comparison import (
+    NEW_BASE_MODELS,
+    QUANTITIES,
+    compare,
+    largest_base_models,
+)
+from bayes_hfgrowth.comparison.quantities import peak_months, quantity_draws
 from bayes_hfgrowth.comparison.without import log_weights_without
 from bayes_hfgrowth.comparison.words import probability_words
 from bayes_hfgrowth.draws import ATTRIBUTE, FittedDraws
@@ -207,6 +214,29 @@ def test_the_same_seed_gives_the_same_table(made_fit):
     assert not other.pairs.equals(first.pairs)
     default = compare(made_fit, ["Meta", "Qwen"])
     assert default.table.equals(compare(made_fit, ["Meta", "Qwen"], made_fit.about["seed"]).table)
+
+
+def test_every_sentence_tells_what_counting_its_draws_gives(made_fit, comparison):
+    """Draw by draw in a loop, for all pairs and quantities, as the words tell it."""
+    chosen = np.array([2, 0, 1])
+    left_out = dict(enumerate(largest_base_models(made_fit)["position"]))
+    rng = np.random.default_rng(np.random.SeedSequence([made_fit.about["seed"], 5]))
+    peaks = peak_months(made_fit.spec, made_fit.posterior)
+    draws, _ = quantity_draws(made_fit, chosen, peaks, left_out, rng)
+    place = {name: column for column, name in enumerate(comparison.organizations)}
+    for pair in comparison.pairs.itertuples():
+        sample = draws[pair.quantity].sample[:, [place[pair.first], place[pair.second]]].tolist()
+        larger = sum(first > second for first, second in sample)
+        tied = sum(first == second for first, second in sample)
+        share = (larger + tied / 2) / len(sample)
+        sign, told = re.search(r"\) ([<=>]) (\d\.\d\d)", pair.sentence).groups()
+        if sign == "=":
+            assert float(told) == pytest.approx(share, abs=0.005 + 1e-9), pair.sentence
+        else:
+            assert share < 0.005 if sign == "<" else share >= 0.995, pair.sentence
+        note = re.search(r"ties, (\d+)%", pair.sentence)
+        assert (note is not None) == (tied / len(sample) >= 0.005), pair.sentence
+        assert note is None or float(note[1]) == pytest.approx(100 * tied / len(sample), abs=0.51)
 
 
 def test_sentences_say_it_plainly(comparison):

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bayes_hfgrowth import Panel
 from bayes_hfgrowth.comparison import compare
 from bayes_hfgrowth.errors import ComparisonError, FitError, ForecastError
 from bayes_hfgrowth.figures import (
     collapse,
     concentration,
+    download_concentration,
     growth_by_age,
     observed_months,
     organization_milestones,
@@ -140,6 +142,75 @@ def test_concentration_draws_today_as_counted(ahead, assert_tidy):
     nothing = ahead.draws.assign(observed=0 * ahead.draws["observed"])
     with pytest.raises(ForecastError, match="nothing to be concentrated"):
         concentration(type(ahead)(nothing, ahead.history))
+
+
+def test_downloads_are_concentrated_as_counted(assert_tidy):
+    rng = np.random.default_rng(2)
+    rows = [
+        (f"{organization}/{n}", organization, "2025-01-01", month, 7 * n * month)
+        for organization, number in (("Meta", 9), ("Qwen", 6), ("tiny", 2))
+        for n in range(number)
+        for month in (0, 1)
+    ]
+    table = pd.DataFrame(
+        rows, columns=["base_model", "organization", "created_at", "month", "finetunes"]
+    )
+    told = rng.integers(0, 10**6, len(table)).astype(float)
+    told[table["month"] == 0] = np.nan
+    told[1] = np.nan  # of Meta/0, whose source does not tell
+    panel = Panel.from_table(table.assign(downloads_all_time=told, downloads=told**2))
+    figure = download_concentration(panel)
+    left, right = figure.axes
+    known = told[1::2][1:]
+    for line, counts in zip(
+        left.lines, (table["finetunes"].to_numpy()[1::2][1:], known, known**2), strict=False
+    ):
+        np.testing.assert_allclose(line.get_ydata(), 100 * lorenz_curve(counts))
+    assert "downloads of all time: " in left.get_legend().get_texts()[1].get_text()
+    labels = [label.get_text() for label in right.get_yticklabels()]
+    assert labels[0] == "(all) (16)"
+    assert set(labels[1:]) == {"Meta (8)", "Qwen (6)"}
+    meta = labels.index("Meta (8)")
+    assert right.lines[1].get_xdata()[meta] == pytest.approx(100 * share_holding(known[:8]))
+    assert_tidy(figure)
+    one = download_concentration(Panel.from_table(table.assign(downloads=told)))
+    assert len(one.axes[0].get_legend().get_texts()) == 3
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({}, "carries no downloads; hfgrowth fetch"),
+        ({"downloads": [0.0] * 6}, "0 or missing throughout"),
+        ({"downloads": [None] * 6}, "0 or missing throughout"),
+        ({"downloads": [1, 1, -3, 1, 1, 1]}, "is -3 for 'meta-llama/A'; give a number from 0"),
+        ({"downloads": ["many"] * 6}, "is many for 'meta-llama/A'"),
+    ],
+)
+def test_downloads_that_are_none_are_refused(small_panel, columns, message):
+    panel = Panel.from_table(small_panel.table.assign(**columns))
+    with pytest.raises(FitError, match=message):
+        download_concentration(panel)
+
+
+def test_a_fan_that_leaves_its_panel_says_how_far(fit, ahead, assert_tidy):
+    """The median stays in view, whatever the interval does."""
+    wild = ahead.draws.copy(deep=True)
+    first = {"base_model": 0, "horizon": -1}
+    own = fit.history.organization_of == fit.history.organization_of[0]
+    total = int(fit.history.finetunes[own].sum())
+    wild["finetunes"] = wild["finetunes"].astype(np.int64)
+    wild["finetunes"][{**first, "draw": slice(0, 36)}] = 8 * total
+    wild["finetunes"][{**first, "draw": slice(36, 60)}] = 1234 * total
+    figure = organization_portfolios(fit, type(ahead)(wild, ahead.history))
+    axes = figure.axes[fit.history.organization_of[0]]
+    (note,) = (text.get_text() for text in axes.texts)
+    told = note.removeprefix("95%: to ")
+    unit = {"k": 1e3, "M": 1e6, "G": 1e9}[told[-1]]
+    assert float(told[:-1]) * unit == pytest.approx(1234 * total, rel=0.06)
+    assert axes.get_ylim()[1] > 8 * total
+    assert not figure.axes[1].texts
+    assert_tidy(figure)
 
 
 def test_portfolios_add_up_to_the_totals(fit, ahead, assert_tidy):

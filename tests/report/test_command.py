@@ -94,6 +94,7 @@ def test_it_opens_in_a_browser(made, look):
         (["--out", "nowhere/report.html"], "there is no folder"),
         (["--out", "report.html", "--months", "0"], "0 months ahead"),
         (["--out", "report.html", "--seed", "-2"], "the seed is -2"),
+        (["--out", "report.html", "--panel", "none.csv"], "none.csv: no such file"),
         ([], "Missing option '--out'"),
     ],
 )

@@ -119,6 +119,18 @@ def test_bursts_by_one_author_are_named() -> None:
     assert "o/m0: 75% of 40 children come from one author (burst)" in summary.lines()
 
 
+def test_downloads_stand_in_the_last_month_and_do_not_reach_back() -> None:
+    told = {"downloads_all_time": [900, None, 70], "downloads": [None, None, None]}
+    counted = bases(day("2025-01-31"), day("2025-05-20"), day("2025-04-01"), **told)
+    panel, _ = build(counted, children())
+    assert "downloads" not in panel.table  # nobody tells
+    column = panel.table.set_index(["base_model", "month"])["downloads_all_time"]
+    assert column.dropna().to_dict() == {("o/m0", 4): 900, ("o/m2", 2): 70}
+    assert "downloads_all_time" in panel.as_of("2030-01-01").table
+    assert "downloads_all_time" not in panel.as_of("2025-06-14").table
+    assert "downloads_all_time" not in build(bases(day("2025-01-31")), children())[0].table
+
+
 def test_the_hubs_own_count_is_compared() -> None:
     edges = children((0, "a/1", day("2025-02-01")), (1, "a/2", day("2025-02-01")))
     counted = bases(*[day("2025-01-01")] * 3, hub_count=[5, 1, None])

@@ -141,6 +141,17 @@ def test_relations(hub: Hub, collect_here: Collect) -> None:
         collect_here(BASE, relation="distilled")
 
 
+def test_downloads_are_those_that_the_hub_states(hub: Hub, collect_here: Collect) -> None:
+    fill(hub, 20)
+    hub.add_base("o/known", CREATED, downloads=7, downloadsAllTime=123_456)
+    hub.add_base("o/odd", CREATED, downloads=True, downloadsAllTime=-1)
+    last = collect_here(BASE, "o/known", "o/odd").panel.table.groupby("base_model").last()
+    assert last.loc["o/known", ["downloads", "downloads_all_time"]].tolist() == [7, 123_456]
+    assert last.loc[BASE, "downloads"] == 100
+    assert last["downloads_all_time"].isna().sum() == 2
+    assert last.index[last["downloads"].isna()].tolist() == ["o/odd"]
+
+
 def test_only_direct_children_count(hub: Hub, collect_here: Collect) -> None:
     fill(hub, 20)
     middle = hub.children[0]["id"]

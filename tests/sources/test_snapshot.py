@@ -122,6 +122,21 @@ def test_the_panel_is_what_counting_by_hand_gives(
     assert panel_of(path, relation=relation) == by_hand(rows, relation)
 
 
+def test_downloads_are_those_of_the_base_models(rows: list[Row], tmp_path: Path) -> None:
+    rows = [row | {"downloads": 10 + n} for n, row in enumerate(rows)]
+    path = write(tmp_path / "models.parquet", rows)
+    panel, _, _ = snapshot_panel(path, progress=False)
+    right = {row["id"]: row["downloads"] for row in rows}
+    last = panel.table.drop_duplicates("base_model", keep="last").set_index("base_model")
+    assert last["downloads"].to_dict() == {name: right[name] for name in last.index}
+    assert panel.table["downloads"].notna().sum() == len(last)
+    assert "downloads_all_time" not in panel.table
+    earlier, _, _ = snapshot_panel(path, observed_at="2025-02-28", progress=False)
+    assert "downloads" not in earlier.table  # they are of a later day
+    without, _, _ = snapshot_panel(write(path, rows, ("downloads",)), progress=False)
+    assert "downloads" not in without.table
+
+
 def test_shards_folders_and_patterns_are_read_whole(rows: list[Row], tmp_path: Path) -> None:
     parts = [rows[:100], rows[100:250], rows[250:]]
     paths = [
@@ -148,10 +163,15 @@ def test_the_ecosystem_csv(rows: list[Row], tmp_path: Path) -> None:
             for r in rows
         ]
     table["modelCard"] = 'A card, with "quotes"\nand lines'
+    table["downloads"] = [f"{n}.0" if n else "n/a" for n in range(len(rows))]
     path = tmp_path / "ai_ecosystem.csv"
     table.to_csv(path, index=False)
     for relation in ("finetune", "merge", "all"):
         assert panel_of(path, relation=relation) == by_hand(rows, relation)
+    told = snapshot_panel(path, progress=False)[0].table.set_index("base_model")["downloads"]
+    place = {row["id"]: n for n, row in enumerate(rows)}
+    assert told.dropna().to_dict() == {name: place[name] for name in told.dropna().index}
+    assert set(told.index) - set(told.dropna().index) <= {rows[0]["id"]}
     cut = tmp_path / "cut.csv"
     cut.write_bytes(path.read_bytes()[:-10])  # in the middle of a quoted card
     with pytest.raises(SourceError, match="fetch it again"):
