@@ -334,7 +334,7 @@ def forecast_chunk(conditional: Conditional, history: History, months: int, draw
         rng = random_of(conditional.seed, 9, one.base_models[0].encode())
         some = ~found.dormant[:, i]
         counts[0, some, i] = futures(
-            awake, one, found.theta[some][:, [i]], conditional.carry[found.draw[some, i]], months,
+            awake, one, found.theta[some, i][:, None], conditional.carry[found.draw[some, i]], months,
             rng,
         )[:, 0]  # fmt: skip
     result = _assembled(history, counts)

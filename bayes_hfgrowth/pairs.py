@@ -183,14 +183,19 @@ def _student(centre: Floats, root: Floats, constant: float, points: Floats, out:
 
 
 @njit(error_model="numpy", fastmath=_FAST)
+def _add_square(values: Floats, middle: float, factor: float, out: Floats) -> None:
+    for j in range(len(out)):
+        distance = values[j] - middle
+        out[j] += factor * distance * distance
+
+
+@njit(error_model="numpy", fastmath=_FAST)
 def _terms(points: Floats, log_weights: Floats, mean: Floats, spreads: Floats, out: Floats) -> None:
     """Log weights of some points under one draw of the population, up to a constant."""
-    out[:] = log_weights
+    for j in range(len(out)):
+        out[j] = log_weights[j]
     for k in range(len(mean)):
-        own, middle, factor = points[k], mean[k], -0.5 / (spreads[k] * spreads[k])
-        for j in range(len(out)):
-            distance = own[j] - middle
-            out[j] += factor * distance * distance
+        _add_square(points[k], mean[k], -0.5 / (spreads[k] * spreads[k]), out)
 
 
 @njit(error_model="numpy", fastmath=_FAST)
