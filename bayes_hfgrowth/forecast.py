@@ -333,10 +333,8 @@ def forecast_chunk(conditional: Conditional, history: History, months: int, draw
         )
         rng = random_of(conditional.seed, 9, one.base_models[0].encode())
         some = ~found.dormant[:, i]
-        counts[0, some, i] = futures(
-            awake, one, found.theta[some, i][:, None], conditional.carry[found.draw[some, i]], months,
-            rng,
-        )[:, 0]  # fmt: skip
+        theta, carry = found.theta[some, i][:, None], conditional.carry[found.draw[some, i]]
+        counts[0, some, i] = futures(awake, one, theta, carry, months, rng)[:, 0]
     result = _assembled(history, counts)
     pareto_k = ("base_model", found.pareto_k)
     return Forecast(result.draws.assign(pareto_k=pareto_k), result.history)

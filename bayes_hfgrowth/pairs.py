@@ -206,12 +206,18 @@ def _largest(values: Floats) -> float:
     return most
 
 
-@njit(error_model="numpy", fastmath=_FAST)
-def _exponentials(values: Floats, top: float) -> float:
-    """Replace values by exp(value - top), and add them up."""
-    total = 0.0
+@njit(error_model="numpy")
+def _exponentials(values: Floats, top: float) -> None:
+    """Replace values by exp(value - top)."""
+    # Without leave to reassociate, which would undo the rounding that `exp` rests on.
     for j in range(len(values)):
         values[j] = exp(max(values[j] - top, _LEAST))
+
+
+@njit(error_model="numpy", fastmath=_FAST)
+def _sum(values: Floats) -> float:
+    total = 0.0
+    for j in range(len(values)):
         total += values[j]
     return total
 
@@ -312,8 +318,9 @@ def _compiled(sources: int) -> Any:
         for d in range(len(means)):
             _terms(points, log_weights, means[d], spreads[d], row)
             tops[d] = _largest(row)
+            _exponentials(row, tops[d])
             for b in range(blocks.shape[1]):
-                blocks[d, b] = _exponentials(row[b * BLOCK : (b + 1) * BLOCK], tops[d])
+                blocks[d, b] = _sum(row[b * BLOCK : (b + 1) * BLOCK])
 
     return weigh
 
