@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from bayes_hfgrowth.errors import (
+    ClusterError,
     ComparisonError,
     FitError,
     ForecastError,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from bayes_hfgrowth.forecast import Forecast, forecast_new
     from bayes_hfgrowth.organizations import OrganizationTable, read_organizations
     from bayes_hfgrowth.panel import Panel, read_panel
+    from bayes_hfgrowth.panel_forecast import forecast_file
     from bayes_hfgrowth.population import PopulationPosterior
     from bayes_hfgrowth.sources.example import load_example, load_paper_fits
     from bayes_hfgrowth.sources.hub import fetch_panel
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Backtest",
+    "ClusterError",
     "Comparison",
     "ComparisonError",
     "Convergence",
@@ -53,6 +56,7 @@ __all__ = [
     "available_models",
     "backtest",
     "fetch_panel",
+    "forecast_file",
     "forecast_new",
     "load_example",
     "load_fit",
@@ -82,6 +86,7 @@ _HOME = {
     "available_models": "spec",
     "backtest": "evaluation.backtest",
     "fetch_panel": "sources.hub",
+    "forecast_file": "panel_forecast",
     "forecast_new": "forecast",
     "load_example": "sources.example",
     "load_fit": "fit",

@@ -10,31 +10,40 @@ has a weight, and pairs are drawn by it. Summed over the points, the weights say
 foretold the months, so what the base model teaches about its organization is in its forecast
 too; that is how an organization that the fit never saw is learned from its base model.
 
+Base models of one organization with the same months share their weights. What is random hangs on
+the seed and on names alone, so a base model's draws are the same whichever others are drawn in
+the same call, process or machine.
+
 Each base model is treated as the only new one. Several of one organization would teach each
 other something through it; to have that, fit them together.
 """
 
-from collections import defaultdict
-from dataclasses import dataclass, replace
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from bayes_hfgrowth.history import History
-from bayes_hfgrowth.importance import Student, log_normal_densities, smoothed_weights
+from bayes_hfgrowth.importance import smoothed_weights
+from bayes_hfgrowth.pairs import BLOCK, DEGREES, draw_points, student_constant, weigh
 from bayes_hfgrowth.population import PopulationPosterior
-from bayes_hfgrowth.progress import Progress
-from bayes_hfgrowth.simulation import Floats, log_likelihood
-from bayes_hfgrowth.summaries import Population, laplace, months_of
+from bayes_hfgrowth.simulation import Floats
+from bayes_hfgrowth.spec import GrowthSpec
+from bayes_hfgrowth.transition import LIKELIHOODS, month_constants
 
-__all__ = ["ConditionalDraws", "condition"]
+__all__ = ["Conditional", "ConditionalDraws", "condition", "random_of"]
 
-POINTS = 1000
+POINTS = 1024
 """Points at which the likelihood of a base model is taken."""
 
+KEPT = 600
+"""Weights that are kept for the next base model with the same months; each is 170 kB."""
+
 _FROM_POPULATION = 0.3  # share of the points drawn from the population itself
-_WIDER = 1.3
-_NEVER = -1e6  # log density of what parameters make impossible; kept finite
+_WIDER, _FLOOR = 1.3**2, 0.02
+_FRESH = ""  # stands for any organization that the population does not know
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,139 +59,185 @@ class ConditionalDraws:
     pareto_k : ndarray, shape (base models,)
         Shape of the tail of the population's weights; up to
         `bayes_hfgrowth.importance.GOOD_K` the stored draws are enough.
-    shares : ndarray or None, shape (population draws, organizations)
-        Shares of dormant base models of the organizations of the history.
+    dormant : ndarray of bool, shape (draws, base models)
+        Whether the base model will never get a fine-tune under this draw.
     """
 
     theta: Floats
     draw: npt.NDArray[np.int64]
     pareto_k: Floats
-    shares: Floats | None
+    dormant: npt.NDArray[np.bool_]
 
 
-def condition(
-    population: PopulationPosterior,
-    history: History,
-    draws: int,
-    rng: np.random.Generator,
-    progress: Progress | None = None,
-) -> ConditionalDraws:
-    """Draw the parameters of base models given a population posterior.
+def random_of(seed: int, purpose: int, *parts: bytes) -> np.random.Generator:
+    """Source of random numbers that hangs on a seed and on names alone.
+
+    Parameters
+    ----------
+    seed : int
+        From 0 on.
+    purpose : int
+        Keeps numbers for different purposes apart.
+    *parts : bytes
+        Names, or whatever else sets one source apart from another.
+    """
+    digest = hashlib.sha256(b"".join(len(part).to_bytes(8, "little") + part for part in parts))
+    words = np.frombuffer(digest.digest(), dtype="<u4").tolist()
+    return np.random.default_rng(np.random.SeedSequence([seed, purpose, *words]))
+
+
+class Conditional:
+    """A population posterior made ready for base models that were in no fit.
+
+    It may be pickled and sent to other processes, and used by several threads.
 
     Parameters
     ----------
     population : PopulationPosterior
         Of an earlier fit.
+    seed : int
+        Same seed, same draws.
+    """
+
+    def __init__(self, population: PopulationPosterior, seed: int) -> None:
+        self.spec: GrowthSpec = population.spec
+        self.seed, self.carry = seed, population.carry
+        self.spreads = np.ascontiguousarray(population.spreads)
+        names = (*population.organizations, _FRESH)
+        # All unknown organizations are drawn alike: which is which makes no difference to any.
+        means, shares = population.of_organizations(names, random_of(seed, 7))
+        self.means = np.ascontiguousarray(means.transpose(1, 0, 2))
+        self.shares = None if shares is None else np.ascontiguousarray(shares.T)
+        self._place = {name: index for index, name in enumerate(population.organizations)}
+        self._kept: dict[tuple[int, int], _Weights] = {}
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_kept": {}}
+
+    @cached_property
+    def within(self) -> Floats:
+        """Root mean square of the spreads within organizations; (parameters,)."""
+        return np.asarray(np.sqrt((self.spreads**2).mean(axis=0)))
+
+    def place_of(self, organization: str) -> int:
+        """Position of an organization's means; the last one for all that are not known."""
+        return self._place.get(organization, len(self.means) - 1)
+
+    def weights(self, organization: int, new: Floats) -> "_Weights":
+        """Weights of a base model.
+
+        Parameters
+        ----------
+        organization : int
+            From `place_of`.
+        new : ndarray, shape (months,)
+            Its fine-tunes in each month from its creation on.
+        """
+        if new.any():
+            return _Weights(self, organization, new)
+        # Two thirds of all base models have no fine-tune, and their ages are few.
+        key = organization, len(new)
+        found = self._kept.get(key)
+        if found is None:
+            found = _Weights(self, organization, new)
+            if len(self._kept) < KEPT:
+                self._kept[key] = found
+        return found
+
+
+def condition(conditional: Conditional, history: History, draws: int) -> ConditionalDraws:
+    """Draw the parameters of base models given a population posterior.
+
+    Parameters
+    ----------
+    conditional : Conditional
+        The population posterior.
     history : History
-        The months of base models that were not in that fit.
+        The months of base models that were not in its fit.
     draws : int
         How many draws of each.
-    rng : numpy.random.Generator
-        Source of randomness.
-    progress : Progress, optional
-        Told of each base model.
 
     Returns
     -------
     ConditionalDraws
     """
-    spec = population.spec
-    means, shares = population.of_organizations(history.organizations, rng)
-    size, n = means.shape[2], len(history.base_models)
+    n, size = len(history.base_models), conditional.means.shape[2]
     theta = np.empty((draws, n, size))
     chosen = np.empty((draws, n), dtype=np.int64)
-    pareto_k = np.zeros(n)
-    # Base models alike in organization and months share all that is costly.
-    alike: dict[tuple[int, bytes], list[int]] = defaultdict(list)
-    for i in range(n):
-        months = history.new[history.start[i] : history.start[i + 1]]
-        alike[int(history.organization_of[i]), months.tobytes()].append(i)
-    first = np.array([members[0] for members in alike.values()], dtype=np.int64)
-    centre = Population(
-        means.mean(axis=0),
-        np.exp(np.log(population.spreads).mean(axis=0)),
-        population.carry.mean(axis=0),
-        np.zeros(len(history.organizations)),
-    )
-    part = history.subset(first)
-    modes, _, covariances = laplace(
-        months_of(spec, part), centre, centre.means[part.organization_of], 20
-    )
-    with (progress or Progress(False)).stage("base models", len(first)) as advance:
-        for done, members in enumerate(alike.values()):
-            one = history.subset(np.array(members[:1]))
-            o = int(history.organization_of[members[0]])
-            own_shares = None if shares is None else shares[:, o]
-            found = _Weighted(
-                population, one, means[:, o], own_shares, modes[done], covariances[done], rng
-            )
-            for member in members:
-                theta[:, member], chosen[:, member] = found.draw(draws, rng)
-            pareto_k[members] = found.pareto_k
-            if done % 100 == 0:
-                advance(done, "")
-    return ConditionalDraws(theta, chosen, pareto_k, shares)
+    pareto_k = np.empty(n)
+    dormant = np.empty((draws, n), dtype=np.bool_)
+    months = [history.new[a:b] for a, b in zip(history.start, history.start[1:], strict=False)]
+    places = [conditional.place_of(name) for name in history.organizations]
+    organization = [places[o] for o in history.organization_of]
+    last, found = None, None
+    # Base models with the same months one after the other, so that they share what is costly.
+    for i in sorted(range(n), key=lambda i: (organization[i], months[i].tobytes())):
+        key = organization[i], months[i].tobytes()
+        if found is None or key != last:
+            found, last = conditional.weights(organization[i], months[i]), key
+        rng = random_of(conditional.seed, 6, history.base_models[i].encode())
+        theta[:, i], chosen[:, i], dormant[:, i] = found.draw(draws, rng)
+        pareto_k[i] = found.pareto_k
+    return ConditionalDraws(theta, chosen, pareto_k, dormant)
 
 
-class _Weighted:
+class _Weights:
     """Weights of all pairs of a draw of the population and a point, for one base model."""
 
-    def __init__(
-        self,
-        population: PopulationPosterior,
-        one: History,
-        means: Floats,
-        shares: Floats | None,
-        mode: Floats,
-        covariance: Floats,
-        rng: np.random.Generator,
-    ) -> None:
-        self.means, self.spreads = means, population.spreads
-        within = np.diag((self.spreads**2).mean(axis=0))
-        # A fresh organization's means are themselves widely spread.
-        between = np.cov(means.T) + within
-        own = Student(mode, _WIDER**2 * covariance + 0.02 * within)
-        wide = Student(means.mean(axis=0), between)
-        few = int(_FROM_POPULATION * POINTS)
-        self.points = np.concatenate([own.draw(POINTS - few, rng), wide.draw(few, rng)])
-        log_proposal = np.logaddexp(
-            own.log_density(self.points) + np.log1p(-few / POINTS),
-            wide.log_density(self.points) + np.log(few / POINTS),
+    def __init__(self, conditional: Conditional, organization: int, new: Floats) -> None:
+        spec = conditional.spec
+        law = LIKELIHOODS[spec.likelihood]
+        self.means, self.spreads = conditional.means[organization], conditional.spreads
+        draws, size = self.means.shape
+        known = organization < len(conditional.means) - 1
+        rng = random_of(
+            conditional.seed, 8, organization.to_bytes(8, "little") if known else b"", new.tobytes()
         )
-        months = log_likelihood(
-            replace(population.spec, dormancy=None),
-            replace(one, organizations=one.organizations[:1], organization_of=np.zeros(1, int)),
-            self.points[:, None, :],
-            np.tile(population.carry.mean(axis=0), (POINTS, 1)),
-        ).astype(np.float64)
-        log_likelihoods = np.maximum(np.nan_to_num(months, nan=_NEVER), _NEVER).sum(axis=1)
-        terms = log_normal_densities(self.points, means, self.spreads)
-        terms += log_likelihoods - log_proposal - np.log(POINTS)
-        self.top = terms.max(axis=1)
-        self.cumulative = np.cumsum(np.exp(terms - self.top[:, None]), axis=1)
-        log_marginal = self.top + np.log(self.cumulative[:, -1])
-        self.dormant = np.zeros(len(means))
-        if shares is not None:
-            awake = np.log1p(-shares) + log_marginal
-            if one.finetunes[0] == 0:
-                log_marginal = np.logaddexp(awake, np.log(shares))
+        previous = np.append(0.0, np.cumsum(new))[:-1][: len(new)]
+        # A fresh organization's means are themselves widely spread.
+        wide = np.cov(self.means.T) + np.diag(conditional.within**2)
+        normal = rng.standard_normal((size, POINTS))
+        stretch = np.sqrt(DEGREES / rng.chisquare(DEGREES, POINTS))
+        self.points, self.log_weights = np.empty((size, POINTS)), np.empty(POINTS)
+        self.tops, self.blocks = np.empty(draws), np.empty((draws, POINTS // BLOCK))
+        weigh(
+            law, spec.m, conditional.carry.mean(axis=0), np.log(np.arange(1.0, len(new) + 1.0)),
+            previous, new, month_constants(law, previous, new, spec.m), self.means.mean(axis=0),
+            conditional.within, self.means.mean(axis=0), np.linalg.cholesky(wide),
+            POINTS - int(_FROM_POPULATION * POINTS), _WIDER, _FLOOR, student_constant(size),
+            normal, stretch, self.means, self.spreads, self.points, self.log_weights, self.tops,
+            self.blocks,
+        )  # fmt: skip
+        log_marginal = self.tops + np.log(self.blocks.sum(axis=1))
+        log_marginal -= np.log(self.spreads).sum(axis=1)
+        log_marginal -= np.log(POINTS) + 0.5 * size * np.log(2.0 * np.pi)
+        self.dormant: Floats | None = None
+        if conditional.shares is not None:
+            shares = conditional.shares[organization]
+            log_marginal += np.log1p(-shares)
+            if not new.any():
+                log_marginal = np.logaddexp(log_marginal, np.log(shares))
                 self.dormant = shares * np.exp(-log_marginal)
-            else:
-                log_marginal = awake
         weights, k = smoothed_weights(log_marginal[:, None])
-        self.weights, self.pareto_k = weights[:, 0], float(k[0])
+        self.cumulative, self.pareto_k = np.cumsum(weights[:, 0]), float(k[0])
 
-    def draw(self, draws: int, rng: np.random.Generator) -> tuple[Floats, npt.NDArray[np.int64]]:
-        """Draw pairs: parameters, and positions in the population's draws."""
+    def draw(
+        self, draws: int, rng: np.random.Generator
+    ) -> tuple[Floats, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Draw pairs: parameters, positions in the population's draws, and whether dormant."""
         # Evenly spaced quantiles in random order waste no draw of the population.
         at = (np.arange(draws) + rng.random()) / draws
-        which = np.searchsorted(np.cumsum(self.weights), at * self.weights.sum())
-        which = rng.permutation(np.minimum(which, len(self.weights) - 1))
-        heights = rng.random(draws) * self.cumulative[which, -1]
-        place = (self.cumulative[which] < heights[:, None]).sum(axis=1)
-        theta = self.points[np.minimum(place, len(self.points) - 1)]
-        asleep = rng.random(draws) < self.dormant[which]
-        if asleep.any():  # its months say nothing of its parameters then
-            noise = rng.standard_normal((int(asleep.sum()), theta.shape[1]))
-            theta[asleep] = self.means[which[asleep]] + self.spreads[which[asleep]] * noise
-        return theta, which.astype(np.int64)
+        which = np.searchsorted(self.cumulative, at * self.cumulative[-1])
+        which = rng.permutation(np.minimum(which, len(self.cumulative) - 1))
+        theta = np.empty((draws, self.means.shape[1]))
+        draw_points(
+            which, rng.random(draws), self.means, self.spreads, self.points, self.log_weights,
+            self.tops, self.blocks, theta,
+        )  # fmt: skip
+        if self.dormant is None:
+            return theta, which, np.zeros(draws, dtype=np.bool_)
+        dormant = rng.random(draws) < self.dormant[which]
+        if dormant.any():  # its months say nothing of its parameters then
+            noise = rng.standard_normal((int(dormant.sum()), theta.shape[1]))
+            theta[dormant] = self.means[which[dormant]] + self.spreads[which[dormant]] * noise
+        return theta, which, dormant

@@ -1,6 +1,7 @@
 """One family of errors: catch `HFGrowthError` to catch whatever this package refuses."""
 
 __all__ = [
+    "ClusterError",
     "ComparisonError",
     "FitError",
     "ForecastError",
@@ -64,6 +65,14 @@ class ComparisonError(HFGrowthError, ValueError):
 
     Raised for fewer than two organizations, for one that the fit does not hold or that is
     named twice, and for a fit that has no organization level.
+    """
+
+
+class ClusterError(HFGrowthError, OSError):
+    """A cluster does not do the work.
+
+    Raised when Dask is not installed, no scheduler answers at an address or it has no workers,
+    and when a cluster is lost on the way.
     """
 
 

@@ -3,8 +3,8 @@
 import csv
 import os
 import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +15,9 @@ import pyarrow.parquet
 from bayes_hfgrowth.errors import HFGrowthError
 
 __all__ = [
+    "growing_table",
+    "parquet_batches",
+    "parquet_rows",
     "read_csv",
     "read_table",
     "row_place",
@@ -23,6 +26,9 @@ __all__ = [
     "whole_file",
     "write_table",
 ]
+
+
+_ROW_GROUP = 250_000  # rows of a Parquet file that are collected before they are written
 
 
 @contextmanager
@@ -95,22 +101,69 @@ def write_table(
     HFGrowthError
         Of the given type, when the ending is neither or the file cannot be written.
     """
+    with growing_table(path, error) as append:
+        append(table)
+
+
+@contextmanager
+def growing_table(
+    path: str | os.PathLike[str], error: type[HFGrowthError]
+) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """Write a table piece by piece; the file appears when the block succeeds.
+
+    Parameters
+    ----------
+    path : path-like
+        CSV or Parquet file.
+    error : type of HFGrowthError
+        What to raise.
+
+    Yields
+    ------
+    callable
+        Takes the next rows; all pieces have the same columns and types.
+
+    Raises
+    ------
+    HFGrowthError
+        Of the given type, when the ending is neither or the file cannot be written.
+    """
     kind = table_format(path, error)
-    with whole_file(path, error) as temporary:
+    with whole_file(path, error) as temporary, ExitStack() as opened:
         if kind == "csv":
-            times = {
-                column: _iso(table[column])
-                for column in table.columns
-                if isinstance(table[column].dtype, pd.DatetimeTZDtype)
-            }
-            table.assign(**times).to_csv(temporary, index=False, lineterminator="\n")
-        else:
-            pa.parquet.write_table(
-                pa.Table.from_pandas(table, preserve_index=False),
-                temporary,
-                compression="zstd",
-                compression_level=12,
-            )
+            file = opened.enter_context(temporary.open("w", encoding="utf-8", newline=""))
+
+            def append(table: pd.DataFrame) -> None:
+                times = {
+                    column: _iso(table[column])
+                    for column in table.columns
+                    if isinstance(table[column].dtype, pd.DatetimeTZDtype)
+                }
+                text = table.assign(**times)
+                text.to_csv(file, index=False, lineterminator="\n", header=file.tell() == 0)
+
+            yield append
+            return
+        waiting: list[pa.Table] = []
+        writers: list[pa.parquet.ParquetWriter] = []
+
+        def flush() -> None:
+            if not writers:
+                writer = pa.parquet.ParquetWriter(
+                    temporary, waiting[0].schema, compression="zstd", compression_level=12
+                )
+                writers.append(opened.enter_context(writer))
+            writers[0].write_table(pa.concat_tables(waiting))
+            waiting.clear()
+
+        def collect(table: pd.DataFrame) -> None:
+            waiting.append(pa.Table.from_pandas(table, preserve_index=False))
+            if sum(len(part) for part in waiting) >= _ROW_GROUP:
+                flush()
+
+        yield collect
+        if waiting:
+            flush()
 
 
 def read_table(
@@ -140,19 +193,67 @@ def read_table(
     """
     if table_format(path, error) == "csv":
         return read_csv(path, error, text)
+    with _parquet(path, error) as file:
+        table: pd.DataFrame = file.read().to_pandas(ignore_metadata=True)
+    return table
+
+
+def parquet_batches(
+    path: str | os.PathLike[str], error: type[HFGrowthError], columns: Collection[str], rows: int
+) -> Iterator[pd.DataFrame]:
+    """Read a Parquet file some rows at a time.
+
+    Parameters
+    ----------
+    path : path-like
+        A file that ends in ``.parquet``.
+    error : type of HFGrowthError
+        What to raise.
+    columns : collection of str
+        Columns to read, where the file has them.
+    rows : int
+        Most rows at a time.
+
+    Yields
+    ------
+    pandas.DataFrame
+        The next rows.
+
+    Raises
+    ------
+    HFGrowthError
+        Of the given type, when there is no such file or it holds no table.
+    """
+    with _parquet(path, error) as file:
+        wanted = [name for name in file.schema_arrow.names if name in columns]
+        for batch in file.iter_batches(batch_size=rows, columns=wanted):
+            yield batch.to_pandas()
+
+
+def parquet_rows(path: str | os.PathLike[str], error: type[HFGrowthError]) -> int:
+    """Count the rows of a Parquet file, which its footer knows."""
+    with _parquet(path, error) as file:
+        return int(file.metadata.num_rows)
+
+
+@contextmanager
+def _parquet(
+    path: str | os.PathLike[str], error: type[HFGrowthError]
+) -> Iterator[pa.parquet.ParquetFile]:
     head = _head(path, error)
     if not head.startswith(b"PAR1"):
         raise error(f"{os.fspath(path)} is not a Parquet file; {_what_it_is(head)}")
     try:
         with pa.parquet.ParquetFile(path) as file:
             _refuse_repeated(file.schema_arrow.names, path, error)
-            table: pd.DataFrame = file.read().to_pandas(ignore_metadata=True)
+            yield file
+    except HFGrowthError:
+        raise  # some are ValueErrors too
     except (pa.ArrowException, OSError, ValueError) as failure:
         raise error(
             f"{os.fspath(path)} cannot be read as Parquet ({_first_line(failure)}); "
             "it is damaged or incomplete, so fetch or write it again"
         ) from failure
-    return table
 
 
 def read_csv(

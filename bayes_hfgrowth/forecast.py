@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from bayes_hfgrowth.conditional import condition
+from bayes_hfgrowth.cluster import in_order, workers
+from bayes_hfgrowth.conditional import Conditional, condition, random_of
 from bayes_hfgrowth.draws import FittedDraws
 from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.files import whole_file, write_table
@@ -31,7 +32,16 @@ from bayes_hfgrowth.simulation import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Forecast", "forecast", "forecast_new", "interval_columns"]
+__all__ = [
+    "CHUNK",
+    "Forecast",
+    "conditional_on",
+    "forecast",
+    "forecast_chunk",
+    "forecast_new",
+    "interval_columns",
+    "joined",
+]
 
 LONGEST = 600
 """Largest horizon in months; fifty years of a growth curve mean nothing any more."""
@@ -39,6 +49,9 @@ LONGEST = 600
 
 POPULATION_DRAWS = 1000
 """Most draws of a population that forecasts of new base models are made from."""
+
+CHUNK = 250
+"""Base models that are forecast at a time; their draws are in memory together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +113,7 @@ class Forecast:
             "observed": column("observed"),
             "mean": values.mean(axis=0).ravel(),
         }
-        ordered = np.sort(values, axis=0)
+        ordered = np.sort(values.astype(np.int64, copy=False), axis=0)
         columns["median"] = _quantile(ordered, 0.5, upper=False).ravel()
         for name, level in levels:
             tail = (1.0 - level / 100.0) / 2.0
@@ -209,9 +222,14 @@ def forecast_new(
     seed: int | None = None,
     *,
     draws: int = 1000,
+    dask: str | None = None,
+    jobs: int | None = None,
     progress: bool = True,
 ) -> Forecast:
     """Forecast base models that were in no fit, from a stored population posterior.
+
+    A base model's forecast hangs on the seed, its name, organization and months, and on nothing
+    else: it is the same whatever other base models there are, and wherever it is made.
 
     Parameters
     ----------
@@ -226,45 +244,108 @@ def forecast_new(
         Same seed, same forecast; by default the seed of the population's fit.
     draws : int
         Paths of each base model.
+    dask : str, optional
+        Address of a Dask scheduler that is to do the work, or ``local`` for a cluster of this
+        machine's cores; by default, threads do it.
+    jobs : int, optional
+        How many threads, or workers of a local cluster; one for each core by default.
     progress : bool
         Whether to show progress on standard error.
 
     Returns
     -------
     Forecast
-        Of one chain. Its draws also have ``pareto_k`` over ``base_model``: above
-        `bayes_hfgrowth.importance.GOOD_K` the stored draws of the population are too few for
-        what this base model teaches; fit it together with others then.
+        Of one chain, all in memory; for very many base models see
+        `bayes_hfgrowth.forecast_file`. Its draws also have ``pareto_k`` over ``base_model``:
+        above `bayes_hfgrowth.importance.GOOD_K` the stored draws of the population are too few
+        for what this base model teaches; fit it together with others then.
 
     Raises
     ------
     ForecastError
         When the panel is empty, the horizon is out of range, or the seed is negative.
+    ClusterError
+        When the Dask cluster does not do its work.
+    """
+    conditional = conditional_on(population, months, seed)
+    history = History.from_panel(panel)
+    number = len(history.base_models)
+    if not number:
+        raise ForecastError("the panel holds no base model; give one that does")
+    parts = (
+        history.subset(np.arange(first, min(first + CHUNK, number)))
+        for first in range(0, number, CHUNK)
+    )
+    found, done = [], 0
+    with (
+        workers(dask, jobs) as (submit, share, hands),
+        Progress(progress).stage("base models", number) as advance,
+    ):
+        shared = share(conditional)
+        pieces = ((forecast_chunk, shared, part, months, draws) for part in parts)
+        for result in in_order(submit, pieces, 2 * hands):
+            found.append(result)
+            done += result.draws.sizes["base_model"]
+            advance(done, "")
+    return joined(found)
+
+
+def conditional_on(population: PopulationPosterior, months: int, seed: int | None) -> Conditional:
+    """Make a population ready to forecast from.
+
+    Parameters
+    ----------
+    population, months, seed
+        As in `forecast_new`.
+
+    Raises
+    ------
+    ForecastError
+        When the horizon is out of range, or the seed is negative.
     """
     seed = population.about["seed"] if seed is None else seed
     _check_request(months, seed)
-    history = History.from_panel(panel)
-    if not history.base_models:
-        raise ForecastError("the panel holds no base model; give one that does")
-    rng = np.random.default_rng(np.random.SeedSequence([seed, 6]))
-    population = population.thinned(POPULATION_DRAWS)
-    found = condition(population, history, draws, rng, Progress(progress))
-    counts = np.empty((1, draws, len(history.base_models), months), dtype=np.int64)
-    for i in range(len(history.base_models)):
-        one = history.subset(np.array([i]))
-        o = int(one.organization_of[0])
-        alone = replace(
-            one, organizations=(history.organizations[o],), organization_of=np.zeros(1, np.int64)
+    return Conditional(population.thinned(POPULATION_DRAWS), seed)
+
+
+def forecast_chunk(conditional: Conditional, history: History, months: int, draws: int) -> Forecast:
+    """Forecast some base models that were in no fit.
+
+    Parameters
+    ----------
+    conditional : Conditional
+        From `conditional_on`.
+    history : History
+        Their months.
+    months, draws : int
+        As in `forecast_new`.
+    """
+    found = condition(conditional, history, draws)
+    number = len(history.base_models)
+    awake = replace(conditional.spec, dormancy=None)
+    counts = np.empty((1, draws, number, months), dtype=np.int64)
+    counts[:] = history.finetunes[:, None]
+    for i in range(number):
+        one = replace(
+            history.subset(np.array([i])),
+            organizations=("",),
+            organization_of=np.zeros(1, np.int64),
         )
-        chosen = found.draw[:, i]
-        shares = None if found.shares is None else found.shares[chosen, o][:, None]
-        counts[0, :, [i]] = futures(
-            population.spec, alone, found.theta[:, [i]], population.carry[chosen], months, rng,
-            shares,
-        ).transpose(1, 0, 2)  # fmt: skip
+        rng = random_of(conditional.seed, 9, one.base_models[0].encode())
+        some = ~found.dormant[:, i]
+        theta, carry = found.theta[some, i][:, None], conditional.carry[found.draw[some, i]]
+        counts[0, some, i] = futures(awake, one, theta, carry, months, rng)[:, 0]
     result = _assembled(history, counts)
     pareto_k = ("base_model", found.pareto_k)
     return Forecast(result.draws.assign(pareto_k=pareto_k), result.history)
+
+
+def joined(parts: Sequence[Forecast]) -> Forecast:
+    """Put forecasts of different base models together."""
+    if len(parts) == 1:
+        return parts[0]
+    draws = xr.concat([part.draws for part in parts], "base_model", data_vars="minimal")
+    return Forecast(draws, pd.concat([part.history for part in parts], ignore_index=True))
 
 
 def _check_request(months: int, seed: int) -> None:

@@ -339,7 +339,7 @@ def replicate(
                     s = memory * s + (1.0 - memory) * _log_surge(new[j], math.exp(log_f))
 
 
-@njit(error_model="numpy", cache=True)
+@njit(error_model="numpy", nogil=True, cache=True)
 def simulate(
     law: int,
     start: Integers,

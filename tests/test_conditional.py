@@ -10,7 +10,7 @@ import pytest
 from scipy.special import expit, logit
 
 from bayes_hfgrowth import Panel
-from bayes_hfgrowth.conditional import condition
+from bayes_hfgrowth.conditional import Conditional, condition
 from bayes_hfgrowth.errors import FitError, ForecastError
 from bayes_hfgrowth.forecast import forecast, forecast_new
 from bayes_hfgrowth.history import History
@@ -59,7 +59,7 @@ def test_parameters_are_those_of_brute_force(population, organization, name):
     theta, weights = by_brute_force(population, history, 0, rng)
     mean = np.average(theta, axis=0, weights=weights)
     spread = np.sqrt(np.average((theta - mean) ** 2, axis=0, weights=weights))
-    found = condition(population, history, 4000, np.random.default_rng(4))
+    found = condition(Conditional(population, 4), history, 4000)
     assert found.pareto_k[0] < GOOD_K
     # Both are importance averages of some thousand effective draws.
     effective = min(weights.sum() ** 2 / (weights**2).sum(), 1000)
@@ -71,9 +71,8 @@ def test_parameters_are_those_of_brute_force(population, organization, name):
 def test_what_a_base_model_teaches_reaches_its_unknown_organization(population):
     """A fresh organization moves with its base model; a known one hardly does."""
     history = History.from_panel(panel_of("Nobody", busy=[40, 80, 150, 200, 220]))
-    rng = np.random.default_rng(5)
     means, _ = population.of_organizations(["Nobody"], np.random.default_rng(5))
-    found = condition(population, history, 2000, rng)
+    found = condition(Conditional(population, 5), history, 2000)
     assert found.theta[:, 0, 0].mean() > means[:, 0, 0].mean() + 0.1
     used = len(np.unique(found.draw[:, 0]))
     assert used < 0.9 * len(means)  # some draws of the population are ruled out

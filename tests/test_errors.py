@@ -14,6 +14,7 @@ from bayes_hfgrowth import errors
         ("ForecastError", ValueError),
         ("ComparisonError", ValueError),
         ("SourceError", OSError),
+        ("ClusterError", OSError),
     ],
 )
 def test_each_error_is_of_the_family_and_of_the_builtin_it_specialises(name, builtin):

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bayes_hfgrowth.commands.fits import Dask
 from bayes_hfgrowth.commands.outputs import check_file, check_folder
 from bayes_hfgrowth.commands.screen import announce, show_table, show_verdict
 from bayes_hfgrowth.errors import ForecastError
@@ -35,6 +36,7 @@ def backtest(
     chains: Annotated[int, typer.Option(help="Independent chains, at least 2.")] = 4,
     seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 1,
     jobs: Annotated[int, typer.Option(help="Forecasts at once; a fit alone uses all cores.")] = 1,
+    dask: Dask = None,
 ) -> None:
     """Forecast from earlier dates and score against what came.
 
@@ -47,7 +49,7 @@ def backtest(
     result = run(
         read_panel(panel), as_of=as_of, months=months, models=model or ("surge",),
         baselines=baseline or (), out=out, draws=draws, tune=tune, chains=chains, seed=seed,
-        jobs=jobs,
+        jobs=jobs, dask=dask,
     )  # fmt: skip
     table = result.table
     last = table.groupby(["as_of", "method"])["horizon"].transform("max")

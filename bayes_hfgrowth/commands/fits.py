@@ -22,6 +22,13 @@ FittedPanel = Annotated[
     ),
 ]
 FitFile = Annotated[Path, typer.Argument(metavar="FIT", help="Fit file, .nc.")]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS|local",
+        help="Work on the Dask cluster of this scheduler, or on one made of this machine's cores.",
+    ),
+]
 Seed = Annotated[
     int | None, typer.Option(help="Makes the run repeatable; without it one is drawn and stored.")
 ]
@@ -129,6 +136,7 @@ def forecast(
         str, typer.Option(metavar="P,P,…", help="Central intervals of the table, in percent.")
     ] = "50,80,95",
     seed: ReadSeed = None,
+    dask: Dask = None,
 ) -> None:
     """Forecast cumulative fine-tunes from a fit, or new base models from its population."""
     from bayes_hfgrowth.forecast import interval_columns
@@ -136,13 +144,16 @@ def forecast(
     check_file(out, (".csv", ".parquet", ".nc"), ForecastError)
     levels = _levels(intervals)
     interval_columns(levels)  # refuses impossible ones
-    convergence, predicted = (
-        _of_fit(fit_file, months, base_model, seed)
-        if panel is None
-        else _of_panel(fit_file, panel, months, base_model, seed)
-    )
-    predicted.save(out, levels)
-    announce(f"wrote {out}: {predicted.draws.sizes['base_model']} base models, {months} months")
+    if panel is not None:
+        convergence = _of_panel(fit_file, panel, months, base_model, seed, out, levels, dask)
+    elif dask is not None:
+        raise ForecastError(
+            "--dask goes with --panel; a forecast from a fit alone needs no cluster"
+        )
+    else:
+        convergence, predicted = _of_fit(fit_file, months, base_model, seed)
+        predicted.save(out, levels)
+        announce(f"wrote {out}: {predicted.draws.sizes['base_model']} base models, {months} months")
     show_verdict(convergence, only_bad=True)
 
 
@@ -157,32 +168,36 @@ def _of_fit(
 
 
 def _of_panel(
-    fit_file: Path, panel: Path, months: int, base_models: list[str] | None, seed: int | None
-) -> "tuple[Convergence, Forecast]":
+    fit_file: Path,
+    panel: Path,
+    months: int,
+    base_models: list[str] | None,
+    seed: int | None,
+    out: Path,
+    intervals: list[float],
+    dask: str | None,
+) -> "Convergence":
     """Forecast base models that need not be in the fit."""
-    from bayes_hfgrowth.forecast import forecast_new
-    from bayes_hfgrowth.importance import GOOD_K
-    from bayes_hfgrowth.panel import read_panel
+    from bayes_hfgrowth.panel_forecast import forecast_file
     from bayes_hfgrowth.population import PopulationPosterior
 
-    new = read_panel(panel)
-    if base_models:
-        new = new.select(base_models=base_models)
     population = PopulationPosterior.load(fit_file)
-    predicted = forecast_new(population, new, months, seed)
-    unknown = sorted(set(predicted.draws["organization"].values) - set(population.organizations))
-    if unknown:
+    done = forecast_file(
+        population, panel, months, out, seed, intervals=intervals,
+        base_models=base_models or None, dask=dask,
+    )  # fmt: skip
+    announce(f"wrote {out}: {done.base_models} base models, {months} months")
+    if done.unknown:
         announce(
-            f"not in the fit, so drawn from all organizations: {', '.join(unknown[:5])}"
-            + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+            f"not in the fit, so drawn from all organizations: {', '.join(done.unknown[:5])}"
+            + (f" and {len(done.unknown) - 5} more" if len(done.unknown) > 5 else "")
         )
-    few = int((predicted.draws["pareto_k"] > GOOD_K).sum())
-    if few:
+    if done.unlike:
         announce(
-            f"{few} of {predicted.draws.sizes['base_model']} base models are so unlike the "
-            "population that its stored draws are too few for them; fit them to be sure"
+            f"{done.unlike} of {done.base_models} base models are so unlike the population that "
+            "its stored draws are too few for them; fit them to be sure"
         )
-    return population.convergence, predicted
+    return population.convergence
 
 
 def register(app: typer.Typer) -> None:

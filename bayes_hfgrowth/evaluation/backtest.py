@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from bayes_hfgrowth.cluster import in_order, workers
 from bayes_hfgrowth.convergence import Convergence
 from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.evaluation.baselines import BASELINES, forecast_baseline
@@ -30,6 +31,7 @@ from bayes_hfgrowth.names import indices_of
 from bayes_hfgrowth.panel import Panel
 from bayes_hfgrowth.progress import Progress
 from bayes_hfgrowth.sampling import Settings
+from bayes_hfgrowth.spec import GrowthSpec
 
 __all__ = ["MOST_DRAWS", "Backtest", "backtest", "read_draws"]
 
@@ -70,7 +72,7 @@ class _Task:
     """A forecast to be made: all that decides what it will be, and where it goes."""
 
     date: str
-    model: str | None  # a growth model, or
+    model: GrowthSpec | None  # a growth model, or
     baseline: str | None
     method: str  # the name of either
     months: int
@@ -79,7 +81,7 @@ class _Task:
 
     def about(self, panel: Panel) -> dict[str, Any]:
         """What a finished forecast must agree with to be used again."""
-        spec = GrowthModel(self.model).spec.to_json() if self.model else None
+        spec = self.model.to_json() if self.model else None
         return {
             "as_of": self.date,
             "method": self.method,
@@ -103,6 +105,7 @@ def backtest(
     chains: int = 4,
     seed: int = 1,
     jobs: int = 1,
+    dask: str | None = None,
     progress: bool = True,
 ) -> Backtest:
     """Fit and forecast at earlier dates, and score against what came.
@@ -131,6 +134,10 @@ def backtest(
         Of each fit. Baselines simulate `MOST_DRAWS` paths.
     jobs : int
         Processes that work at once. One fit alone uses all cores.
+    dask : str, optional
+        Address of a Dask scheduler on whose workers each date and method is a task, or ``local``
+        for a cluster of `jobs` workers on this machine. The workers hand the forecasts back, so
+        they need not see the folder.
     progress : bool
         Whether to show progress on standard error.
 
@@ -139,6 +146,8 @@ def backtest(
     ForecastError
         When nothing is to be done or nothing can be scored, a name is not known, a number is
         out of range, or the folder cannot be written to.
+    ClusterError
+        When the Dask cluster does not do its work.
     """
     if not 1 <= months <= LONGEST:
         raise ForecastError(f"{months} months ahead is out of range; give 1 to {LONGEST}")
@@ -155,7 +164,10 @@ def backtest(
     tasks = _tasks(dates, months, models, baselines, Path(out), (draws, tune, chains, seed))
     known = {date: panel.as_of(date) for date in dates}
     waiting = [task for task in tasks if not _finished(task, known[task.date])]
-    _run(waiting, known, jobs, progress)
+    if dask is None:
+        _run(waiting, known, jobs, progress)
+    elif waiting:
+        _run_on_cluster(waiting, panel, dask, jobs, progress)
     return _scored(tasks, panel, Path(out))
 
 
@@ -196,16 +208,17 @@ def _tasks(
     draws, tune, chains, seed = numbers
     fitting = {"draws": draws, "tune": tune, "chains": chains, "seed": seed}
     simulating = {"draws": MOST_DRAWS, "seed": seed}
-    names = {model: GrowthModel(model).spec.name for model in models}
-    methods = [*names.values(), *baselines]
+    specs = {str(model): GrowthModel(model).spec for model in models}
+    methods = [*(spec.name for spec in specs.values()), *baselines]
     for name in methods:
         if methods.count(name) > 1:
             raise ForecastError(f"method {name!r} is given twice; name each once")
     tasks = []
     for date in dates:
         place = out / date.replace(":", "")
-        for model, name in names.items():
-            tasks.append(_Task(date, str(model), None, name, months, fitting, place / name))
+        for spec in specs.values():
+            place_of_it = place / spec.name
+            tasks.append(_Task(date, spec, None, spec.name, months, fitting, place_of_it))
         tasks += [
             _Task(date, None, name, name, months, simulating, place / name) for name in baselines
         ]
@@ -245,8 +258,33 @@ def _run(tasks: Sequence[_Task], known: dict[str, Panel], jobs: int, progress: b
             raise
 
 
+def _run_on_cluster(
+    tasks: Sequence[_Task], panel: Panel, dask: str, jobs: int, progress: bool
+) -> None:
+    """Have a Dask cluster do what is not done yet; what comes back is kept here."""
+    with (
+        workers(dask, jobs) as (submit, share, hands),
+        Progress(progress).stage("backtest", len(tasks)) as advance,
+    ):
+        shared = share(panel)
+        pieces = ((_made_as_of, task, shared) for task in tasks)
+        results = in_order(submit, pieces, 2 * hands)
+        for number, (task, result) in enumerate(zip(tasks, results, strict=True), start=1):
+            _keep(task, *result)
+            advance(number, f"{task.method} as of {task.date}")
+
+
+def _made_as_of(task: _Task, panel: Panel) -> tuple[xr.Dataset, dict[str, Any]]:
+    return _made(task, panel.as_of(task.date), progress=False)
+
+
 def _forecast(task: _Task, panel: Panel, progress: bool = False) -> None:
-    """Make a forecast from what was known, and keep it; the settings come last."""
+    """Make a forecast from what was known, and keep it."""
+    _keep(task, *_made(task, panel, progress))
+
+
+def _made(task: _Task, panel: Panel, progress: bool) -> tuple[xr.Dataset, dict[str, Any]]:
+    """Make a forecast from what was known: its draws, and what decided them."""
     about = task.about(panel)
     if task.model:
         fit = GrowthModel(task.model).fit(panel, **task.settings, progress=progress)
@@ -256,12 +294,16 @@ def _forecast(task: _Task, panel: Panel, progress: bool = False) -> None:
         result = forecast_baseline(str(task.baseline), panel, task.months, **task.settings)
         draws = result.draws
         about |= {"too_short": len(result.too_short), "failed": len(result.failed)}
+    number = draws.sizes["chain"] * draws.sizes["draw"]
+    return draws.isel(draw=slice(None, None, -(-number // MOST_DRAWS))), about
+
+
+def _keep(task: _Task, draws: xr.Dataset, about: dict[str, Any]) -> None:
+    """Write a forecast; the settings come last."""
     try:
         task.folder.mkdir(parents=True, exist_ok=True)
     except OSError as failure:
         raise ForecastError(f"{task.folder} cannot be made: {failure.strerror}") from failure
-    number = draws.sizes["chain"] * draws.sizes["draw"]
-    draws = draws.isel(draw=slice(None, None, -(-number // MOST_DRAWS)))
     encoding = {"finetunes": {"zlib": True, "complevel": 1, "shuffle": True}}
     # A forecast without its settings is made again, so the old settings go first.
     (task.folder / _ABOUT).unlink(missing_ok=True)

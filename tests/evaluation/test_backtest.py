@@ -103,3 +103,14 @@ def test_files_that_are_no_forecast_are_refused(tmp_path):
     (tmp_path / "text.nc").write_text("text")
     with pytest.raises(ForecastError, match="not a NetCDF file"):
         read_draws(tmp_path / "text.nc")
+
+
+def test_a_cluster_gives_the_same(make_panel, tmp_path):
+    """A growth model and baselines, each a task of a real cluster."""
+    options = {"models": ("surge",), "draws": 20, "tune": 40, "chains": 2, "jobs": 2}
+    panel = make_panel(GROWING)
+    one = run(panel, tmp_path / "one", **{**options, "jobs": 1})
+    two = run(panel, tmp_path / "two", **options, dask="local")
+    pd.testing.assert_frame_equal(one.scores, two.scores)
+    pd.testing.assert_frame_equal(one.runs, two.runs)
+    assert one.verdicts.keys() == two.verdicts.keys()
