@@ -98,7 +98,6 @@ def fit(
 
 
 def forecast(
-    fit_file: FitFile,
     months: Annotated[int, typer.Option("--months", metavar="H", help="How far ahead, in months.")],
     out: Annotated[
         Path,
@@ -106,6 +105,14 @@ def forecast(
             "--out", metavar="FILE", help="Table (.csv, .parquet) or draws (.nc) to write."
         ),
     ],
+    fit_file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FIT]",
+            help="Fit file, .nc, or that of a population. With --panel it may be missing: then "
+            "the population posterior that comes with the package is used.",
+        ),
+    ] = None,
     panel: Annotated[
         Path | None,
         typer.Option(
@@ -128,11 +135,14 @@ def forecast(
     check_file(out, (".csv", ".parquet", ".nc"), ForecastError)
     levels = _levels(intervals)
     interval_columns(levels)  # refuses impossible ones
-    convergence, predicted = (
-        _of_fit(fit_file, months, base_model, seed)
-        if panel is None
-        else _of_panel(fit_file, panel, months, base_model, seed)
-    )
+    if panel is not None:
+        convergence, predicted = _of_panel(fit_file, panel, months, base_model, seed)
+    elif fit_file is not None:
+        convergence, predicted = _of_fit(fit_file, months, base_model, seed)
+    else:
+        raise ForecastError(
+            "there is nothing to forecast; give a fit file, or new base models with --panel PANEL"
+        )
     predicted.save(out, levels)
     announce(f"wrote {out}: {predicted.draws.sizes['base_model']} base models, {months} months")
     show_verdict(convergence, only_bad=True)
@@ -149,18 +159,25 @@ def _of_fit(
 
 
 def _of_panel(
-    fit_file: Path, panel: Path, months: int, base_models: list[str] | None, seed: int | None
+    fit_file: Path | None, panel: Path, months: int, base_models: list[str] | None, seed: int | None
 ) -> "tuple[Convergence, Forecast]":
     """Forecast base models that need not be in the fit."""
     from bayes_hfgrowth.forecast import forecast_new
     from bayes_hfgrowth.importance import GOOD_K
     from bayes_hfgrowth.panel import read_panel
-    from bayes_hfgrowth.population import PopulationPosterior
+    from bayes_hfgrowth.population import PopulationPosterior, load_population
 
     new = read_panel(panel)
     if base_models:
         new = new.select(base_models=base_models)
-    population = PopulationPosterior.load(fit_file)
+    population = PopulationPosterior.load(fit_file) if fit_file else load_population()
+    if fit_file is None:
+        learned_from = population.about["panel"]
+        announce(
+            "from the population posterior that comes with the package: "
+            f"{learned_from['base_models']:,} base models, months to "
+            f"{learned_from['last_month'][:10]}"
+        )
     predicted = forecast_new(population, new, months, seed)
     unknown = sorted(set(predicted.draws["organization"].values) - set(population.organizations))
     if unknown:
