@@ -15,6 +15,7 @@ import httpx2
 import xarray as xr
 from huggingface_hub import ModelCard, ModelHubMixin, constants, hf_hub_download
 from huggingface_hub.errors import (
+    FileMetadataError,
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
@@ -90,7 +91,7 @@ class Shared(
         FitError
             When the folder cannot be written to.
         """
-        with _one_line(f"{os.fspath(folder)} cannot be written", os.fspath(folder)):
+        with _one_line(f"{os.fspath(folder)} cannot be written"):
             return super().save_pretrained(Path(folder), **options)
 
     def push_to_hub(self, repo_id: str, **options: Any) -> str:  # type: ignore[override]
@@ -116,7 +117,7 @@ class Shared(
             When the Hub cannot be reached or refuses.
         """
         card = {"repo_id": repo_id} | (options.pop("model_card_kwargs", None) or {})
-        with _one_line(f"{repo_id} cannot be written", repo_id):
+        with _one_line(f"{repo_id} cannot be written"):
             return super().push_to_hub(repo_id, model_card_kwargs=card, **options)
 
     @classmethod
@@ -155,7 +156,7 @@ class Shared(
         if Path(name).is_file():
             reader = "load_fit" if cls._kind == "fit" else f"{cls.__name__}.load"
             raise FitError(f"{name} is a file; read it with {reader}, or give its folder")
-        with _one_line(f"{name} cannot be read", name):
+        with _one_line(f"{name} cannot be read"):
             try:
                 return super().from_pretrained(
                     name,
@@ -241,7 +242,7 @@ class Shared(
 
 
 @contextmanager
-def _one_line(failed: str, what: str) -> Iterator[None]:
+def _one_line(failed: str) -> Iterator[None]:
     """Turn whatever the Hub, the network or the file system raises into one line."""
     try:
         yield
@@ -253,10 +254,10 @@ def _one_line(failed: str, what: str) -> Iterator[None]:
             f"{failed}: the token has characters that no token has; correct HF_TOKEN"
         ) from None
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError, RuntimeError, ValueError) as failure:
-        raise FitError(f"{failed}: {_reason(failure, what)}") from failure
+        raise FitError(f"{failed}: {_reason(failure)}") from failure
 
 
-def _reason(failure: BaseException, what: str) -> str:
+def _reason(failure: BaseException) -> str:
     """What went wrong, and the mend."""
     hub = constants.ENDPOINT
     if isinstance(failure, HFValidationError):
@@ -269,6 +270,8 @@ def _reason(failure: BaseException, what: str) -> str:
         return f"it has no such revision on {hub}; check the spelling"
     if isinstance(failure, HfHubHTTPError):
         status = failure.response.status_code
+        if not str(failure.response.request.url).startswith(hub):  # the store behind the Hub
+            return f"the store of {hub} answers with status {status}; try again later"
         anonymous = "authorization" not in failure.response.request.headers
         writing = failure.response.request.method not in ("GET", "HEAD")
         missing = isinstance(failure, RepositoryNotFoundError) or status == 404
@@ -290,7 +293,12 @@ def _reason(failure: BaseException, what: str) -> str:
     if isinstance(failure, LocalEntryNotFoundError | RuntimeError) and isinstance(
         cause, httpx2.HTTPError | OSError
     ):
-        return _reason(cause, what)
+        return _reason(cause)
+    if isinstance(failure, FileMetadataError | json.JSONDecodeError):
+        return (
+            f"{hub} answers with something that is not the Hub's (a login page or a proxy?); check "
+            "the network or HF_ENDPOINT"
+        )
     if isinstance(failure, OfflineModeIsEnabled):
         return "offline mode is on, and it is not in the cache; unset HF_HUB_OFFLINE"
     if isinstance(failure, LocalEntryNotFoundError):
