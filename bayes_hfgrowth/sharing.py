@@ -81,7 +81,7 @@ class Shared(
         ----------
         folder : path-like
             Made when it is missing. A model card in it that somebody has taken over, by
-            removing its first line, stays.
+            removing the line that says who wrote it, stays.
         **options
             Of `huggingface_hub.ModelHubMixin.save_pretrained`. In ``model_card_kwargs``:
             ``license`` (such as ``"mit"``) and ``data`` (where the counts come from).
@@ -94,7 +94,7 @@ class Shared(
         with _one_line(f"{os.fspath(folder)} cannot be written"):
             return super().save_pretrained(Path(folder), **options)
 
-    def push_to_hub(self, repo_id: str, **options: Any) -> str:  # type: ignore[override]
+    def push_to_hub(self, repo_id: str, **options: Any) -> str:
         """Write to a repository of the Hub, which is made when it is missing, in one commit.
 
         Parameters

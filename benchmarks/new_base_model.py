@@ -108,9 +108,9 @@ def joint(number: int, draws: int, min_finetunes: int) -> None:
             PopulationPosterior.from_fit(rest), panel.select(base_models=[name]), 12, seed=3,
             progress=False,
         )  # fmt: skip
-        print(
-            f"{name}: without it {rest.convergence.converged=}, {float(alone.draws.pareto_k):.2f}"
-        )
+        verdict = "converged" if rest.convergence.converged else "NOT CONVERGED"
+        pareto_k = alone.draws["pareto_k"].item()
+        print(f"{name}: fit without it {verdict}, Pareto k {pareto_k:.2f}")
         observed = int(alone.draws["observed"].item())
         for horizon in (1, 6, 12):
             ours, theirs = (

@@ -13,6 +13,7 @@ import pytest
 import xarray as xr
 import yaml
 from huggingface_hub import ModelCard, constants
+from markdown_it import MarkdownIt
 
 sys.path.insert(0, str(Path(__file__).parent))  # the server stands beside the tests
 
@@ -22,6 +23,7 @@ import bayes_hfgrowth as hfg
 from bayes_hfgrowth.draws import ATTRIBUTE
 from bayes_hfgrowth.errors import FitError
 from bayes_hfgrowth.fit import GrowthFit
+from bayes_hfgrowth.model_card import code_span
 from bayes_hfgrowth.population import PopulationPosterior
 
 REPOSITORY = "lab/growth"
@@ -263,9 +265,7 @@ def test_foreign_names_stay_text_in_the_card(fit):
 
 
 def test_foreign_names_are_code_for_a_reader_of_markdown():
-    markdown = pytest.importorskip("markdown_it").MarkdownIt("commonmark", {"html": True})
-    from bayes_hfgrowth.model_card import code_span
-
+    markdown = MarkdownIt("commonmark", {"html": True})
     for name in HOSTILE:
         block = markdown.parse(f"- Names: {code_span(name)}, {code_span('next')}\n")
         [inline] = [token for token in block if token.type == "inline"]
