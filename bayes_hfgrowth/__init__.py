@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bayes_hfgrowth.organizations import OrganizationTable, read_organizations
     from bayes_hfgrowth.panel import Panel, read_panel
     from bayes_hfgrowth.panel_forecast import forecast_file
-    from bayes_hfgrowth.population import PopulationPosterior
+    from bayes_hfgrowth.population import PopulationPosterior, load_population
     from bayes_hfgrowth.sources.example import load_example, load_paper_fits
     from bayes_hfgrowth.sources.hub import fetch_panel
     from bayes_hfgrowth.sources.snapshot import read_snapshot
@@ -61,6 +61,7 @@ __all__ = [
     "load_example",
     "load_fit",
     "load_paper_fits",
+    "load_population",
     "read_organizations",
     "read_panel",
     "read_snapshot",
@@ -91,6 +92,7 @@ _HOME = {
     "load_example": "sources.example",
     "load_fit": "fit",
     "load_paper_fits": "sources.example",
+    "load_population": "population",
     "read_organizations": "organizations",
     "read_panel": "panel",
     "read_snapshot": "sources.snapshot",

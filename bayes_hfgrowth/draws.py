@@ -151,7 +151,12 @@ def read_group(path: str | os.PathLike[str], group: str) -> tuple[xr.Dataset, di
             f"{name} is not a file of this package (no {group} or no attribute {ATTRIBUTE}); "
             "make one with hfgrowth fit"
         )
-    about: dict[str, Any] = json.loads(loaded.attrs[ATTRIBUTE])
+    try:
+        about: dict[str, Any] = json.loads(loaded.attrs[ATTRIBUTE])
+    except (RecursionError, TypeError, ValueError) as failure:
+        raise FitError(
+            f"{name} is damaged (its attribute {ATTRIBUTE} is not JSON); fit the panel again"
+        ) from failure
     return loaded[group].to_dataset(), about
 
 
@@ -173,7 +178,9 @@ def read_tree(path: str | os.PathLike[str]) -> xr.DataTree:
         )
     try:
         _check_tree(loaded)
-    except (HFGrowthError, AttributeError, KeyError, TypeError, ValueError) as failure:
+    except (
+        HFGrowthError, AttributeError, KeyError, RecursionError, TypeError, ValueError
+    ) as failure:  # fmt: skip
         reason = f"{type(failure).__name__}: {failure}" if failure.args else type(failure).__name__
         raise FitError(
             f"{name} is not a fit that this version reads ({reason}); fit the panel again"

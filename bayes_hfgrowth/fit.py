@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from operator import index
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pymc as pm
@@ -27,6 +27,7 @@ from bayes_hfgrowth.panel import Panel
 from bayes_hfgrowth.priors import draw_prior, log_prior
 from bayes_hfgrowth.progress import Progress
 from bayes_hfgrowth.sampling import Engine, Settings, sample
+from bayes_hfgrowth.sharing import Shared
 from bayes_hfgrowth.simulation import (
     base_model_parameters,
     carry_over,
@@ -50,12 +51,20 @@ LEAST_POINTWISE = 100
 _PACKAGES = ("bayes-hfgrowth", "pymc", "pytensor", "nutpie", "arviz", "numpy", "xarray", "pandas")
 
 
-class GrowthFit(FittedDraws):
+class GrowthFit(FittedDraws, Shared):
     """A fitted growth model.
 
-    Made by `GrowthModel.fit` or `load_fit`. `tree` is an `xarray.DataTree` in ArviZ's groups;
-    ``fit.posterior`` and ``fit.history`` are its draws and the months behind them.
+    Made by `GrowthModel.fit`, `load_fit` or `from_pretrained`. `tree` is an
+    `xarray.DataTree` in ArviZ's groups; ``fit.posterior`` and ``fit.history`` are its draws and
+    the months behind them.
     """
+
+    _kind = "fit"
+    _shared_files = ("fit.nc",)
+
+    @classmethod
+    def _read_shared(cls, path: Path) -> Self:
+        return cls(read_tree(path))
 
     def forecast(
         self,
@@ -328,7 +337,10 @@ def _about_panel(panel: Panel) -> dict[str, Any]:
         "digest": panel.digest,
         "observed_at": panel.observed_at.isoformat() if panel.observed_at is not None else None,
         "base_models": len(models),
+        "organizations": int(models["organization"].nunique()),
         "finetunes": int(models["finetunes"].sum()),
+        "silent": int((models["finetunes"] == 0).sum()),
+        "fewest_finetunes": int(models["finetunes"].min()),
         "last_month": models["observed_until"].max().isoformat(),
     }
 

@@ -8,7 +8,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import xarray as xr
@@ -19,16 +21,17 @@ from bayes_hfgrowth.draws import ATTRIBUTE, FORMAT, FittedDraws, read_group, wri
 from bayes_hfgrowth.errors import FitError
 from bayes_hfgrowth.importance import Population
 from bayes_hfgrowth.priors import LOG_SCALE
+from bayes_hfgrowth.sharing import Shared
 from bayes_hfgrowth.simulation import Floats
 from bayes_hfgrowth.spec import GrowthSpec
 
-__all__ = ["PopulationPosterior"]
+__all__ = ["PopulationPosterior", "load_population"]
 
 _KEPT = ("format", "specification", "panel", "seed", "convergence", "versions", "sampler")
 
 
 @dataclass(frozen=True, eq=False)
-class PopulationPosterior:
+class PopulationPosterior(Shared):
     """Draws of a population.
 
     Parameters
@@ -44,8 +47,15 @@ class PopulationPosterior:
     posterior: xr.Dataset
     about: dict[str, Any]
 
+    _kind = "population"
+    _shared_files = ("population.nc", "fit.nc")
+
     @classmethod
-    def from_fit(cls, fit: FittedDraws, draws: int | None = None) -> "PopulationPosterior":
+    def _read_shared(cls, path: Path) -> Self:
+        return cls.load(path)
+
+    @classmethod
+    def from_fit(cls, fit: FittedDraws, draws: int | None = None) -> Self:
         """Take the population out of a fit.
 
         Parameters
@@ -61,7 +71,7 @@ class PopulationPosterior:
         return found if draws is None else found.thinned(draws)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "PopulationPosterior":
+    def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read the population from its own file or from that of a fit.
 
         Raises
@@ -84,11 +94,11 @@ class PopulationPosterior:
             ) from failure
         return found
 
-    def thinned(self, most: int) -> "PopulationPosterior":
+    def thinned(self, most: int) -> Self:
         """Every n-th draw, so that at most so many are left."""
         number = self.posterior.sizes["chain"] * self.posterior.sizes["draw"]
         every = max(1, -(-number // most))
-        return PopulationPosterior(self.posterior.isel(draw=slice(None, None, every)), self.about)
+        return type(self)(self.posterior.isel(draw=slice(None, None, every)), self.about)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to a NetCDF file, whole or not at all.
@@ -183,3 +193,18 @@ class PopulationPosterior:
         if name not in self.posterior:
             return location
         return np.asarray(location + flat(name) * rng.standard_normal(len(location)))
+
+
+def load_population() -> PopulationPosterior:
+    """Load the population posterior that comes with the package.
+
+    The card beside the file, ``bayes_hfgrowth/data/population.md``, tells what it was fitted to,
+    whether the sampler converged, and its limits.
+
+    Returns
+    -------
+    PopulationPosterior
+        For `bayes_hfgrowth.forecast.forecast_new`.
+    """
+    with as_file(files("bayes_hfgrowth") / "data" / "population.nc") as path:
+        return PopulationPosterior.load(path)

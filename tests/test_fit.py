@@ -103,6 +103,9 @@ def test_everything_but_arrays_is_one_json_attribute(tiny_fit_file, tiny_panel):
         "digest": cut.digest,
         "observed_at": "2024-08-01T00:00:00+00:00",
         "base_models": 15,
+        "organizations": 4,
+        "silent": int((cut.base_models["finetunes"] == 0).sum()),
+        "fewest_finetunes": 0,
         "finetunes": int(cut.base_models["finetunes"].sum()),
         "last_month": cut.base_models["observed_until"].max().isoformat(),
     }

@@ -113,7 +113,6 @@ def fit(
 
 
 def forecast(
-    fit_file: FitFile,
     months: Annotated[int, typer.Option("--months", metavar="H", help="How far ahead, in months.")],
     out: Annotated[
         Path,
@@ -121,6 +120,14 @@ def forecast(
             "--out", metavar="FILE", help="Table (.csv, .parquet) or draws (.nc) to write."
         ),
     ],
+    fit_file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FIT]",
+            help="Fit file, .nc, or that of a population. With --panel it may be missing: then "
+            "the population posterior that comes with the package is used.",
+        ),
+    ] = None,
     panel: Annotated[
         Path | None,
         typer.Option(
@@ -150,10 +157,14 @@ def forecast(
         raise ForecastError(
             "--dask goes with --panel; a forecast from a fit alone needs no cluster"
         )
-    else:
+    elif fit_file is not None:
         convergence, predicted = _of_fit(fit_file, months, base_model, seed)
         predicted.save(out, levels)
         announce(f"wrote {out}: {predicted.draws.sizes['base_model']} base models, {months} months")
+    else:
+        raise ForecastError(
+            "there is nothing to forecast; give a fit file, or new base models with --panel PANEL"
+        )
     show_verdict(convergence, only_bad=True)
 
 
@@ -168,7 +179,7 @@ def _of_fit(
 
 
 def _of_panel(
-    fit_file: Path,
+    fit_file: Path | None,
     panel: Path,
     months: int,
     base_models: list[str] | None,
@@ -179,9 +190,16 @@ def _of_panel(
 ) -> "Convergence":
     """Forecast base models that need not be in the fit."""
     from bayes_hfgrowth.panel_forecast import forecast_file
-    from bayes_hfgrowth.population import PopulationPosterior
+    from bayes_hfgrowth.population import PopulationPosterior, load_population
 
-    population = PopulationPosterior.load(fit_file)
+    population = PopulationPosterior.load(fit_file) if fit_file else load_population()
+    if fit_file is None:
+        learned_from = population.about["panel"]
+        announce(
+            "from the population posterior that comes with the package: "
+            f"{learned_from['base_models']:,} base models, months to "
+            f"{learned_from['last_month'][:10]}"
+        )
     done = forecast_file(
         population, panel, months, out, seed, intervals=intervals,
         base_models=base_models or None, dask=dask,

@@ -1,6 +1,8 @@
 """`hfgrowth fit` and `hfgrowth forecast`, as users run them."""
 
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -8,6 +10,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+import bayes_hfgrowth as hfg
 from bayes_hfgrowth import load_fit
 
 SHORT = ("--as-of", "2024-08-01", "--draws", "60", "--tune", "60", "--chains", "2", "--seed", "1")
@@ -119,6 +122,34 @@ def test_the_same_seed_gives_the_same_forecast_table(fitted, forecast, here, pan
     assert not pd.read_csv(tmp_path / "f.csv").equals(forecast[0])
 
 
+def test_new_base_models_need_no_fit(hfgrowth, panel_file, tmp_path):
+    out = tmp_path / "f.csv"
+    done = hfgrowth("forecast", "--panel", panel_file, "--months", 4, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "from the population posterior that comes with the package" in done.stderr
+    population, panel = hfg.load_population(), hfg.read_panel(panel_file)
+    assert ("NOT CONVERGED" in done.stderr) is not population.convergence.converged
+    expected = hfg.forecast_new(population, panel, 4, progress=False).table()
+    np.testing.assert_array_equal(pd.read_csv(out)["median"], expected["median"])
+
+
+def test_new_base_models_load_no_sampler(panel_file, tmp_path):
+    """What takes seconds to load stays out of the way from a panel to its forecast."""
+    arguments = ["forecast", "--panel", str(panel_file), "--months", "2", "--out", "f.csv"]
+    code = (
+        f"import sys; sys.argv[1:] = {arguments!r}\n"
+        "from bayes_hfgrowth.cli import main\n"
+        "try: main()\n"
+        "finally: print(*{'pymc', 'pytensor', 'nutpie', 'arviz', 'matplotlib', 'duckdb'} & "
+        "set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
+    assert (tmp_path / "f.csv").exists()
+
+
 # --- Signals --------------------------------------------------------------------------------
 
 
@@ -201,6 +232,13 @@ def test_fits_that_cannot_be(refused, panel_file, tmp_path, monkeypatch, options
 def test_forecasts_that_cannot_be(refused, fitted, tmp_path, monkeypatch, options, message):
     monkeypatch.chdir(tmp_path)
     assert message in refused("forecast", fitted[1], *options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_forecast_of_nothing_is_refused(refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = refused("forecast", "--months", 3, "--out", "f.csv")
+    assert "give a fit file, or new base models with --panel" in message
     assert list(tmp_path.iterdir()) == []
 
 
