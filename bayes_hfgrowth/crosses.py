@@ -20,7 +20,7 @@ from bayes_hfgrowth.transition import Floats
 __all__ = ["DEGREES", "WIDER", "crosses"]
 
 DEGREES = 8.0
-"""Degrees of freedom of the t distribution; the tails of a posterior are heavier than a normal's."""
+"""Degrees of freedom of the t distribution: posteriors have heavier tails than the normal."""
 
 WIDER = 1.1
 """Its scale, in standard deviations of the normal approximation of a base model."""
@@ -29,13 +29,13 @@ _EDGE = 1e-12
 
 
 def crosses(
-    members: int, parameters: int, rng: np.random.Generator, kept: Floats | None = None
+    shape: tuple[int, ...], rng: np.random.Generator, kept: Floats | None = None
 ) -> tuple[Floats, Floats]:
     """Draw the points of every base model.
 
     Parameters
     ----------
-    members, parameters : int
+    shape : (int, int)
         Base models, and coordinates of each.
     rng : numpy.random.Generator
         Source of randomness.
@@ -49,6 +49,7 @@ def crosses(
     log_density : ndarray, shape (2 * parameters, members)
         Of the distribution of each point by itself, up to a constant.
     """
+    members, parameters = shape
     directions = rng.standard_normal((members, parameters, parameters))
     if kept is not None:
         directions[:, :, 0] = kept

@@ -21,7 +21,7 @@ from bayes_hfgrowth.transition import Floats
 __all__ = ["LENGTH", "Chain", "Single", "Target"]
 
 LENGTH = 1.6
-"""Mean length of a trajectory in standard deviations: a quarter of a normal distribution's period."""
+"""Mean length of a trajectory in standard deviations: a quarter of a normal oscillation."""
 
 DIVERGENT = 1000.0
 """Error of the energy from which on a transition counts as divergent, as in Stan."""
@@ -130,7 +130,7 @@ class Chain:
     def _transition(self) -> dict[str, Any]:
         """Move the population, then renew the points."""
         self._move_kept()
-        points, log_proposal = crosses(*self.kept.shape, self.rng, self.kept)
+        points, log_proposal = crosses(self.kept.shape, self.rng, self.kept)
         begin = _Place(
             self.x, self.rng.standard_normal(len(self.x)), self.target(self.x, points, log_proposal)
         )

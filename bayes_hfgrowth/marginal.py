@@ -53,8 +53,9 @@ def by_curvature(
 
     def curvature(place: int, own: np.random.SeedSequence) -> Floats:
         x, kept = posterior.split(starts[place])
-        at = crosses(*kept.shape, np.random.default_rng(own), kept)
-        sides = [[target(x + side * unit, *at)[1] for side in (-_STEP, _STEP)] for unit in np.eye(size)]
+        at = crosses(kept.shape, np.random.default_rng(own), kept)
+        units = _STEP * np.eye(size)
+        sides = [[target(x + side * unit, *at)[1] for side in (-1.0, 1.0)] for unit in units]
         minus = np.array([below - above for below, above in sides]) / (2.0 * _STEP)
         return np.asarray(0.5 * (minus + minus.T))
 

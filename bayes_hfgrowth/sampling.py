@@ -104,9 +104,7 @@ def _compile(model: pm.Model) -> Any:
         return nutpie.compile_pymc_model(model)
 
 
-def _run(
-    compiled: Any, settings: Settings, progress: Progress, title: str
-) -> xr.DataTree:
+def _run(compiled: Any, settings: Settings, progress: Progress, title: str) -> xr.DataTree:
     """Run nutpie in the background, so that it can be watched and interrupted."""
     options: dict[str, Any] = {
         "draws": settings.draws,

@@ -3,9 +3,9 @@
     v = centre + scale · u,      ψ_k = middle_k + width_k · S(v_k; δ_k),
     S(v; δ) = (sinh(asinh v + δ) - sinh δ) / cosh δ,
 
-the transformation of Jones and Pewsey (2009), which for δ = 0 changes nothing: where the data hardly
-bound a coordinate on one side, as the share of dormant base models from below, its long tail is
-drawn in.
+the transformation of Jones and Pewsey (2009), which for δ = 0 changes nothing: where the data
+hardly bound a coordinate on one side, as the share of dormant base models from below, its long
+tail is drawn in.
 """
 
 import math

@@ -72,9 +72,10 @@ def _compiled(sources: int) -> Any:
 
     @njit(error_model="numpy", nogil=True, cache=True)
     def posterior_density(  # type: ignore[no-untyped-def]
-        x, points, log_proposal, law, m, centre, scale, skews, group_precision, group_weighted, precision, weighted,
-        pivots, priors, places, fixed_carry, group, start, log_age, previous, new, constants,
-        silent_ages, silent_number, node_start, node_points, node_weights, point, theta, log_weights,
+        x, points, log_proposal, law, m, centre, scale, skews, group_precision, group_weighted,
+        precision, weighted, pivots, priors, places, fixed_carry, group, start, log_age, previous, new, constants,
+        silent_ages, silent_number, node_start, node_points, node_weights, point, theta,
+        log_weights,
     ):  # fmt: skip
         """Log density at x, up to a constant, and its gradient; fills the last three arguments.
 
@@ -104,8 +105,8 @@ def _compiled(sources: int) -> Any:
         joint = len(x) > size
         y = x[size:].reshape((1, len(start) - 1, parameters)) if joint else points
         value, by_y, by_means, by_log_spreads, by_carry, by_logits = log_density(
-            law, y, log_proposal, means, log_spreads, carry, logits, precision, weighted, pivots, group, start,
-            log_age, previous, new, constants, silent_ages, silent_number, node_start,
+            law, y, log_proposal, means, log_spreads, carry, logits, precision, weighted, pivots,
+            group, start, log_age, previous, new, constants, silent_ages, silent_number, node_start,
             node_points, node_weights, m, theta, log_weights,
         )  # fmt: skip
         total += value
