@@ -195,7 +195,8 @@ class Chain:
             y = y + step * momentum
             value, slope = self.single(self.x, y)
             momentum = momentum + 0.5 * step * slope
-        error = 0.5 * (momentum**2).sum(axis=1) - value - energy
+        with np.errstate(over="ignore", invalid="ignore"):  # a trajectory that went wild is refused
+            error = 0.5 * (momentum**2).sum(axis=1) - value - energy
         accepted = -np.log(self.rng.random(n)) > np.nan_to_num(error, nan=np.inf)
         self.kept = np.where(accepted[:, None], y, self.kept)
 

@@ -73,9 +73,9 @@ def _compiled(sources: int) -> Any:
     @njit(error_model="numpy", nogil=True, cache=True)
     def posterior_density(  # type: ignore[no-untyped-def]
         x, points, log_proposal, law, m, centre, scale, skews, group_precision, group_weighted,
-        precision, weighted, pivots, priors, places, fixed_carry, group, start, log_age, previous, new, constants,
-        silent_ages, silent_number, node_start, node_points, node_weights, point, theta,
-        log_weights,
+        precision, weighted, pivots, priors, places, fixed_carry, group, start, log_age, previous,
+        new, constants, silent_ages, silent_number, node_start, node_points, node_weights, point,
+        theta, log_weights,
     ):  # fmt: skip
         """Log density at x, up to a constant, and its gradient; fills the last three arguments.
 
