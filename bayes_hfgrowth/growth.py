@@ -391,7 +391,8 @@ def _scaled_expm1(scale: Floats, x: Floats) -> Floats:
 
     exp(x) - 1 = 2 sinh(x/2) exp(x/2), and no partial product exceeds the whole by much.
     """
-    return scale * (2.0 * np.sinh(0.5 * x)) * np.exp(0.5 * x)
+    with np.errstate(over="ignore"):
+        return np.asarray(scale * (2.0 * np.sinh(0.5 * x)) * np.exp(0.5 * x))
 
 
 def _scaled_expm1_pt(scale: Tensor, x: Tensor) -> Tensor:

@@ -55,7 +55,8 @@ class _Place:
     @property
     def energy(self) -> float:
         """Infinite where the density or its gradient is not a number."""
-        energy = 0.5 * float(self.momentum @ self.momentum) - self.found[0]
+        with np.errstate(over="ignore", invalid="ignore"):
+            energy = 0.5 * float(self.momentum @ self.momentum) - self.found[0]
         return energy if math.isfinite(energy) else math.inf
 
     def reversed(self) -> "_Place":
@@ -174,7 +175,7 @@ class Chain:
             "diverging": not error <= DIVERGENT,
             "energy": begin.energy,
             "energy_error": error,
-            "lp": value,
+            "logp": value,
             "n_steps": steps,
             "step_size": step,
         }

@@ -24,7 +24,7 @@ _PLACES = 4  # draws of a pilot at which the curvature is taken
 _STEP = 0.1  # of the finite differences, in standard deviations
 _LEAST, _MOST = 0.05, 1e4  # bounds of the curvature in the pilot's units
 _STATISTICS = (
-    "acceptance_rate", "diverging", "energy", "energy_error", "lp", "n_steps", "step_size",
+    "acceptance_rate", "diverging", "energy", "energy_error", "logp", "n_steps", "step_size",
 )  # fmt: skip
 
 

@@ -89,7 +89,7 @@ def test_a_density_that_is_not_a_number_is_not_entered() -> None:
     points = np.array(chain.draws["point"])
     assert (points <= edge).all()
     assert points.std() > 0.0
-    assert np.isfinite(chain.draws["lp"]).all()
+    assert np.isfinite(chain.draws["logp"]).all()
 
 
 def test_it_stops_when_told() -> None:
@@ -97,7 +97,7 @@ def test_it_stops_when_told() -> None:
     finished = chain.finished
     chain.draw(100, lambda: chain.finished >= finished + 3)
     assert chain.finished == finished + 3
-    assert len(chain.draws["lp"]) == 3
+    assert len(chain.draws["logp"]) == 3
 
 
 @pytest.mark.parametrize("number", [0, 1])
