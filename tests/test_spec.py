@@ -103,7 +103,11 @@ def test_surge_priors():
     organizations = {"median": 0.25, "sigma": 0.5}
     assert priors == {
         "fitness": ({"mu": 1.0, "sigma": 0.75}, organizations, {"median": 0.6, "sigma": 0.5}),
-        "immediacy": ({"mu": 2.5, "sigma": 1}, organizations, {"median": 0.5, "sigma": 0.3}),
+        "immediacy": (
+            {"mu": 2.5, "sigma": 1},
+            {"median": 0.25, "sigma": 0.25},
+            {"median": 0.5, "sigma": 0.15},
+        ),
         "longevity": ({"mu": 0.4, "sigma": 0.5}, organizations, {"median": 0.4, "sigma": 0.5}),
         "dispersion": ({"mu": 0.7, "sigma": 1}, organizations, {"median": 0.6, "sigma": 0.5}),
     }
