@@ -30,7 +30,8 @@ FINER = 5
 """How much finer the steps are of the second trajectory that is tried after a rejection."""
 
 _MOST_STEPS = 64
-_OWN_STEPS, _LOG_OWN_STEPS = 4, (math.log(0.1), math.log(0.9))  # of a base model by itself
+_WALKS, _OWN_STEPS = 4, 4  # trajectories of a base model by itself, and steps of each
+_LOG_OWN_STEPS = (math.log(0.1), math.log(0.9))
 _LONGEST_STEP = 1.0
 _GAIN = 0.6  # of the first change of the step; falls with the root of their number
 
@@ -130,7 +131,8 @@ class Chain:
 
     def _transition(self) -> dict[str, Any]:
         """Move the population, then renew the points."""
-        self._move_kept()
+        for _ in range(_WALKS):
+            self._move_kept()
         points, log_proposal = crosses(self.kept.shape, self.rng, self.kept)
         begin = _Place(
             self.x, self.rng.standard_normal(len(self.x)), self.target(self.x, points, log_proposal)
