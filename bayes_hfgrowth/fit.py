@@ -142,7 +142,7 @@ class GrowthModel:
         panel: Panel,
         *,
         draws: int = 750,
-        tune: int = 250,
+        tune: int = 150,
         chains: int = 4,
         seed: int | None = None,
         target_accept: float = 0.8,

@@ -54,7 +54,7 @@ class Settings:
     """
 
     draws: int = 750
-    tune: int = 250
+    tune: int = 150
     chains: int = 4
     seed: int = 0
     target_accept: float = 0.8

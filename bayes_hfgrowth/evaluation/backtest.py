@@ -101,7 +101,7 @@ def backtest(
     baselines: Sequence[str] = (),
     out: str | os.PathLike[str],
     draws: int = 750,
-    tune: int = 250,
+    tune: int = 150,
     chains: int = 4,
     seed: int = 1,
     jobs: int = 1,
