@@ -60,7 +60,7 @@ class Settings:
     target_accept: float = 0.8
     cores: int | None = None
     engine: Engine = "marginal"
-    pilots: tuple[tuple[int, int], ...] = ((50, 100), (50, 150))
+    pilots: tuple[tuple[int, int], ...] = ((80, 160),)
 
 
 def sample(
@@ -174,17 +174,21 @@ def _sample_aimed(
     with progress.stage("compile"):
         compilation = posterior.compile()
     begin = time.perf_counter()
+    marginal = settings.engine == "marginal"
+
+    def turned(aim: Aim, stage: int) -> Aim:
+        seed = np.random.SeedSequence([settings.seed, 7, stage])
+        return by_curvature(posterior, aim, seed, settings.cores or _cores()) if marginal else aim
+
     with progress.stage("aim"):
         aim = posterior.aim_blind(np.random.default_rng(_stage_seed(settings.seed, 6)))
-    run = _run_marginal if settings.engine == "marginal" else _run_whitened
+        aim = turned(aim, 0)
+    run = _run_marginal if marginal else _run_whitened
     for number, (tune, draws) in enumerate(settings.pilots, start=1):
         pilot = replace(settings, tune=tune, draws=draws, chains=4, target_accept=0.8)
         found, _ = run(posterior, aim, pilot, progress, f"pilot {number}", number)
         with progress.stage("aim"):
-            aim = posterior.aim_by(found)
-            if settings.engine == "marginal":
-                stage = np.random.SeedSequence([settings.seed, 7, number])
-                aim = by_curvature(posterior, aim, stage, settings.cores or _cores())
+            aim = turned(posterior.aim_by(found), number)
     found, statistics = run(posterior, aim, settings, progress, "sample", 0)
     with progress.stage("draw base models without fine-tunes"):
         rng = np.random.default_rng(np.random.SeedSequence([settings.seed, 5]))

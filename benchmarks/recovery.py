@@ -1,26 +1,38 @@
-"""Are known parameters recovered? Simulated panels, fitted; kept intervals counted.
+"""Are known parameters recovered? Simulated panels, fitted; kept intervals counted, ranks drawn.
 
 For each growth model, parameters are drawn from its priors, a panel is simulated from them, and
 the panel is fitted. Over many panels a central 90% interval must hold the truth 90% of the
-time. A panel in which some count passes a million is thrown away before anyone looks at its
-parameters; choosing by the data leaves the posterior, and so the coverage, as it is.
+time, and the rank of the truth among the draws must be uniform (simulation-based calibration;
+Talts, Betancourt, Simpson, Vehtari and Gelman 2018). A panel in which some count passes a
+million is thrown away before anyone looks at its parameters; choosing by the data leaves the
+posterior, and so the coverage, as it is.
 
     python -m benchmarks.recovery --panels 200 --out recovery
 
-writes recovery.csv (truth, interval and rank of every population parameter of every panel) and
-prints the coverage. The model files are read as they are shipped.
+writes recovery.csv (truth, interval and rank of every population parameter of every panel, and
+of one base model's), prints the coverage, and draws recovery_MODEL.png: the distribution of the
+ranks less the uniform one, with the band that holds 95% of such curves (Säilynoja,
+Bürkner and Vehtari 2022). Each panel has a seed of its own, so a longer run holds the shorter one.
+The model files are read as they are shipped.
 """
 
 import argparse
 import dataclasses
+import math
 import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from arviz_stats.ecdf_utils import ecdf_pit
+from matplotlib.figure import Figure
 
 from bayes_hfgrowth.convergence import population_names
+from bayes_hfgrowth.figures import save_figure
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.panel import Panel
 from bayes_hfgrowth.priors import draw_prior
@@ -69,36 +81,78 @@ def simulate_panel(
         thrown += 1
 
 
-def recover(spec: GrowthSpec, panels: int, settings: Settings, empty: History) -> pd.DataFrame:
-    """Fit simulated panels; one row for each population parameter of each panel."""
-    rng = np.random.default_rng(np.random.SeedSequence([settings.seed, len(spec.name)]))
+def recover_one(spec: GrowthSpec, settings: Settings, empty: History, number: int) -> pd.DataFrame:
+    """Fit one simulated panel; one row for each parameter."""
+    seeds = np.random.SeedSequence([settings.seed, len(spec.name), number])
+    truth, history, thrown = simulate_panel(spec, empty, np.random.default_rng(seeds))
+    run = dataclasses.replace(settings, seed=number)
+    posterior, stats, _ = sample(spec, history, run, Progress(False))
     rows = []
-    for number in range(panels):
-        truth, history, thrown = simulate_panel(spec, empty, rng)
-        run = dataclasses.replace(settings, seed=number)
-        if number % 20 == 0:
-            print(f"{spec.name}: panel {number}", flush=True)
-        posterior, stats, _ = sample(spec, history, run, Progress(False))
-        for name in population_names(posterior):
-            values = posterior[name]
-            low, high = values.quantile([0.05, 0.95], dim=("chain", "draw")).to_numpy()
-            known = truth[name].isel(chain=0, draw=0)
-            rank = (values < known).mean(("chain", "draw"))
-            rows += [
-                {
-                    "model": spec.name,
-                    "panel": number,
-                    "parameter": name,
-                    "truth": float(np.ravel(known)[index]),
-                    "lower_90": float(np.ravel(low)[index]),
-                    "upper_90": float(np.ravel(high)[index]),
-                    "rank": float(np.ravel(rank)[index]),
-                    "divergences": int(stats["diverging"].sum()),
-                    "thrown": thrown,
-                }
-                for index in range(known.size)
-            ]
+    for name in (*population_names(posterior), *spec.parameters):
+        values, known = posterior[name], truth[name].isel(chain=0, draw=0)
+        if name in spec.parameters:  # one base model, as those of one panel are alike
+            values, known = values.isel(base_model=[0]), known.isel(base_model=[0])
+        low, high = values.quantile([0.05, 0.95], dim=("chain", "draw")).to_numpy()
+        rank = (values < known).mean(("chain", "draw"))
+        rows += [
+            {
+                "model": spec.name,
+                "panel": number,
+                "parameter": name,
+                "truth": float(np.ravel(known)[index]),
+                "lower_90": float(np.ravel(low)[index]),
+                "upper_90": float(np.ravel(high)[index]),
+                "rank": float(np.ravel(rank)[index]),
+                "divergences": int(stats["diverging"].sum()),
+                "thrown": thrown,
+            }
+            for index in range(known.size)
+        ]
     return pd.DataFrame(rows)
+
+
+def recover(
+    spec: GrowthSpec, panels: int, settings: Settings, empty: History, jobs: int = 1
+) -> pd.DataFrame:
+    """Fit simulated panels; one row for each parameter of each panel."""
+    one = partial(recover_one, spec, dataclasses.replace(settings, cores=1), empty)
+    tables = []
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        for number, table in enumerate(pool.map(one, range(panels))):
+            if number % 20 == 0:
+                print(f"{spec.name}: panel {number}", flush=True)
+            tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def rank_figure(table: pd.DataFrame) -> tuple[Figure, list[str]]:
+    """Distribution of the ranks less the uniform one; also which parameters leave the band.
+
+    Of parameters with a value for each organization, the first one's: those of one panel are
+    not independent.
+    """
+    first = table.groupby(["panel", "parameter"], sort=False).first().reset_index()
+    names = list(first["parameter"].unique())
+    columns = 4
+    rows = math.ceil(len(names) / columns)
+    figure = Figure(figsize=(7.2, 1.3 * rows + 0.3), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    left = []
+    for axes, name in zip(panels, names, strict=False):
+        ranks = first.loc[first["parameter"] == name, "rank"].to_numpy()
+        at, curve, low, high = ecdf_pit(ranks, 0.95, 2000, rng=np.random.default_rng(1))
+        curve, low, high = curve - at, low - at, high - at
+        outside = bool(((curve < low) | (curve > high)).any())
+        left += [name] * outside
+        axes.fill_between(at, low, high, color="0.85", linewidth=0)
+        axes.plot(at, curve, color="#D55E00" if outside else "#0072B2", linewidth=1.0)
+        axes.set_title(name.replace("_", " "), fontsize=6.5)
+        axes.tick_params(labelsize=6)
+    for axes in panels[len(names) :]:
+        axes.set_axis_off()
+    figure.supxlabel("Rank of the truth among the draws (share)", fontsize=8)
+    figure.supylabel("Share of panels, less uniform", fontsize=8)
+    return figure, left
 
 
 def coverage(table: pd.DataFrame) -> pd.DataFrame:
@@ -122,6 +176,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--tune", type=int, default=150)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2, help="panels at once, on a core each")
     parser.add_argument("--out", type=Path, default=Path("recovery"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -132,10 +187,13 @@ def main() -> None:
     tables = []
     for name in options.model or available_models():
         begin = time.perf_counter()
-        tables.append(recover(read_spec(name), options.panels, settings, empty))
+        tables.append(recover(read_spec(name), options.panels, settings, empty, options.jobs))
         seconds = time.perf_counter() - begin
         print(f"{name}: {options.panels} panels in {seconds:.0f} s")
         print(coverage(tables[-1]).round(3).to_string())
+        figure, left = rank_figure(tables[-1])
+        save_figure(figure, options.out / f"recovery_{name}.png")
+        print(f"ranks outside the 95% band: {', '.join(left) or 'none'}")
         pd.concat(tables).to_csv(options.out / "recovery.csv", index=False)
 
 

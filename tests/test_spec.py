@@ -69,12 +69,12 @@ def test_shipped_growth_models():
 def test_shipped_specification_is_complete(name):
     spec = read_spec(name)
     assert spec.name == name
-    assert spec.m == (2 if name == "surge" else 30)
+    assert spec.m == (1 if name == "surge" else 30)
     assert (spec.dormancy is not None) == (name == "surge")
     assert spec.pooling == "organization"
     parameters = ["fitness", "immediacy", "longevity"]
     if name == "surge":
-        assert spec.carry_over == CarryOver(strength=0.4, memory=0.2)
+        assert spec.carry_over == CarryOver(strength=0.5, memory=0.2)
         parameters.append("dispersion")
     else:
         assert spec.carry_over is None
@@ -102,9 +102,9 @@ def test_surge_priors():
     }
     organizations = {"median": 0.25, "sigma": 0.5}
     assert priors == {
-        "fitness": ({"mu": 1.0, "sigma": 0.75}, organizations, {"median": 0.6, "sigma": 0.5}),
+        "fitness": ({"mu": 1.2, "sigma": 0.3}, organizations, {"median": 0.6, "sigma": 0.2}),
         "immediacy": (
-            {"mu": 2.5, "sigma": 1},
+            {"mu": 2.3, "sigma": 0.15},
             {"median": 0.25, "sigma": 0.25},
             {"median": 0.5, "sigma": 0.15},
         ),
@@ -131,7 +131,7 @@ def test_the_figures_in_the_reasons_follow_from_the_priors():
     low, middle, high = (math.exp(x) for x in central(location))
     reason_has(location, f"{middle:.2f}", f"{low:.2f}", f"{high:.1f}")
     reason_has(location, f"{spec.m * math.expm1(middle):.0f}", f"{spec.m * math.expm1(low):.0f}")
-    reason_has(location, f"{spec.m * math.expm1(high) / 1e6:.1f} million")
+    reason_has(location, f"{spec.m * math.expm1(high):.0f}")
 
     location = spec.parameters["immediacy"].location
     low, middle, high = (math.exp(x) for x in central(location))
@@ -183,14 +183,14 @@ def test_copied_and_edited_specification(copy):
         edited(
             SURGE,
             ('name = "surge"', 'name = "long memory"'),
-            ("m = 2\n", "m = 10.5\n"),
-            ("mu = 1.0", "mu = -1"),
+            ("m = 1\n", "m = 10.5\n"),
+            ("mu = 1.2", "mu = -1"),
             (
                 'distribution = "LogNormal"\nmedian = 0.25\nsigma = 0.5',
                 'distribution = "Gamma"\nalpha = 2\nbeta = 8.0',
             ),
             (
-                "strength = 0.4",
+                "strength = 0.5",
                 'strength = {distribution = "Normal", mu = 0.5, sigma = 0.2, reason = "half"}',
             ),
             (
@@ -202,7 +202,7 @@ def test_copied_and_edited_specification(copy):
     spec = read_spec(path)
     assert spec.name == "long memory"
     assert spec.m == 10.5
-    assert spec.parameters["fitness"].location.parameters == {"mu": -1.0, "sigma": 0.75}
+    assert spec.parameters["fitness"].location.parameters == {"mu": -1.0, "sigma": 0.3}
     between = spec.parameters["fitness"].between_organizations
     assert between.distribution == "Gamma"
     assert between.parameters == {"alpha": 2.0, "beta": 8.0}
@@ -347,7 +347,7 @@ REFUSALS = {
         'fitness."a b\\nc" is not a key that is known here; known are location, ',
     ),
     "unknown key of a prior": (
-        [("sigma = 0.75", "sigmaa = 1.0")],
+        [("sigma = 0.3\n", "sigmaa = 1.0\n")],
         "fitness.location.sigmaa is not a key that is known here (did you mean sigma?); known "
         "are distribution, mu, sigma, reason",
     ),
@@ -356,8 +356,8 @@ REFUSALS = {
         "fitness.between_organizations.mu is not a key that is known here; known are "
         "distribution, median, sigma, reason",
     ),
-    "missing parameter": ([("mu = 1.0\n", "")], "fitness.location.mu is missing; add it"),
-    "missing key": ([("m = 2\n", "")], "m is missing; add it"),
+    "missing parameter": ([("mu = 1.2\n", "")], "fitness.location.mu is missing; add it"),
+    "missing key": ([("m = 1\n", "")], "m is missing; add it"),
     "missing likelihood": (
         [('likelihood = "surge"', "")],
         "likelihood is missing; add it",
@@ -377,7 +377,7 @@ REFUSALS = {
         "it must be LogNormal, HalfNormal, Gamma or Exponential",
     ),
     "distribution of a mean": (
-        [('distribution = "Normal"\nmu = 1.0', 'distribution = "HalfNormal"')],
+        [('distribution = "Normal"\nmu = 1.2', 'distribution = "HalfNormal"')],
         'fitness.location.distribution is "HalfNormal" (did you mean Normal?); it must be Normal',
     ),
     "distribution of a spread": (
@@ -390,11 +390,11 @@ REFUSALS = {
         'carry_over.memory.distribution is "Normal"; it must be Beta',
     ),
     "distribution of a strength": (
-        [("strength = 0.4", 'strength = {distribution = "Beta", alpha = 1, beta = 1}')],
+        [("strength = 0.5", 'strength = {distribution = "Beta", alpha = 1, beta = 1}')],
         'carry_over.strength.distribution is "Beta"; it must be Normal',
     ),
     "negative scale": (
-        [("sigma = 0.75", "sigma = -1.0")],
+        [("sigma = 0.3\n", "sigma = -1.0\n")],
         "fitness.location.sigma is -1; it must be greater than 0",
     ),
     "zero scale": (
@@ -406,24 +406,24 @@ REFUSALS = {
         "fitness.between_organizations.median is -0.25; it must be greater than 0",
     ),
     "not a number": (
-        [("mu = 1.0", "mu = nan")],
+        [("mu = 1.2", "mu = nan")],
         "fitness.location.mu is NaN; it must be a finite number",
     ),
     "infinite": (
-        [("sigma = 0.75", "sigma = inf")],
+        [("sigma = 0.3\n", "sigma = inf\n")],
         "fitness.location.sigma is Infinity; it must be a finite number",
     ),
     "beyond a float": (
-        [("mu = 1.0", "mu = 1" + "0" * 400)],
+        [("mu = 1.2", "mu = 1" + "0" * 400)],
         f"fitness.location.mu is 1{'0' * 56}...; it must be a finite number",
     ),
     "text for a number": (
-        [("mu = 1.0", 'mu = "0.5"')],
+        [("mu = 1.2", 'mu = "0.5"')],
         'fitness.location.mu is "0.5"; it must be a number',
     ),
-    "truth value for a number": ([("m = 2", "m = true")], "m is true; it must be a number"),
+    "truth value for a number": ([("m = 1", "m = true")], "m is true; it must be a number"),
     "date for a number": (
-        [("m = 2", "m = 2024-01-01")],
+        [("m = 1", "m = 2024-01-01")],
         'm is "2024-01-01"; it must be a number',
     ),
     "line separator": (
@@ -440,11 +440,11 @@ REFUSALS = {
     ),
     "list of tables": (
         [("[carry_over]", "[[carry_over]]")],
-        'carry_over is [{"strength": 0.4, "memory": 0.2}], not a table of keys',
+        'carry_over is [{"strength": 0.5, "memory": 0.2}], not a table of keys',
     ),
     "empty name": ([('name = "surge"', 'name = " "')], "name is empty; write it out"),
-    "m of zero": ([("m = 2", "m = 0")], "m is 0; it must be greater than 0"),
-    "negative m": ([("m = 2", "m = -30")], "m is -30; it must be greater than 0"),
+    "m of zero": ([("m = 1", "m = 0")], "m is 0; it must be greater than 0"),
+    "negative m": ([("m = 1", "m = -30")], "m is -30; it must be greater than 0"),
     "mistyped likelihood": (
         [('likelihood = "surge"', 'likelihood = "poison"')],
         'likelihood is "poison" (did you mean poisson?); it must be poisson, birth or surge',
@@ -469,7 +469,7 @@ REFUSALS = {
         'likelihood = "surge"',
     ),
     "strength of one": (
-        [("strength = 0.4", "strength = 1")],
+        [("strength = 0.5", "strength = 1")],
         "carry_over.strength is 1; it must be above -1 to below 1, or a table with a Normal prior",
     ),
     "memory of one": (

@@ -1,7 +1,9 @@
 """The commands that hold forecasts against what came: `hfgrowth backtest` and `score`."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +11,12 @@ from bayes_hfgrowth.commands.fits import Dask
 from bayes_hfgrowth.commands.outputs import check_file, check_folder
 from bayes_hfgrowth.commands.screen import announce, show_table, show_verdict
 from bayes_hfgrowth.errors import ForecastError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from bayes_hfgrowth.evaluation.backtest import Backtest
+    from bayes_hfgrowth.panel import Panel
 
 PanelFile = Annotated[Path, typer.Argument(metavar="PANEL", help="Panel file, .csv or .parquet.")]
 
@@ -40,14 +48,19 @@ def backtest(
 ) -> None:
     """Forecast from earlier dates and score against what came.
 
-    A forecast that is finished is not made again by a later run with the same settings.
+    A forecast that is finished is not made again by a later run with the same settings. The
+    folder also gets figures of the first growth model beside its rivals, and the weights with
+    which all methods together would have forecast best.
     """
     from bayes_hfgrowth.evaluation.backtest import backtest as run
+    from bayes_hfgrowth.figures import save_figure
     from bayes_hfgrowth.panel import read_panel
+    from bayes_hfgrowth.progress import Progress
 
     check_folder(out, ForecastError)
+    later = read_panel(panel)
     result = run(
-        read_panel(panel), as_of=as_of, months=months, models=model or ("surge",),
+        later, as_of=as_of, months=months, models=model or ("surge",),
         baselines=baseline or (), out=out, draws=draws, tune=tune, chains=chains, seed=seed,
         jobs=jobs, dask=dask,
     )  # fmt: skip
@@ -61,11 +74,64 @@ def backtest(
             f"{run_.method} as of {run_.as_of}: {run_.forecast} base models forecast, "
             f"{run_.too_short} too young for it, {run_.failed} failed"
         )
+    if result.scores["method"].nunique() > 1:
+        _stack(result, later, out)
+    shown = Progress(True)
+    for name, draw in _drawings(result, later, out).items():
+        try:
+            with shown.stage(name):
+                save_figure(draw(), out / f"{name}.png", ForecastError)
+        except ForecastError as reason:
+            announce(f"left out {name}: {reason}")
     announce(f"wrote {out}")
     for (date, name), verdict in result.verdicts.items():
         if not verdict.converged:
             announce(f"{name} as of {date}:")
         show_verdict(verdict, only_bad=True)
+
+
+def _stack(result: "Backtest", later: "Panel", out: Path) -> None:
+    """Write the weights with which all methods together would have forecast best."""
+    from bayes_hfgrowth.evaluation.backtest import kept_draws
+    from bayes_hfgrowth.evaluation.stacking import stack_forecasts
+    from bayes_hfgrowth.files import write_table
+
+    runs = result.runs
+    forecasts = {
+        date: {name: kept_draws(out, date, name) for name in part["method"]}
+        for date, part in runs.groupby("as_of")
+    }
+    try:
+        stacked = stack_forecasts(forecasts, later)
+    except ForecastError as reason:
+        announce(f"left out the weights: {reason}")
+        return
+    write_table(stacked.table, out / "weights.csv", ForecastError)
+    show_table(stacked.table, "Weights that would have forecast best together",
+               ("crps_log", "crps_log_se", "weight"))  # fmt: skip
+
+
+def _drawings(result: "Backtest", later: "Panel", out: Path) -> dict[str, Callable[[], "Figure"]]:
+    """What draws each figure of a backtest, by the name of its file."""
+    from bayes_hfgrowth.evaluation.backtest import kept_draws
+    from bayes_hfgrowth.figures import evaluation as draw
+
+    scores = result.scores
+    first = str(scores["method"].iloc[0])
+    drawings: dict[str, Callable[[], Figure]] = {
+        "calibration": lambda: draw.calibration_curves(scores, first),
+        "pit": lambda: draw.pit_histograms(scores, first),
+    }
+    if scores["method"].nunique() > 1:
+        drawings["crps"] = lambda: draw.score_by_horizon(scores, first)
+
+    def extremes(date: str) -> "Figure":
+        own = scores[(scores["as_of"] == date) & (scores["method"] == first)]
+        return draw.extreme_forecasts(kept_draws(out, date, first), own, later)
+
+    for date in scores["as_of"].unique():
+        drawings[f"extremes_{date.replace(':', '')}"] = partial(extremes, date)
+    return drawings
 
 
 def score(

@@ -33,7 +33,7 @@ from bayes_hfgrowth.progress import Progress
 from bayes_hfgrowth.sampling import Settings
 from bayes_hfgrowth.spec import GrowthSpec
 
-__all__ = ["MOST_DRAWS", "Backtest", "backtest", "read_draws"]
+__all__ = ["MOST_DRAWS", "Backtest", "backtest", "kept_draws", "read_draws"]
 
 MOST_DRAWS = 1000
 """Forecast draws that are kept of each date and method; more are thinned."""
@@ -171,6 +171,24 @@ def backtest(
     return _scored(tasks, panel, Path(out))
 
 
+def kept_draws(out: str | os.PathLike[str], date: str, method: str) -> xr.Dataset:
+    """Read the forecast that a backtest keeps of a date and method.
+
+    Parameters
+    ----------
+    out : path-like
+        Folder of the backtest.
+    date, method : str
+        As in the tables of `Backtest`.
+
+    Raises
+    ------
+    ForecastError
+        When there is none.
+    """
+    return read_draws(_place(Path(out), date, method) / _DRAWS)
+
+
 def read_draws(path: str | os.PathLike[str]) -> xr.Dataset:
     """Read forecast draws that `bayes_hfgrowth.forecast.Forecast.save` wrote.
 
@@ -215,14 +233,18 @@ def _tasks(
             raise ForecastError(f"method {name!r} is given twice; name each once")
     tasks = []
     for date in dates:
-        place = out / date.replace(":", "")
         for spec in specs.values():
-            place_of_it = place / spec.name
-            tasks.append(_Task(date, spec, None, spec.name, months, fitting, place_of_it))
+            place = _place(out, date, spec.name)
+            tasks.append(_Task(date, spec, None, spec.name, months, fitting, place))
         tasks += [
-            _Task(date, None, name, name, months, simulating, place / name) for name in baselines
+            _Task(date, None, name, name, months, simulating, _place(out, date, name))
+            for name in baselines
         ]
     return tasks
+
+
+def _place(out: Path, date: str, method: str) -> Path:
+    return out / date.replace(":", "") / method
 
 
 def _finished(task: _Task, panel: Panel) -> bool:
