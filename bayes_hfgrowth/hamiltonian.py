@@ -18,10 +18,14 @@ import numpy as np
 from bayes_hfgrowth.crosses import crosses
 from bayes_hfgrowth.transition import Floats
 
-__all__ = ["LENGTH", "Chain", "Single", "Target"]
+__all__ = ["LENGTH", "SHORT", "Chain", "Single", "Target"]
 
-LENGTH = 1.6
-"""Mean length of a trajectory in standard deviations: a quarter of a normal oscillation."""
+LENGTH = 2.4
+"""Mean length of a trajectory in standard deviations. A quarter of a normal oscillation is 1.6;
+the longest axes of a population are nearly twice as long as a pilot tells."""
+
+SHORT = 1.2
+"""The same for pilots, whose steps are short and which need not come far."""
 
 DIVERGENT = 1000.0
 """Error of the energy from which on a transition counts as divergent, as in Stan."""
@@ -29,11 +33,14 @@ DIVERGENT = 1000.0
 FINER = 5
 """How much finer the steps are of the second trajectory that is tried after a rejection."""
 
+_PATIENCE = 0.2
+"""Share of the transitions in which a rejected trajectory is followed by a second one."""
+
 _MOST_STEPS = 64
-_WALKS, _OWN_STEPS = 4, 4  # trajectories of a base model by itself, and steps of each
+_WALKS, _OWN_STEPS = 2, 4  # trajectories of a base model by itself, and steps of each
 _LOG_OWN_STEPS = (math.log(0.1), math.log(0.9))
 _LONGEST_STEP = 1.0
-_GAIN = 0.6  # of the first change of the step; falls with the root of their number
+_GAIN = 1.2  # of the first change of the step; falls with the root of their number
 
 type Target = Callable[[Floats, Floats, Floats], tuple[float, Floats, Floats, Floats, Floats]]
 """Log density and its gradient at a population, given points and their log density; then the
@@ -83,6 +90,8 @@ class Chain:
         Source of randomness.
     target_accept : float
         Mean acceptance that the step is tuned to.
+    length : float
+        Mean length of a trajectory, in standard deviations.
     """
 
     target: Target
@@ -91,6 +100,7 @@ class Chain:
     kept: Floats
     rng: np.random.Generator
     target_accept: float
+    length: float = LENGTH
     step: float = 0.3
     finished: int = 0
     divergences: int = 0
@@ -138,7 +148,8 @@ class Chain:
             self.x, self.rng.standard_normal(len(self.x)), self.target(self.x, points, log_proposal)
         )
         step = self.step * self.rng.uniform(0.8, 1.2)
-        length = LENGTH * self.rng.uniform(0.6, 1.4)
+        length = self.length * self.rng.uniform(0.6, 1.4)
+        patient = self.rng.random() < _PATIENCE
 
         def far(place: _Place, finer: int) -> tuple[_Place, float, int]:
             """End of a trajectory, its probability of acceptance, and its steps."""
@@ -155,7 +166,7 @@ class Chain:
         now = begin
         if self.rng.random() < accepted:
             now = first
-        else:
+        elif patient:
             second, _, more = far(begin, FINER)
             steps += more
             if math.isfinite(second.energy):

@@ -78,6 +78,7 @@ def run_chains(
     tune: int,
     draws: int,
     target_accept: float,
+    length: float,
     cores: int,
     advance: Callable[[int, str], None],
 ) -> tuple[xr.Dataset, xr.Dataset]:
@@ -95,6 +96,8 @@ def run_chains(
         Warm-up and kept transitions of each.
     target_accept : float
         Mean acceptance that the step is tuned to.
+    length : float
+        Mean length of the trajectories, in standard deviations.
     cores : int
         Chains that run at once.
     advance : callable
@@ -112,7 +115,7 @@ def run_chains(
     for seed in seeds:
         rng = np.random.default_rng(seed)
         x, kept = posterior.split(aim["starts"][rng.integers(len(aim["starts"]))])
-        chains.append(Chain(target, single, x, kept, rng, target_accept))
+        chains.append(Chain(target, single, x, kept, rng, target_accept, length))
     stop = Event()
     with ThreadPoolExecutor(cores) as pool:
 

@@ -18,6 +18,7 @@ import pymc as pm
 import pytensor
 import xarray as xr
 
+from bayes_hfgrowth.hamiltonian import LENGTH, SHORT
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.marginal import by_curvature, run_chains
 from bayes_hfgrowth.model import build_model
@@ -53,14 +54,14 @@ class Settings:
         came before it. They enter no result.
     """
 
-    draws: int = 750
-    tune: int = 150
+    draws: int = 600
+    tune: int = 100
     chains: int = 4
     seed: int = 0
     target_accept: float = 0.8
     cores: int | None = None
     engine: Engine = "marginal"
-    pilots: tuple[tuple[int, int], ...] = ((80, 160),)
+    pilots: tuple[tuple[int, int], ...] = ((50, 100),)
 
 
 def sample(
@@ -215,7 +216,7 @@ def _run_marginal(
     with progress.stage(title, total) as advance:
         return run_chains(
             posterior, aim, seeds, settings.tune, settings.draws, settings.target_accept,
-            settings.cores or _cores(), advance,
+            SHORT if stage else LENGTH, settings.cores or _cores(), advance,
         )  # fmt: skip
 
 

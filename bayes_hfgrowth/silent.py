@@ -15,6 +15,7 @@ the likelihood.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -186,26 +187,28 @@ def learned_nodes(
     size = spreads.shape[1]
     some = _populations(means, spreads, carry)
     numbers = groups.nodes_needed(ALL)
-    all_points, all_weights = [], []
-    for o in range(len(groups.number)):
+
+    def rule(o: int) -> tuple[Floats, Floats]:
+        """Points and weights for one organization."""
         ages, number = groups.of_organization(o)
         total = int(numbers[o])
         points = _normal_points(size, o, total)
-        weights = np.empty(0)
-        if total:
-            contributions = []
-            for own_means, own_spreads, own_carry, worth in zip(*some, strict=True):
-                theta = own_means[o] + own_spreads * points
-                months = _log_empty(law, m, theta, np.tile(own_carry, (total, 1)), int(ages[-1]))
-                empty = np.nan_to_num(np.exp(months[:, ages - 1]))  # nan: impossible parameters
-                scale = worth * number / np.maximum(empty.mean(axis=0), _RARE)
-                contributions.append((scale * empty).T)
-            weights = _rule(np.concatenate(contributions), number.sum(), min(CHOICE, total // 2))
-            picked = np.flatnonzero(weights)
-            points, weights = points[picked], weights[picked]
-        all_points.append(points)
-        all_weights.append(weights / weights.sum() if len(weights) else weights)
-    return Nodes.of(all_points, all_weights)
+        if not total:
+            return points, np.empty(0)
+        contributions = []
+        for own_means, own_spreads, own_carry, worth in zip(*some, strict=True):
+            theta = own_means[o] + own_spreads * points
+            months = _log_empty(law, m, theta, np.tile(own_carry, (total, 1)), int(ages[-1]))
+            empty = np.nan_to_num(np.exp(months[:, ages - 1]))  # nan: impossible parameters
+            scale = worth * number / np.maximum(empty.mean(axis=0), _RARE)
+            contributions.append((scale * empty).T)
+        weights = _rule(np.concatenate(contributions), number.sum(), min(CHOICE, total // 2))
+        picked = np.flatnonzero(weights)
+        return points[picked], weights[picked] / weights.sum()
+
+    with ThreadPoolExecutor() as pool:  # the arithmetic lets others run
+        found = list(pool.map(rule, range(len(groups.number))))
+    return Nodes.of([points for points, _ in found], [weights for _, weights in found])
 
 
 def _populations(
@@ -342,9 +345,11 @@ def draw_silent(
     organization = history.organization_of[groups.indices]
     ages = history.months[groups.indices]
     uniform = qmc.Sobol(size, rng=2).random(CANDIDATES)
-    for o in np.unique(organization):
+
+    def fill(o: int, own: np.random.Generator) -> None:
+        """Draw those of one organization."""
         oldest = int(ages[organization == o].max())
-        shifted = (uniform + rng.random((draws, 1, size))) % 1.0
+        shifted = (uniform + own.random((draws, 1, size))) % 1.0
         z = ndtri(np.clip(shifted, 1e-12, 1.0 - 1e-12))
         theta = means[:, o, None, :] + spreads[:, None, :] * z
         empty = np.exp(
@@ -359,6 +364,10 @@ def draw_silent(
             cumulative = np.cumsum(share + (1.0 - share) * likelihood, axis=1)
             cumulative /= cumulative[:, -1:]
             for column in columns:
-                picked = (rng.random((draws, 1)) > cumulative).sum(axis=1)
+                picked = (own.random((draws, 1)) > cumulative).sum(axis=1)
                 out[:, column] = theta[np.arange(draws), picked]
+
+    present = np.unique(organization)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(fill, present, rng.spawn(len(present))))
     return out

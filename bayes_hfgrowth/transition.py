@@ -183,7 +183,7 @@ def _log_empty(
     return -size * math.log1p(mean / size)
 
 
-@njit(error_model="numpy", cache=True)
+@njit(error_model="numpy", nogil=True, cache=True)
 def pointwise(
     law: int,
     start: Integers,

@@ -12,6 +12,8 @@ from bayes_hfgrowth.convergence import Convergence
 
 __all__ = ["announce", "show_sections", "show_table", "show_verdict"]
 
+_WIDTH_OF_FILES = 160  # characters
+
 
 def announce(message: str) -> None:
     """Print one line about what is going on, on standard error."""
@@ -58,7 +60,10 @@ def show_table(table: pd.DataFrame, title: str, numbers: Sequence[str]) -> None:
     for row in table[[*texts, *numbers]].itertuples(index=False):
         cells = [value if isinstance(value, str) else _number(value) for value in row]
         grid.add_row(*(Text(cell) for cell in cells))
-    Console().print(grid)
+    console = Console()
+    if not console.is_terminal:  # a file has no edge to fit into
+        console.width = max(console.width, _WIDTH_OF_FILES)
+    console.print(grid)
 
 
 def show_sections(sections: Mapping[str, Sequence[str]]) -> None:
