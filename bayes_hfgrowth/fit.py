@@ -141,7 +141,7 @@ class GrowthModel:
         self,
         panel: Panel,
         *,
-        draws: int = 600,
+        draws: int = 750,
         tune: int = 100,
         chains: int = 4,
         seed: int | None = None,

@@ -20,9 +20,10 @@ from bayes_hfgrowth.transition import Floats
 
 __all__ = ["LENGTH", "SHORT", "Chain", "Single", "Target"]
 
-LENGTH = 2.4
-"""Mean length of a trajectory in standard deviations. A quarter of a normal oscillation is 1.6;
-the longest axes of a population are nearly twice as long as a pilot tells."""
+LENGTH = 2.0
+"""Mean length of a trajectory in standard deviations. A quarter of a normal oscillation is 1.6, but
+the longest axes of a population are nearly twice as long as a pilot tells; with 2.4 the spreads
+of most coordinates, which come back after half an oscillation, mixed less well."""
 
 SHORT = 1.2
 """The same for pilots, whose steps are short and which need not come far."""
@@ -34,7 +35,7 @@ FINER = 5
 """How much finer the steps are of the second trajectory that is tried after a rejection."""
 
 _PATIENCE = 0.2
-"""Share of the transitions in which a rejected trajectory is followed by a second one."""
+"""Probability that a rejected trajectory is followed by a second one; 1 if it diverged."""
 
 _MOST_STEPS = 64
 _WALKS, _OWN_STEPS = 2, 4  # trajectories of a base model by itself, and steps of each
@@ -50,6 +51,11 @@ population as it is kept, the growth parameters at all points, and the points' l
 type Single = Callable[[Floats, Floats], tuple[Floats, Floats]]
 """Log density of each base model, and its gradient, at a population and the base models'
 coordinates."""
+
+
+def _tried_again(error: float) -> float:
+    """Probability that a rejected trajectory with such an error is followed by a second one."""
+    return _PATIENCE if error <= DIVERGENT else 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +155,6 @@ class Chain:
         )
         step = self.step * self.rng.uniform(0.8, 1.2)
         length = self.length * self.rng.uniform(0.6, 1.4)
-        patient = self.rng.random() < _PATIENCE
 
         def far(place: _Place, finer: int) -> tuple[_Place, float, int]:
             """End of a trajectory, its probability of acceptance, and its steps."""
@@ -163,17 +168,20 @@ class Chain:
 
         first, accepted, steps = far(begin, 1)
         error = first.energy - begin.energy
+        tried_again = _tried_again(error)
         now = begin
         if self.rng.random() < accepted:
             now = first
-        elif patient:
+        elif self.rng.random() < tried_again:
             second, _, more = far(begin, FINER)
             steps += more
             if math.isfinite(second.energy):
-                _, ghost, again = far(second, 1)
+                # What would have been tried first on the way back.
+                ghost, ghost_accepted, again = far(second, 1)
                 steps += again
+                back = (1.0 - ghost_accepted) * _tried_again(ghost.energy - second.energy)
                 ratio = math.exp(min(begin.energy - second.energy, 50.0))
-                if self.rng.random() * (1.0 - accepted) < ratio * (1.0 - ghost):
+                if self.rng.random() * (1.0 - accepted) * tried_again < ratio * back:
                     now = second
             error = min(error, second.energy - begin.energy, key=abs)
         self.x = now.x

@@ -54,7 +54,7 @@ class Settings:
         came before it. They enter no result.
     """
 
-    draws: int = 600
+    draws: int = 750
     tune: int = 100
     chains: int = 4
     seed: int = 0
