@@ -7,7 +7,7 @@ import pytest
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-NOTEBOOKS = ("quickstart", "organisations", "diagnostics", "your_own_data")
+NOTEBOOKS = ("quickstart", "organisations", "diagnostics", "your_own_data", "backtest")
 
 
 def test_all_notebooks_are_tested():
