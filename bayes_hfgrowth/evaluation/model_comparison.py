@@ -1,7 +1,6 @@
 """Growth models of the same months side by side: leave-one-out, forecasts, weights."""
 
 import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bayes_hfgrowth.diagnostics.leave_one_out import psis_loo
 from bayes_hfgrowth.draws import FittedDraws
 from bayes_hfgrowth.errors import ComparisonError
 from bayes_hfgrowth.evaluation.stacking import Stacking
@@ -175,11 +175,7 @@ def _check_same(one: History, other: History, name: str, other_name: str) -> Non
 def _pointwise(fit: FittedDraws) -> tuple[Any, pd.DataFrame]:
     """PSIS-LOO of a fit, and its months; ``lpd`` is the log density with the month in the data."""
     history = fit.history
-    # Weights that underflow to nought have a logarithm too, and a Pareto k that tells.
-    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
-        # Of a large Pareto k: counted and named instead.
-        warnings.filterwarnings("ignore", "Estimated shape parameter", UserWarning)
-        result = az.loo(fit.tree, pointwise=True, var_name="new_finetunes")
+    result = psis_loo(fit.tree)
     stored = fit.tree["log_likelihood"]["new_finetunes"]
     values = stored.transpose("observation", "chain", "draw").to_numpy()
     values = values.reshape(len(history.new), -1).astype(np.float64)
