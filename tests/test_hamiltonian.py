@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from bayes_hfgrowth import hamiltonian
 from bayes_hfgrowth.hamiltonian import Chain
 from bayes_hfgrowth.transition import Floats
 
@@ -74,6 +75,31 @@ def test_it_draws_from_the_joint_posterior() -> None:
     np.testing.assert_allclose(np.cov(draws.T), covariance, atol=0.25 * spread.max() ** 2)
     assert chain.divergences == 0
     assert 0.6 < np.mean(chain.draws["acceptance_rate"]) < 0.99
+
+
+@pytest.mark.parametrize("divergent", [0.2, 1.0, 1000.0])
+def test_second_trajectories_leave_the_posterior_as_it_is(
+    divergent: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps so long that most first trajectories fail, some by more than counts as divergent."""
+    monkeypatch.setattr(hamiltonian, "DIVERGENT", divergent)
+    model = Hierarchy()
+    chain = Chain(
+        model.target, model.single, np.zeros(1), np.ones((len(DATA), 1)),
+        np.random.default_rng(5), 0.8, step=1.9,
+    )  # fmt: skip
+    chain.draw(12_000, lambda: False)
+    assert np.mean(chain.draws["acceptance_rate"]) < 0.6
+    mean, covariance = exact()
+    x = np.array(chain.draws["point"])[:, 0]
+    spread = math.sqrt(covariance[0, 0])
+    parts = x.reshape(40, -1)  # batches longer than the memory of the chain
+    error = parts.mean(axis=1).std(ddof=1) / math.sqrt(len(parts))
+    assert error < 0.1 * spread
+    assert abs(x.mean() - mean[0]) < 4.0 * error
+    squares = ((parts - mean[0]) ** 2).mean(axis=1)
+    error = squares.std(ddof=1) / math.sqrt(len(parts))
+    assert abs(squares.mean() - spread**2) < 4.0 * error
 
 
 def test_same_seed_same_draws() -> None:

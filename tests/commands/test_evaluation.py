@@ -35,6 +35,11 @@ def test_command_line(tmp_path):
                    "--baseline", "drift", "--out", out)  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     assert "At the longest horizon" in ran.stdout
+    for figure in ("calibration", "pit", "crps", f"extremes_{DATE}"):
+        assert (out / f"{figure}.png").read_bytes().startswith(b"\x89PNG"), ran.stderr
+    weights = pd.read_csv(out / "weights.csv")
+    assert set(weights["method"]) == {"surge", "drift"}
+    assert np.isclose(weights["weight"].sum(), 1.0)
     about = json.loads((out / DATE / "surge" / "about.json").read_text())
     assert "NOT CONVERGED" in ran.stderr or about["convergence"]["converged"]
     saved = out / DATE / "surge" / "forecast.nc"
