@@ -90,7 +90,7 @@ def test_global_pooling_has_no_organizations(spec_of: SpecOf) -> None:
     assert "between" not in parts
     np.testing.assert_array_equal(parts["means"], np.repeat(points[:, None, :4], 3, axis=1))
     np.testing.assert_array_equal(parts["spreads"], np.exp(points[:, 5:]))
-    np.testing.assert_array_equal(parts["carry"], [[0.4, 0.2]] * 2)
+    np.testing.assert_array_equal(parts["carry"], [[0.5, 0.2]] * 2)
     np.testing.assert_allclose(parts["dormancy"], np.repeat(expit(points[:, 4:5]), 3, axis=1))
 
 
@@ -104,7 +104,7 @@ def test_a_point_is_read_on_its_scales(spec_of: SpecOf) -> None:
     np.testing.assert_allclose(parts["between"], np.exp(point[:, 5:10]))
     np.testing.assert_allclose(parts["carry"], np.stack([point[:, 24], expit(point[:, 25])], 1))
     fixed = PopulationLayout(read_spec("surge"), 2).read(point[:, :24])["carry"]
-    np.testing.assert_array_equal(fixed, np.tile([0.4, 0.2], (5, 1)))
+    np.testing.assert_array_equal(fixed, np.tile([0.5, 0.2], (5, 1)))
 
 
 # --- Priors ---------------------------------------------------------------------------------

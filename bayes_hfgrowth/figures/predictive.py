@@ -116,6 +116,9 @@ def _draw_rootogram(axes: Axes, table: pd.DataFrame) -> None:
     _legend_above(axes)
 
 
+_APART = 0.1  # of the axis, which is as near as two ticks may come
+
+
 def _square_ticks(top: float) -> list[float]:
     """About five round numbers, evenly spaced in their square roots."""
     ticks = [0.0]
@@ -123,7 +126,7 @@ def _square_ticks(top: float) -> list[float]:
         value = top * part**2
         unit = 10.0 ** np.floor(np.log10(max(value, 1.0)))
         rounded = max(unit * np.floor(value / unit), 1.0)
-        if rounded > ticks[-1]:
+        if np.sqrt(rounded) - np.sqrt(ticks[-1]) > _APART * np.sqrt(top):
             ticks.append(float(rounded))
     return ticks
 

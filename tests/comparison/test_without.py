@@ -77,7 +77,7 @@ def log_marginal(fit, base_model, draw):
 
 def check(fit, base_model, tolerance, monkeypatch):
     """The weights against brute force at some draws, by more points than they usually have."""
-    monkeypatch.setattr(without_module, "POINTS", 20_000)
+    monkeypatch.setattr(without_module, "POINTS", 80_000)
     weights = log_weights_without(fit, base_model, np.random.default_rng(0))
     chosen = [10, 60, 110, 160, 210, 260, 310, 360]
     brute = [log_marginal(fit, base_model, draw) for draw in chosen]
