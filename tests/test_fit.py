@@ -252,8 +252,8 @@ def test_replicates_look_like_the_data(tiny_fit):
     )
     seen = np.log1p(new)
     assert np.corrcoef(posterior, seen)[0, 1] > 0.8
-    # A month anew hangs on the months really observed before it, so even the prior is not far off.
-    assert np.abs(posterior - seen).mean() < min(0.65, np.abs(prior - seen).mean())
+    # 0.64 is 0.6 of the distance (1.07) that a prior has which leaves typical base models open.
+    assert np.abs(posterior - seen).mean() < min(0.64, np.abs(prior - seen).mean())
 
 
 def test_a_short_run_is_said_not_to_have_converged(tiny_panel, refit, tmp_path):
