@@ -26,7 +26,7 @@ from scipy.special import expit
 
 from bayes_hfgrowth.spec import GrowthSpec, Prior
 from bayes_hfgrowth.transition import Floats, Integers
-from bayes_hfgrowth.whitening import back, by_log_normal, factorise, log_normal
+from bayes_hfgrowth.whitening import back, by_log_normal, factorise, log_normal, precisions
 
 __all__ = [
     "PopulationLayout",
@@ -280,9 +280,10 @@ def to_point(
         Up to a constant.
     """
     columns, organizations, first, after = places[0], places[1], places[3], places[4]
-    point[:] = psi
-    slope[:] = 0.0
     total = 0.0
+    for at in range(len(psi)):
+        point[at] = psi[at]
+        slope[at] = 0.0
     for index in range(len(priors)):
         at = index if index < first else index - first + after
         value, by = log_prior_at(priors[index], psi[at])
@@ -292,7 +293,7 @@ def to_point(
         return total
     own = slice(first, first + organizations * columns)
     location = psi[:columns].reshape((1, columns))
-    q = np.exp(-2.0 * psi[columns : 2 * columns])
+    q = precisions(psi[columns : 2 * columns])
     y = psi[own].reshape((organizations, columns))
     means = point[own].reshape((organizations, columns))
     by_y = slope[own].reshape((organizations, columns))
@@ -345,7 +346,7 @@ def to_coordinates(
         return
     own = slice(first, first + organizations * columns)
     location = psi[:columns].reshape((1, columns))
-    q = np.exp(-2.0 * psi[columns : 2 * columns])
+    q = precisions(psi[columns : 2 * columns])
     means = point[own].reshape((organizations, columns))
     by_means = by_point[own].reshape((organizations, columns))
     by_location = slope[:columns].reshape((1, columns))
@@ -358,4 +359,6 @@ def to_coordinates(
             o, 0, 0, by_means, means, location, q, chol, inverse, centre, scratch, by_y,
             by_location, slope[columns : 2 * columns], False,
         )  # fmt: skip
-    slope[own] += by_y.reshape(-1)
+    for o in range(organizations):
+        for k in range(columns):
+            slope[first + o * columns + k] += by_y[o, k]

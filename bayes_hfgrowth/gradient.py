@@ -289,7 +289,8 @@ def gradient(
     _month_before(begin, lower1, 0.0, d1)
     _month_before(begin, lower2, 0.0, d2)
     if law == POISSON:
-        work[17, :n], work[18, :n] = d1, d2
+        for j in range(n):
+            work[17, j], work[18, j] = d1[j], d2[j]
     _differences(lower1, d1)
     _differences(lower2, d2)
     _shares(z_before, lower, lower_before, upper, upper_before)
@@ -325,10 +326,10 @@ def gradient(
             g2 += by * d2[j]
             if len(trace) > 0:
                 trace[j, 0], trace[j, 1], trace[j, 2], trace[j, 3] = total, g0, g1, g2
-                trace[j, 4:] = 0.0
+                trace[j, 4] = trace[j, 5] = trace[j, 6] = 0.0
         value[i] = total
         slope[i, 0], slope[i, 1], slope[i, 2] = g0, g1, g2
-        slope[i, 3:] = 0.0
+        slope[i, 3] = slope[i, 4] = slope[i, 5] = 0.0
 
 
 @njit(error_model="numpy")
@@ -430,7 +431,9 @@ def _compiled(sources: int) -> Any:
                 value[first:last], everything[first:last], no_trace, work,
             )  # fmt: skip
             first = last
-        slope[:] = everything[: len(start) - 1, : theta.shape[1]]
+        for i in range(len(theta)):
+            for k in range(theta.shape[1]):
+                slope[i, k] = everything[i, k]
 
     return gradients
 

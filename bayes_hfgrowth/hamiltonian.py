@@ -1,81 +1,145 @@
 """Hamiltonian Monte Carlo on a population, with base models averaged over random points.
 
-The state of a chain is a population and the points of every base model. A transition first moves
-the population along a trajectory with the points as they are (Duane, Kennedy, Pendleton and
-Roweth 1987), then picks a point of each base model and draws the others anew
-(`bayes_hfgrowth.crosses`). Both leave the joint distribution as it is, in which the population has
-its posterior and the picked points are the base models' given it, however few points there are:
-an exact scheme with a random estimate in the place of the likelihood (Andrieu and Roberts 2009).
+The state of a chain is a population and a point of every base model, which is a draw of its
+parameters. A transition
+
+1. draws further points of every base model around the kept one;
+2. moves the population along a trajectory with the points as they are (Duane, Kennedy, Pendleton
+   and Roweth 1987);
+3. picks a point of each base model in proportion to its weight;
+4. moves population and picked points together along a short trajectory, in coordinates in which
+   base models follow their population.
+
+Each part leaves the joint posterior of population and base models as it is, however few points
+there are: an exact scheme with a random estimate in the place of the likelihood (Andrieu and
+Roberts 2009). The second does nearly all the moving, as a population by itself is a hundred
+coordinates and not thousands; but where it goes further than the points reach it sticks to the
+kept ones, and the fourth takes them along.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from bayes_hfgrowth.crosses import crosses
 from bayes_hfgrowth.transition import Floats
 
-__all__ = ["LENGTH", "SHORT", "Chain", "Single", "Target"]
+__all__ = ["LENGTH", "SHORT", "Chain", "Target"]
 
-LENGTH = 2.0
+LENGTH = 2.5
 """Mean length of a trajectory in standard deviations. A quarter of a normal oscillation is 1.6, but
-the longest axes of a population are nearly twice as long as a pilot tells; with 2.4 the spreads
-of most coordinates, which come back after half an oscillation, mixed less well."""
+the longest axes of a population are nearly twice as long as a pilot tells."""
 
-SHORT = 1.2
+SHORT = 1.6
 """The same for pilots, whose steps are short and which need not come far."""
 
 DIVERGENT = 1000.0
 """Error of the energy from which on a transition counts as divergent, as in Stan."""
 
+ASTRAY = 10.0
+"""Error of the energy from which on a second trajectory is tried: where the points happen to make
+the density rough, steps that serve elsewhere are too long."""
+
 FINER = 5
-"""How much finer the steps are of the second trajectory that is tried after a rejection."""
+"""How much finer its steps are."""
 
-_PATIENCE = 0.2
-"""Probability that a rejected trajectory is followed by a second one; 1 if it diverged."""
+JOINT_STEPS = 6
+"""Steps of a trajectory of population and base models together."""
 
+_JOINT_ACCEPT = 0.7  # mean acceptance that their step is tuned to
 _MOST_STEPS = 64
-_WALKS, _OWN_STEPS = 2, 4  # trajectories of a base model by itself, and steps of each
-_LOG_OWN_STEPS = (math.log(0.1), math.log(0.9))
 _LONGEST_STEP = 1.0
-_GAIN = 1.2  # of the first change of the step; falls with the root of their number
-
-type Target = Callable[[Floats, Floats, Floats], tuple[float, Floats, Floats, Floats, Floats]]
-"""Log density and its gradient at a population, given points and their log density; then the
-population as it is kept, the growth parameters at all points, and the points' log weights."""
+_GAIN = 1.2  # of the first change of a step; falls with the root of their number
 
 
-type Single = Callable[[Floats, Floats], tuple[Floats, Floats]]
-"""Log density of each base model, and its gradient, at a population and the base models'
-coordinates."""
+class Target(Protocol):
+    """What a chain samples; it keeps the points of one chain."""
 
+    def renew(self, kept: Floats, rng: np.random.Generator) -> None:
+        """Draw points around the kept ones, shape (base models, parameters)."""
 
-def _tried_again(error: float) -> float:
-    """Probability that a rejected trajectory with such an error is followed by a second one."""
-    return _PATIENCE if error <= DIVERGENT else 1.0
+    def density(self, x: Floats) -> tuple[float, Floats]:
+        """Log density of the population at x under the points, and its gradient."""
+
+    def pick(self, x: Floats, uniform: Floats) -> tuple[Floats, Floats, Floats]:
+        """Pick points by their weights at x; the population as it is told, parameters, kept."""
+
+    def joined(self, x: Floats, kept: Floats) -> Floats:
+        """Coordinates of population and base models together."""
+
+    def joint_density(self, xy: Floats) -> tuple[float, Floats]:
+        """Log density of population and base models, and its gradient."""
+
+    def parted(self, xy: Floats) -> tuple[Floats, Floats]:
+        """Population and kept points, the inverse of `joined`."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Place:
-    """A population, a momentum, and what the target finds there."""
+    """Coordinates, a momentum, and what the density finds there."""
 
     x: Floats
     momentum: Floats
-    found: tuple[float, Floats, Floats, Floats, Floats]
+    value: float
+    slope: Floats
 
     @property
     def energy(self) -> float:
         """Infinite where the density or its gradient is not a number."""
         with np.errstate(over="ignore", invalid="ignore"):
-            energy = 0.5 * float(self.momentum @ self.momentum) - self.found[0]
-        return energy if math.isfinite(energy) else math.inf
+            energy = 0.5 * float(self.momentum @ self.momentum) - self.value
+        return energy if math.isfinite(energy) and np.isfinite(self.slope).all() else math.inf
 
-    def reversed(self) -> "_Place":
-        """The same place, about to go back."""
-        return _Place(self.x, -self.momentum, self.found)
+
+type _Density = Callable[[Floats], tuple[float, Floats]]
+
+
+def _set_out(density: _Density, x: Floats, rng: np.random.Generator) -> _Place:
+    """A place with a fresh momentum."""
+    value, slope = density(x)
+    return _Place(x, rng.standard_normal(len(x)), value, slope)
+
+
+def _trajectory(density: _Density, place: _Place, step: float, steps: int) -> tuple[_Place, float]:
+    """Go along a trajectory by the leapfrog; its end, about to go back, and the energy's error."""
+    end = place
+    with np.errstate(over="ignore", invalid="ignore"):  # a trajectory that went wild is refused
+        for _ in range(steps):
+            momentum = end.momentum + 0.5 * step * end.slope
+            x = end.x + step * momentum
+            value, slope = density(x)
+            end = _Place(x, momentum + 0.5 * step * slope, value, slope)
+            if not math.isfinite(end.energy):
+                break
+        end = _Place(end.x, -end.momentum, end.value, end.slope)
+        return end, end.energy - place.energy
+
+
+def _probability(error: float) -> float:
+    """With which the end of a trajectory is accepted."""
+    return math.exp(min(-error, 0.0))
+
+
+@dataclass(eq=False)
+class _Step:
+    """A step size and its tuning."""
+
+    size: float
+    target: float
+    logs: list[float] = field(default_factory=list)
+
+    def adapt(self, accepted: float) -> None:
+        """Longer after acceptance, shorter after rejection."""
+        gain = _GAIN / math.sqrt(len(self.logs) + 1.0)
+        self.size = min(self.size * math.exp(gain * (accepted - self.target)), _LONGEST_STEP)
+        self.logs.append(math.log(self.size))
+
+    def settle(self) -> None:
+        """Keep the mean of the later half."""
+        if self.logs:
+            self.size = math.exp(np.mean(self.logs[len(self.logs) // 2 :]))
 
 
 @dataclass(eq=False)
@@ -84,10 +148,8 @@ class Chain:
 
     Parameters
     ----------
-    target : callable
+    target : Target
         What to sample.
-    single : callable
-        The base models by themselves.
     x : ndarray, shape (size,)
         Population to start from, in coordinates of order 1.
     kept : ndarray, shape (base models, parameters)
@@ -95,27 +157,25 @@ class Chain:
     rng : numpy.random.Generator
         Source of randomness.
     target_accept : float
-        Mean acceptance that the step is tuned to.
+        Mean acceptance that the step of the population is tuned to.
     length : float
-        Mean length of a trajectory, in standard deviations.
+        Mean length of its trajectories, in standard deviations.
     """
 
     target: Target
-    single: Single
     x: Floats
     kept: Floats
     rng: np.random.Generator
     target_accept: float
     length: float = LENGTH
-    step: float = 0.3
     finished: int = 0
     divergences: int = 0
     draws: dict[str, list[Any]] = field(default_factory=dict)
-    _tuned: int = 0
-    _log_steps: list[float] = field(default_factory=list)
+    step: float = 0.2
+    joint_step: float = 0.1
 
     def tune(self, number: int, stopped: Callable[[], bool]) -> None:
-        """Make transitions that tune the step and are not kept.
+        """Make transitions that tune the steps and are not kept.
 
         Parameters
         ----------
@@ -124,122 +184,84 @@ class Chain:
         stopped : callable
             Asked before every transition whether to end.
         """
+        own = _Step(self.step, self.target_accept)
+        joint = _Step(self.joint_step, _JOINT_ACCEPT)
         for _ in range(number):
             if stopped():
                 return
-            self._adapt(float(self._advanced()["acceptance_rate"]))
-        if self._log_steps:
-            self.step = math.exp(np.mean(self._log_steps[len(self._log_steps) // 2 :]))
+            found, accepted = self._advanced()
+            own.adapt(float(found["acceptance_rate"]))
+            joint.adapt(accepted)
+            self.step, self.joint_step = own.size, joint.size
+        own.settle()
+        joint.settle()
+        self.step, self.joint_step = own.size, joint.size
 
     def draw(self, number: int, stopped: Callable[[], bool]) -> None:
         """Make transitions and keep what they find; parameters as for `tune`."""
         for _ in range(number):
             if stopped():
                 return
-            for name, value in self._advanced().items():
+            for name, value in self._advanced()[0].items():
                 self.draws.setdefault(name, []).append(value)
 
-    def _advanced(self) -> dict[str, Any]:
-        found = self._transition()
+    def _advanced(self) -> tuple[dict[str, Any], float]:
+        found, accepted = self._transition()
         self.finished += 1
         self.divergences += bool(found["diverging"])
-        return found
+        return found, accepted
 
-    def _transition(self) -> dict[str, Any]:
-        """Move the population, then renew the points."""
-        for _ in range(_WALKS):
-            self._move_kept()
-        points, log_proposal = crosses(self.kept.shape, self.rng, self.kept)
-        begin = _Place(
-            self.x, self.rng.standard_normal(len(self.x)), self.target(self.x, points, log_proposal)
-        )
+    def _transition(self) -> tuple[dict[str, Any], float]:
+        """Make a transition; what it found, and the acceptance of its last part."""
+        joint = self._move_together()
+        self.target.renew(self.kept, self.rng)
+        found = self._move_population()
+        point, theta, self.kept = self.target.pick(self.x, self.rng.random(len(self.kept)))
+        return {"point": point, "theta": theta, **found}, joint
+
+    def _move_population(self) -> dict[str, Any]:
+        """Move the population; a second trajectory, in finer steps, follows one that went astray.
+
+        The second is accepted so that the way there and the way back are equally likely (delayed
+        rejection; Green and Mira 2001).
+        """
+        density = self.target.density
+        begin = _set_out(density, self.x, self.rng)
         step = self.step * self.rng.uniform(0.8, 1.2)
         length = self.length * self.rng.uniform(0.6, 1.4)
-
-        def far(place: _Place, finer: int) -> tuple[_Place, float, int]:
-            """End of a trajectory, its probability of acceptance, and its steps."""
-            steps = finer * min(max(1, round(length / step)), _MOST_STEPS)
-            end = place
-            for _ in range(steps):
-                end = self._leap(end, step / finer, points, log_proposal)
-                if not math.isfinite(end.energy):
-                    break
-            return end.reversed(), math.exp(min(place.energy - end.energy, 0.0)), steps
-
-        first, accepted, steps = far(begin, 1)
-        error = first.energy - begin.energy
-        tried_again = _tried_again(error)
-        now = begin
-        if self.rng.random() < accepted:
-            now = first
-        elif self.rng.random() < tried_again:
-            second, _, more = far(begin, FINER)
-            steps += more
-            if math.isfinite(second.energy):
-                # What would have been tried first on the way back.
-                ghost, ghost_accepted, again = far(second, 1)
-                steps += again
-                back = (1.0 - ghost_accepted) * _tried_again(ghost.energy - second.energy)
-                ratio = math.exp(min(begin.energy - second.energy, 50.0))
-                if self.rng.random() * (1.0 - accepted) * tried_again < ratio * back:
-                    now = second
-            error = min(error, second.energy - begin.energy, key=abs)
+        steps = min(max(1, round(length / step)), _MOST_STEPS)
+        taken = steps
+        now, error = _trajectory(density, begin, step, steps)
+        accepted = _probability(error)
+        if self.rng.random() >= accepted:
+            now = begin
+            if error > ASTRAY:
+                second, error = _trajectory(density, begin, step / FINER, FINER * steps)
+                taken += FINER * steps
+                if math.isfinite(error):
+                    # What would have been tried first on the way back must have gone astray too.
+                    _, back = _trajectory(density, second, step, steps)
+                    taken += steps
+                    ratio = _probability(error) if back > ASTRAY else 0.0
+                    ratio *= (1.0 - _probability(back)) / (1.0 - accepted)
+                    now = second if self.rng.random() < ratio else begin
         self.x = now.x
-        value, _, point, theta, log_weights = now.found
-        picked = self._pick(log_weights)
-        everyone = np.arange(len(picked))
-        self.kept = points[picked, everyone]
         return {
-            "point": point,
-            "theta": theta[picked, everyone],
             "acceptance_rate": accepted,
             "diverging": not error <= DIVERGENT,
             "energy": begin.energy,
             "energy_error": error,
-            "logp": value,
-            "n_steps": steps,
+            "logp": now.value,
+            "n_steps": taken,
             "step_size": step,
         }
 
-    def _move_kept(self) -> None:
-        """Move each kept point along a short trajectory of its own, the population held.
-
-        A point far out is seldom met by one drawn anew; it must be able to walk back.
-        """
-        n = len(self.kept)
-        step = np.exp(self.rng.uniform(*_LOG_OWN_STEPS, (n, 1)))
-        momentum = self.rng.standard_normal(self.kept.shape)
-        value, slope = self.single(self.x, self.kept)
-        energy = 0.5 * (momentum**2).sum(axis=1) - value
-        y = self.kept
-        for _ in range(_OWN_STEPS):
-            momentum = momentum + 0.5 * step * slope
-            y = y + step * momentum
-            value, slope = self.single(self.x, y)
-            momentum = momentum + 0.5 * step * slope
-        with np.errstate(over="ignore", invalid="ignore"):  # a trajectory that went wild is refused
-            error = 0.5 * (momentum**2).sum(axis=1) - value - energy
-        accepted = -np.log(self.rng.random(n)) > np.nan_to_num(error, nan=np.inf)
-        self.kept = np.where(accepted[:, None], y, self.kept)
-
-    def _leap(self, place: "_Place", step: float, points: Floats, log_proposal: Floats) -> "_Place":
-        """One step of the leapfrog."""
-        momentum = place.momentum + 0.5 * step * place.found[1]
-        x = place.x + step * momentum
-        found = self.target(x, points, log_proposal)
-        return _Place(x, momentum + 0.5 * step * found[1], found)
-
-    def _pick(self, log_weights: Floats) -> Any:
-        """Pick a point of each base model in proportion to its weight."""
-        if log_weights.shape[1] == 0:
-            return np.empty(0, dtype=np.int64)
-        weights = np.exp(log_weights - log_weights.max(axis=0))
-        heights = np.cumsum(weights, axis=0)
-        chosen = (self.rng.random(weights.shape[1]) * heights[-1] >= heights).sum(axis=0)
-        return np.minimum(chosen, len(weights) - 1)
-
-    def _adapt(self, accepted: float) -> None:
-        self._tuned += 1
-        gain = _GAIN / math.sqrt(self._tuned)
-        self.step = min(self.step * math.exp(gain * (accepted - self.target_accept)), _LONGEST_STEP)
-        self._log_steps.append(math.log(self.step))
+    def _move_together(self) -> float:
+        """Move population and base models along one trajectory; its acceptance."""
+        density = self.target.joint_density
+        begin = _set_out(density, self.target.joined(self.x, self.kept), self.rng)
+        step = self.joint_step * self.rng.uniform(0.8, 1.2)
+        end, error = _trajectory(density, begin, step, JOINT_STEPS)
+        if self.rng.random() < _probability(error):
+            self.x, self.kept = self.target.parted(end.x)
+        return _probability(error)

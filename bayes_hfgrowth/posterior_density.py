@@ -1,11 +1,13 @@
-"""The log density that the engines move in, with its gradient: one function, compiled by Numba.
+"""The log densities that the engines move in, with their gradients, compiled by Numba.
 
-It puts together what has its formulas elsewhere: the coordinates of the population
-(`bayes_hfgrowth.turning`, `bayes_hfgrowth.coordinates`), those of the base models and their months
-(`bayes_hfgrowth.whitening`), and the silent ones (`bayes_hfgrowth.silent_density`).
+They put together what has its formulas elsewhere: the coordinates of the population
+(`bayes_hfgrowth.turning`, `bayes_hfgrowth.coordinates`), the base models in coordinates of their
+own (`bayes_hfgrowth.whitening`) or averaged over points (`bayes_hfgrowth.averaging`), and the
+silent ones (`bayes_hfgrowth.silent_density`).
 """
 
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,92 +15,165 @@ import numpy as np
 from numba import njit
 
 from bayes_hfgrowth import (
+    averaging,
     coordinates,
+    crosses,
     elementary,
     gradient,
+    point_likelihoods,
     silent_density,
     straightening,
     transition,
     turning,
     whitening,
 )
+from bayes_hfgrowth.averaging import log_average, pick, renew
 from bayes_hfgrowth.coordinates import to_coordinates, to_point
+from bayes_hfgrowth.silent_density import log_density_silent
+from bayes_hfgrowth.transition import Floats, Integers
 from bayes_hfgrowth.turning import turned, turned_back
 from bayes_hfgrowth.whitening import log_density
 
-__all__ = ["posterior_density"]
+__all__ = ["pick_points", "population_density", "posterior_density", "renew_points"]
+
+
+@njit(error_model="numpy")
+def _population(
+    point: Floats, places: Integers, rows: int, fixed_carry: Floats
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Organization means, ln spreads, carry-over and logits of dormancy at a point."""
+    columns, organizations, parameters = places[0], places[1], places[2]
+    first, within = places[3], places[4]
+    means, logits = np.empty((rows, parameters)), np.full(rows, -np.inf)
+    for o in range(rows):
+        at = first + o * columns if organizations > 0 else 0
+        for k in range(parameters):
+            means[o, k] = point[at + k]
+        if columns > parameters:
+            logits[o] = point[at + parameters]
+    carry = fixed_carry.copy()
+    if places[5] >= 0:
+        carry[0] = point[places[5]]
+    if places[6] >= 0:
+        carry[1] = 1.0 / (1.0 + np.exp(-point[places[6]]))
+    return means, point[within : within + parameters].copy(), carry, logits
 
 
 def _compiled(sources: int) -> Any:
-    """Make the log density; Numba's cache on disk tells versions apart by what it closes over."""
+    """Make the parts; Numba's cache on disk tells versions apart by what they close over.
 
-    @njit(error_model="numpy", nogil=True, cache=True)
-    def posterior_density(  # type: ignore[no-untyped-def]
-        x, points, log_proposal, law, m, centre, scale, skews, group_precision, group_weighted,
-        precision, weighted, pivots, priors, places, fixed_carry, group, start, log_age, previous,
-        new, constants, silent_ages, silent_number, node_start, node_points, node_weights, point,
-        theta, log_weights,
+    They are put together below by Python, as each is compiled faster than all of them at once.
+    """
+    how = {"error_model": "numpy", "nogil": True, "cache": True}
+
+    @njit(**how)
+    def begin(  # type: ignore[no-untyped-def]
+        x, centre, scale, skews, group_precision, group_weighted, priors, places, fixed_carry, rows,
+        point,
     ):  # fmt: skip
-        """Log density at x, up to a constant, and its gradient; fills the last three arguments.
-
-        Where x holds the population alone, base models are averaged over `points`, drawn with
-        `log_proposal`; else x goes on with their coordinates, and these two are not used.
-        """
+        """From x to the population: log density so far, what `finish` needs, the population."""
         _ = sources
-        columns, organizations, parameters = places[0], places[1], places[2]
-        first, within, size = places[3], places[4], places[7]
+        size = places[7]
         psi, slope, stretch = np.empty(size), np.empty(size), np.empty((2, size))
         total = turned(x, centre, scale, skews, psi, stretch)
         total += to_point(psi, group_precision, group_weighted, priors, places, point, slope)
-        rows = silent_number.shape[0]
-        means = np.empty((rows, parameters))
-        logits = np.full(rows, -np.inf)
-        for o in range(rows):
+        means, log_spreads, carry, logits = _population(point, places, rows, fixed_carry)
+        return total, psi, slope, stretch, means, log_spreads, carry, logits
+
+    @njit(**how)
+    def finish(  # type: ignore[no-untyped-def]
+        psi, slope, stretch, scale, group_precision, group_weighted, places, point, carry, by_means,
+        by_log_spreads, by_carry, by_logits, slopes,
+    ):  # fmt: skip
+        """Take the derivatives by the population back to x; fills the first places of `slopes`."""
+        _ = sources
+        columns, organizations, parameters = places[0], places[1], places[2]
+        first, within = places[3], places[4]
+        by_point = np.zeros(places[7])
+        for o in range(len(by_means)):
             at = first + o * columns if organizations > 0 else 0
-            means[o] = point[at : at + parameters]
-            if columns > parameters:
-                logits[o] = point[at + parameters]
-        carry = fixed_carry.copy()
-        if places[5] >= 0:
-            carry[0] = point[places[5]]
-        if places[6] >= 0:
-            carry[1] = 1.0 / (1.0 + np.exp(-point[places[6]]))
-        log_spreads = point[within : within + parameters].copy()
-        joint = len(x) > size
-        y = x[size:].reshape((1, len(start) - 1, parameters)) if joint else points
-        value, by_y, by_means, by_log_spreads, by_carry, by_logits = log_density(
-            law, y, log_proposal, means, log_spreads, carry, logits, precision, weighted, pivots,
-            group, start, log_age, previous, new, constants, silent_ages, silent_number, node_start,
-            node_points, node_weights, m, theta, log_weights,
-        )  # fmt: skip
-        total += value
-        by_point = np.zeros(size)
-        for o in range(rows):
-            at = first + o * columns if organizations > 0 else 0
-            by_point[at : at + parameters] += by_means[o]
+            for k in range(parameters):
+                by_point[at + k] += by_means[o, k]
             if columns > parameters:
                 by_point[at + parameters] += by_logits[o]
-        by_point[within : within + parameters] += by_log_spreads
+        for k in range(parameters):
+            by_point[within + k] += by_log_spreads[k]
         if places[5] >= 0:
             by_point[places[5]] += by_carry[0]
         if places[6] >= 0:
             by_point[places[6]] += by_carry[1] * carry[1] * (1.0 - carry[1])
         to_coordinates(psi, group_precision, group_weighted, places, point, by_point, slope)
-        slopes = np.empty(len(x))
         turned_back(slope, scale, stretch, slopes)
-        if joint:
-            slopes[size:] = by_y.reshape(-1)
-        return total, slopes
 
-    return posterior_density
+    @njit(**how)
+    def silent(  # type: ignore[no-untyped-def]
+        law, means, log_spreads, carry, logits, ages, number, start, points, weights, m, by_means,
+        by_log_spreads, by_carry, by_logits,
+    ):  # fmt: skip
+        """As `bayes_hfgrowth.silent_density.log_density_silent`."""
+        _ = sources
+        return log_density_silent(
+            law, means, log_spreads, carry, logits, ages, number, start, points, weights, m,
+            by_means, by_log_spreads, by_carry, by_logits,
+        )  # fmt: skip
+
+    @njit(**how)
+    def told(  # type: ignore[no-untyped-def]
+        law, y, means, log_spreads, carry, logits, precision, weighted, pivots, group, start,
+        log_age, previous, new, constants, m, theta, by_means, by_log_spreads, by_carry, by_logits,
+    ):  # fmt: skip
+        """As `bayes_hfgrowth.whitening.log_density`."""
+        _ = sources
+        return log_density(
+            law, y, means, log_spreads, carry, logits, precision, weighted, pivots, group, start,
+            log_age, previous, new, constants, m, theta, by_means, by_log_spreads, by_carry,
+            by_logits,
+        )  # fmt: skip
+
+    @njit(**how)
+    def averaged(  # type: ignore[no-untyped-def]
+        theta, log_weights, group, means, log_spreads, logits, by_means, by_log_spreads, by_logits
+    ):
+        """As `bayes_hfgrowth.averaging.log_average`."""
+        _ = sources
+        return log_average(
+            theta, log_weights, group, means, log_spreads, logits, by_means, by_log_spreads,
+            by_logits,
+        )  # fmt: skip
+
+    @njit(**how)
+    def renew_points(  # type: ignore[no-untyped-def]
+        kept, rng, law, centre, root, pivots, start, log_age, previous, new, constants, m, carry,
+        points, theta, log_weights,
+    ):  # fmt: skip
+        """As `bayes_hfgrowth.averaging.renew`."""
+        _ = sources
+        renew(
+            kept, rng, law, centre, root, pivots, start, log_age, previous, new, constants, m,
+            carry, points, theta, log_weights,
+        )  # fmt: skip
+
+    @njit(**how)
+    def pick_points(  # type: ignore[no-untyped-def]
+        point, places, fixed_carry, rows, theta, log_weights, group, uniform, picked
+    ):
+        """As `bayes_hfgrowth.averaging.pick`, with the population as a point."""
+        _ = sources
+        means, log_spreads, _, _ = _population(point, places, rows, fixed_carry)
+        pick(theta, log_weights, group, means, log_spreads, uniform, picked)
+
+    return begin, finish, silent, told, averaged, renew_points, pick_points
 
 
 _SOURCES = [
     Path(str(m.__file__))
     for m in (
+        averaging,
         coordinates,
+        crosses,
         elementary,
         gradient,
+        point_likelihoods,
         silent_density,
         straightening,
         transition,
@@ -106,4 +181,99 @@ _SOURCES = [
         whitening,
     )
 ]
-posterior_density = _compiled(zlib.crc32(b"".join(path.read_bytes() for path in _SOURCES)))
+_begin, _finish, _silent, _told, _averaged, renew_points, pick_points = _compiled(
+    zlib.crc32(b"".join(path.read_bytes() for path in [*_SOURCES, Path(__file__)]))
+)
+
+
+def posterior_density(x: Floats, data: dict[str, Any]) -> tuple[float, Floats, Floats, Floats]:
+    """Log density of population and base models, and its gradient.
+
+    Parameters
+    ----------
+    x : ndarray, shape (dimensions,)
+        Coordinates of the population, then of the base models with fine-tunes.
+    data : dict
+        Of `bayes_hfgrowth.whitened.WhitenedPosterior.data`.
+
+    Returns
+    -------
+    value : float
+        Up to a constant.
+    slope : ndarray, shape (dimensions,)
+    point : ndarray, shape (size of the population,)
+    theta : ndarray, shape (base models, parameters)
+    """
+    size, shape = len(data["centre"]), data["weighted"].shape
+    theta = np.empty(shape)
+
+    def of_base_models(population: Any, by: Any) -> tuple[float, Floats]:
+        means, log_spreads, carry, logits = population
+        value, by_y = _told(
+            data["law"], x[size:].reshape(shape), means, log_spreads, carry, logits,
+            data["precision"], data["weighted"], data["pivots"], data["group"], data["start"],
+            data["log_age"], data["previous"], data["new"], data["constants"], data["m"], theta,
+            *by,
+        )  # fmt: skip
+        return value, by_y
+
+    value, slope, point = _with_base_models(x, data, of_base_models)
+    return value, slope, point, theta
+
+
+def population_density(
+    x: Floats, data: dict[str, Any], theta: Floats, log_weights: Floats
+) -> tuple[float, Floats, Floats]:
+    """Log density of the population, base models averaged over points, and its gradient.
+
+    Parameters
+    ----------
+    x : ndarray, shape (size of the population,)
+        Its coordinates.
+    data : dict
+        As in `posterior_density`.
+    theta, log_weights : ndarray
+        Filled by `renew_points`.
+
+    Returns
+    -------
+    value : float
+        Up to a constant.
+    slope, point : ndarray, shape (size of the population,)
+    """
+
+    def of_base_models(population: Any, by: Any) -> tuple[float, Floats]:
+        means, log_spreads, _, logits = population
+        by_means, by_log_spreads, _, by_logits = by
+        value = _averaged(
+            theta, log_weights, data["group"], means, log_spreads, logits, by_means,
+            by_log_spreads, by_logits,
+        )  # fmt: skip
+        return value, np.empty(0)
+
+    return _with_base_models(x, data, of_base_models)
+
+
+def _with_base_models(
+    x: Floats, data: dict[str, Any], of_base_models: Callable[[Any, Any], tuple[float, Floats]]
+) -> tuple[float, Floats, Floats]:
+    """Put the parts together: value, slope and point."""
+    point, slopes = np.empty(len(data["centre"])), np.empty(len(x))
+    total, psi, slope, stretch, means, log_spreads, carry, logits = _begin(
+        x, data["centre"], data["scale"], data["skews"], data["group_precision"],
+        data["group_weighted"], data["priors"], data["places"], data["fixed_carry"],
+        len(data["silent_number"]), point,
+    )  # fmt: skip
+    by = np.zeros(means.shape), np.zeros(log_spreads.shape), np.zeros(2), np.zeros(len(logits))
+    total += _silent(
+        data["law"], means, log_spreads, carry, logits, data["silent_ages"],
+        data["silent_number"], data["node_start"], data["node_points"], data["node_weights"],
+        data["m"], *by,
+    )  # fmt: skip
+    value, by_y = of_base_models((means, log_spreads, carry, logits), by)
+    _finish(
+        psi, slope, stretch, data["scale"], data["group_precision"], data["group_weighted"],
+        data["places"], point, carry, *by, slopes,
+    )  # fmt: skip
+    slopes[len(point) :] = by_y.ravel()
+    return total + value, slopes, point

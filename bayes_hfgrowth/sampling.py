@@ -1,7 +1,8 @@
 """Draw from the posterior: three engines, one posterior, one set of posterior variables.
 
-``marginal`` moves the population alone and averages over the base models
-(`bayes_hfgrowth.marginal`); it is the fast one. ``whitened`` moves all together in the same
+``marginal`` moves the population by itself and averages over the base models
+(`bayes_hfgrowth.marginal`); it is the fast one. Where the carry-over has priors it does what
+``whitened`` does. ``whitened`` moves all together in the same
 coordinates (`bayes_hfgrowth.whitened`), by the No-U-Turn sampler of nutpie. ``nuts`` is that
 sampler on the PyMC model of `bayes_hfgrowth.model` as it stands, non-centred; it is the
 reference.
@@ -20,13 +21,15 @@ import xarray as xr
 
 from bayes_hfgrowth.hamiltonian import LENGTH, SHORT
 from bayes_hfgrowth.history import History
-from bayes_hfgrowth.marginal import by_curvature, run_chains
+from bayes_hfgrowth.marginal import run_chains
 from bayes_hfgrowth.model import build_model
 from bayes_hfgrowth.progress import Progress
 from bayes_hfgrowth.spec import GrowthSpec
 from bayes_hfgrowth.whitened import Aim, WhitenedPosterior
 
 __all__ = ["Engine", "Settings", "sample"]
+
+_PILOT_ACCEPT = 0.85
 
 type Engine = Literal["marginal", "whitened", "nuts"]
 
@@ -54,14 +57,14 @@ class Settings:
         came before it. They enter no result.
     """
 
-    draws: int = 750
-    tune: int = 100
+    draws: int = 600
+    tune: int = 80
     chains: int = 4
     seed: int = 0
-    target_accept: float = 0.8
+    target_accept: float = 0.9
     cores: int | None = None
     engine: Engine = "marginal"
-    pilots: tuple[tuple[int, int], ...] = ((50, 100),)
+    pilots: tuple[tuple[int, int], ...] = ((30, 30), (30, 50), (30, 80))
 
 
 def sample(
@@ -175,21 +178,16 @@ def _sample_aimed(
     with progress.stage("compile"):
         compilation = posterior.compile()
     begin = time.perf_counter()
-    marginal = settings.engine == "marginal"
-
-    def turned(aim: Aim, stage: int) -> Aim:
-        seed = np.random.SeedSequence([settings.seed, 7, stage])
-        return by_curvature(posterior, aim, seed, settings.cores or _cores()) if marginal else aim
-
+    # Where the carry-over is learned, points cannot stay where they are.
+    marginal = settings.engine == "marginal" and not posterior.layout.carried
     with progress.stage("aim"):
         aim = posterior.aim_blind(np.random.default_rng(_stage_seed(settings.seed, 6)))
-        aim = turned(aim, 0)
     run = _run_marginal if marginal else _run_whitened
     for number, (tune, draws) in enumerate(settings.pilots, start=1):
-        pilot = replace(settings, tune=tune, draws=draws, chains=4, target_accept=0.8)
+        pilot = replace(settings, tune=tune, draws=draws, chains=4, target_accept=_PILOT_ACCEPT)
         found, _ = run(posterior, aim, pilot, progress, f"pilot {number}", number)
         with progress.stage("aim"):
-            aim = turned(posterior.aim_by(found), number)
+            aim = posterior.aim_by(found, last=number == len(settings.pilots))
     found, statistics = run(posterior, aim, settings, progress, "sample", 0)
     with progress.stage("draw base models without fine-tunes"):
         rng = np.random.default_rng(np.random.SeedSequence([settings.seed, 5]))

@@ -101,6 +101,41 @@ def _poisson_means(m: float, growth: Floats, fitness: Floats, lower: Floats, mea
 
 
 @njit(error_model="numpy")
+def _poisson_law(
+    fitness: Floats, lower: Floats, lower_1: Floats, lower_2: Floats, d0: Floats, value: Floats,
+    slope_0: Floats, slope_1: Floats, slope_2: Floats, by: Floats,
+) -> None:  # fmt: skip
+    """Add the log probability of no fine-tune; `by` has the mean, and gets the slope by its ln."""
+    for j in range(len(value)):
+        value[j] -= by[j]
+        slope_0[j] -= by[j] * (d0[j] + fitness[j] * lower[j])
+        slope_1[j] -= by[j] * fitness[j] * lower_1[j]
+        slope_2[j] -= by[j] * fitness[j] * lower_2[j]
+        by[j] = -by[j]
+
+
+@njit(error_model="numpy")
+def _birth_law(m: float, hazard: Floats, growth: Floats, value: Floats, by: Floats) -> None:
+    """Add the log probability of no fine-tune; its slope by ln growth."""
+    for j in range(len(value)):
+        value[j] -= m * hazard[j]
+        by[j] = -m * growth[j] / (growth[j] + 1.0)
+
+
+@njit(error_model="numpy")
+def _scale(factor: float, by: Floats) -> None:
+    for j in range(len(by)):
+        by[j] *= factor
+
+
+@njit(error_model="numpy")
+def _born(z_before: Floats, upper_before: Floats) -> None:
+    """What there is before the first month."""
+    for j in range(len(z_before)):
+        z_before[j], upper_before[j] = -np.inf, 1.0
+
+
+@njit(error_model="numpy")
 def _add(by: Floats, slope: Floats, total: Floats) -> None:
     """Add the month to the sum over months."""
     for j in range(len(total)):
@@ -212,7 +247,7 @@ def _fill(
     d0, d1, d2, by, f = work[17], work[18], work[19], work[20], work[21]
     value, slopes = work[22], work[23:29]
     s = np.zeros((5, points.shape[1]))  # remembered surges, their slopes by theta and by memory
-    z_before[:], upper_before[:] = -np.inf, 1.0
+    _born(z_before, upper_before)
     at = 0
     for month in range(1, ages[-1] + 1):
         _normal(math.log(month), immediacy, inverse, z, lower, upper, density)
@@ -220,18 +255,17 @@ def _fill(
         _growths(hazard, fitness, growth, d0, by_share)
         if law == POISSON:
             _poisson_means(m, growth, fitness, lower_before, by)
-            value -= by
-            slopes[0] -= by * (d0 + fitness * lower_before)
-            slopes[1] -= by * fitness * lower_1
-            slopes[2] -= by * fitness * lower_2
+            _poisson_law(
+                fitness, lower_before, lower_1, lower_2, d0, value, slopes[0], slopes[1],
+                slopes[2], by,
+            )  # fmt: skip
         _chain(density, inverse, by_share, lower_1, d1)
         _chain(density, z, by_share, lower_2, d2)
         if law == POISSON:
-            slopes[1] -= by * d1
-            slopes[2] -= by * d2
+            _add(by, d1, slopes[1])
+            _add(by, d2, slopes[2])
         elif law == BIRTH:
-            value -= m * hazard
-            by[:] = -m * growth / (growth + 1.0)
+            _birth_law(m, hazard, growth, value, by)
             _add(by, d0, slopes[0])
             _add(by, d1, slopes[1])
             _add(by, d2, slopes[2])
@@ -243,13 +277,15 @@ def _fill(
             _surge_slopes(by, d0, strength, s[1], slopes[0])
             _surge_slopes(by, d1, strength, s[2], slopes[1])
             _surge_slopes(by, d2, strength, s[3], slopes[2])
-            by *= strength
+            _scale(strength, by)
             _add(by, s[4], slopes[5])
             _remember(memory, f, s[0], s[4], by)
             _remember_slope(memory, by, d0, s[1])
             _remember_slope(memory, by, d1, s[2])
             _remember_slope(memory, by, d2, s[3])
-        z_before[:], lower_before[:], upper_before[:] = z, lower, upper
+        z, z_before = z_before, z
+        lower, lower_before = lower_before, lower
+        upper, upper_before = upper_before, upper
         if month == ages[at]:
             _expectation(points, spreads, weight, value, slopes, by, sums[at])
             at += 1

@@ -18,10 +18,10 @@ import xarray as xr
 from scipy.special import expit
 
 from bayes_hfgrowth.coordinates import PopulationLayout
-from bayes_hfgrowth.hamiltonian import Single, Target
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.posterior_density import posterior_density
 from bayes_hfgrowth.priors import LOG_SCALE, frozen
+from bayes_hfgrowth.proposals import Proposals
 from bayes_hfgrowth.silent import Nodes, SilentGroups, draw_silent, first_nodes, learned_nodes
 from bayes_hfgrowth.spec import GrowthSpec
 from bayes_hfgrowth.straightening import pivot_of, pivots_at, straightened, straighter
@@ -42,9 +42,11 @@ __all__ = ["Aim", "WhitenedPosterior"]
 type Aim = dict[str, Any]
 """Where the coordinates are aimed: ``centre``, ``scale`` of ψ, normal summaries ``precision``
 and ``weighted`` of the base models, ``group_precision``, ``group_weighted`` of the organizations;
-and where the population is known well enough the ``nodes`` learned for it."""
+``proposals`` of their points; ``starts`` of whole coordinates and ``kept`` points to begin at; and
+where the population is known well enough the ``nodes`` learned for it."""
 
 _TRUST = 0.8  # in the correlations of a pilot's short chains
+_BLIND_WIDER = 1.4  # proposals by a first look, which is too sure of itself
 _MANY = 100  # fine-tunes from which on a base model is straightened as long as no draws tell
 _SOME = 100  # draws that later chains may start from, and that coordinates are chosen by
 _LOOKS, _LOOK_DRAWS = 2, 400  # first looks before the pilots, and draws that aim the next
@@ -87,7 +89,7 @@ class WhitenedPosterior:
             "pivots": np.zeros((told, 7)),
             **self._groups_untold(),
         }
-        self._density(np.zeros(self._dimensions), **self._data(aim))
+        posterior_density(np.zeros(self._dimensions), self.data(aim))
         return time.perf_counter() - begin
 
     @property
@@ -99,8 +101,8 @@ class WhitenedPosterior:
         precision = np.zeros((*shape, self.layout.columns))
         return {"group_precision": precision, "group_weighted": np.zeros(shape)}
 
-    def _data(self, aim: Aim) -> dict[str, Any]:
-        """Arguments of `posterior_density` after x and before what it fills."""
+    def data(self, aim: Aim) -> dict[str, Any]:
+        """Arguments of `posterior_density` between x and what it fills."""
         history, layout = self._months.history, self.layout
         priors, places = layout.encoded()
         carry = self.spec.carry_over
@@ -142,7 +144,7 @@ class WhitenedPosterior:
         ----------
         x : ndarray, shape (dimensions,)
         **data
-            Of `_data`.
+            Of `data`.
 
         Returns
         -------
@@ -151,12 +153,7 @@ class WhitenedPosterior:
         point : ndarray, shape (size of the population,)
         theta : ndarray, shape (base models with fine-tunes, parameters)
         """
-        shape = (1, len(self._told), self.layout.parameters)
-        point, theta, log_weights = (np.empty(n) for n in (self.layout.size, shape, shape[:2]))
-        value, slope = posterior_density(
-            x, np.empty(shape), np.zeros(shape[:2]), *data.values(), point, theta, log_weights
-        )
-        return value, slope, point, theta[0]
+        return posterior_density(x, data)
 
     def _density(self, x: Floats, **data: Any) -> tuple[float, Floats]:
         return self.joint_density(x, **data)[:2]
@@ -188,62 +185,9 @@ class WhitenedPosterior:
 
         return nutpie.compiled_pyfunc.from_pyfunc(
             self._dimensions, make_density, make_expand, [np.dtype("float64")] * 2,
-            [(size,), shape], ["point", "theta"], shared_data=self._data(aim),
+            [(size,), shape], ["point", "theta"], shared_data=self.data(aim),
             make_initial_point_fn=start,
         )  # fmt: skip
-
-    def averaged(self, aim: Aim) -> Target:
-        """Give the population's density, base models averaged over points, in an aim's coordinates.
-
-        Parameters
-        ----------
-        aim : dict
-            Where the coordinates are aimed.
-        """
-        data, size = tuple(self._data(aim).values()), self.layout.size
-
-        def target(
-            x: Floats, points: Floats, log_proposal: Floats
-        ) -> tuple[float, Floats, Floats, Floats, Floats]:
-            point, theta = np.empty(size), np.empty(points.shape)
-            log_weights = np.empty(log_proposal.shape)
-            value, slope = posterior_density(
-                x, points, log_proposal, *data, point, theta, log_weights
-            )
-            return value, slope, point, theta, log_weights
-
-        return target
-
-    def singles(self, aim: Aim) -> Single:
-        """Give the density of each base model by itself, in an aim's coordinates.
-
-        Parameters
-        ----------
-        aim : dict
-            Where the coordinates are aimed.
-        """
-        data, size = self._data(aim), self.layout.size
-        data |= {  # silent base models have no say
-            "node_start": np.zeros_like(data["node_start"]),
-            "node_points": np.empty((len(data["node_points"]), 0)),
-            "node_weights": np.empty(0),
-        }
-
-        def single(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-            shape = (1, *y.shape)
-            point, theta, log_weights = (np.empty(n) for n in (size, shape, shape[:2]))
-            _, slope = posterior_density(
-                np.concatenate([x, y.ravel()]), np.empty(shape), np.zeros(shape[:2]),
-                *data.values(), point, theta, log_weights,
-            )  # fmt: skip
-            return log_weights[0], slope[size:].reshape(y.shape)
-
-        return single
-
-    def split(self, start: Floats) -> tuple[Floats, Floats]:
-        """Population and base models of one of an aim's ``starts``."""
-        size = self.layout.size
-        return start[:size], start[size:].reshape(len(self._told), self.layout.parameters)
 
     # --- Where to aim -------------------------------------------------------------------
 
@@ -257,7 +201,7 @@ class WhitenedPosterior:
         """
         aim = self._aim_at_prior()
         for _ in range(_LOOKS):
-            data = self._data(aim)
+            data = self.data(aim)
             mean, spreads = first_look(partial(self._density, **data), self._dimensions, rng)
             noise = rng.standard_normal((_LOOK_DRAWS, self._dimensions))
             found = [self.joint_density(mean + spreads * z, **data)[2:] for z in noise]
@@ -325,7 +269,7 @@ class WhitenedPosterior:
             scale[layout.parameters] = 0.3
         return centre, scale
 
-    def aim_by(self, draws: xr.Dataset, blind: bool = False) -> Aim:
+    def aim_by(self, draws: xr.Dataset, blind: bool = False, last: bool = True) -> Aim:
         """Aim by the means and covariances of earlier draws.
 
         Parameters
@@ -334,6 +278,8 @@ class WhitenedPosterior:
             ``point`` and ``theta`` over ``chain`` and ``draw``.
         blind : bool
             Whether they come from a first look, which knows no correlations.
+        last : bool
+            Whether nodes for silent base models are learned, which only pays for long runs.
         """
         layout = self.layout
         number = draws.sizes["chain"] * draws.sizes["draw"]
@@ -346,17 +292,17 @@ class WhitenedPosterior:
         slopes = self._slopes(theta[some], {name: part[some] for name, part in parts.items()})
         chosen = straighter(self._last_age, theta[some], slopes)
         pivots = pivots_at(self._last_age, pivot_of(self._last_age, theta), chosen)
-        summaries = normal_summaries(
-            straightened(pivots, theta),
-            parts["means"].mean(axis=0)[self._months.history.organization_of],
-            np.exp(np.log(parts["spreads"]).mean(axis=0)),
-        )
+        straight = straightened(pivots, theta)
+        spreads = np.exp(np.log(parts["spreads"]).mean(axis=0))
+        means = parts["means"].mean(axis=0)[self._months.history.organization_of]
+        summaries = normal_summaries(straight, means, spreads)
+        proposals = Proposals.from_draws(straight, spreads, _BLIND_WIDER if blind else 1.0)
         groups = self._groups_untold()
         if layout.pooled:
-            means = point[:, layout.blocks["means"]].reshape(len(point), -1, layout.columns)
-            overall = parts["location"].mean(axis=0)
-            spread = np.exp(np.log(parts["between"]).mean(axis=0))
-            level = normal_summaries(means, np.tile(overall, (means.shape[1], 1)), spread)
+            groups_of = point[:, layout.blocks["means"]].reshape(len(point), -1, layout.columns)
+            overall = np.tile(parts["location"].mean(axis=0), (groups_of.shape[1], 1))
+            between = np.exp(np.log(parts["between"]).mean(axis=0))
+            level = normal_summaries(groups_of, overall, between)
             groups = {"group_precision": level.precision, "group_weighted": level.weighted}
         psi = layout.coordinates(point, groups["group_precision"], groups["group_weighted"])
         skews = no_skews(layout.size) if blind else find_skews(psi)
@@ -367,7 +313,7 @@ class WhitenedPosterior:
         scale = np.linalg.cholesky(correlation) * v.std(axis=0)[:, None]
         u = np.linalg.solve(scale, (v[some] - centre).T).T
         y = whitened_draws(
-            straightened(pivots, theta[some]),
+            straight[some],
             parts["means"][some][:, self._months.history.organization_of],
             parts["spreads"][some],
             summaries,
@@ -377,11 +323,13 @@ class WhitenedPosterior:
             "scale": scale,
             "skews": skews,
             "starts": np.concatenate([u, y.reshape(_SOME, -1)], axis=1),
+            "proposals": proposals,
+            "kept": proposals.coordinates(straight[some]),
             "precision": summaries.precision,
             "weighted": summaries.weighted,
             "pivots": pivots,
             **groups,
-            **({} if blind else {"nodes": self._nodes(parts)}),
+            **({} if blind or not last else {"nodes": self._nodes(parts)}),
         }
 
     def _slopes(self, theta: Floats, parts: dict[str, Floats]) -> Floats:

@@ -24,14 +24,21 @@ import numpy as np
 from numba import njit
 
 from bayes_hfgrowth.gradient import BATCH, batch, gradient, working_space
-from bayes_hfgrowth.silent_density import log_density_silent
 from bayes_hfgrowth.straightening import bend, bend_back
 from bayes_hfgrowth.transition import Floats, Integers
 
-__all__ = ["back", "by_log_normal", "factorise", "log_density", "log_normal"]
+__all__ = ["back", "by_log_normal", "factorise", "log_density", "log_normal", "precisions"]
 
-_NEGLIGIBLE = 1e-6
-"""Weight below which a point's part in a gradient is left out."""
+# Loops in the place of expressions of whole arrays take a fraction of their time to compile.
+
+
+@njit(error_model="numpy")
+def precisions(log_spreads: Floats) -> Floats:
+    """spread⁻², of the logarithms of the spreads."""
+    q = np.empty(len(log_spreads))
+    for k in range(len(q)):
+        q[k] = math.exp(-2.0 * log_spreads[k])
+    return q
 
 
 # The functions below take whole arrays and positions in them, because each slice of an array
@@ -209,7 +216,6 @@ def back(
 def log_density(
     law: int,
     y: Floats,
-    log_proposal: Floats,
     means: Floats,
     log_spreads: Floats,
     carry: Floats,
@@ -223,32 +229,22 @@ def log_density(
     previous: Floats,
     new: Floats,
     constants: Floats,
-    silent_ages: Integers,
-    silent_number: Floats,
-    node_start: Integers,
-    node_points: Floats,
-    node_weights: Floats,
     m: float,
     theta: Floats,
-    log_weights: Floats,
-) -> tuple[float, Floats, Floats, Floats, Floats, Floats]:
-    """Log density of all base models, each averaged over points, and its gradient.
-
-    With one point and ``log_proposal`` 0 it is the joint density in whitened coordinates. With
-    several, drawn from a proposal, each base model contributes an unbiased estimate of its
-    likelihood under the population,
-
-        1/S Σ_s p(months | θ_s) p(θ_s | population) |dθ/dy| / proposal(y_s).
+    by_means: Floats,
+    by_log_spreads: Floats,
+    by_carry: Floats,
+    by_logit_dormancy: Floats,
+) -> tuple[float, Floats]:
+    """Log density of base models with fine-tunes in whitened coordinates, and its gradient.
 
     Parameters
     ----------
     law : int
         One of the laws of `bayes_hfgrowth.transition`.
-    y : ndarray, shape (points, base models, parameters)
+    y : ndarray, shape (base models, parameters)
         Whitened coordinates of base models that have a fine-tune, so are not dormant;
         parameters are 3, or 4 under ``SURGE``.
-    log_proposal : ndarray, shape (points, base models)
-        Log density that each point was drawn with.
     means : ndarray, shape (organizations, parameters)
         Organization means of the growth parameters.
     log_spreads : ndarray, shape (parameters,)
@@ -265,108 +261,63 @@ def log_density(
         Organization of each base model.
     start, log_age, previous, new, constants, m
         The months, as in `bayes_hfgrowth.transition.pointwise`.
-    silent_ages, silent_number, node_start, node_points, node_weights : ndarray
-        The base models whose parameters are summed out, which are not among those above, and
-        where; see `bayes_hfgrowth.silent_density.log_density_silent`.
-    theta : ndarray, shape (points, base models, parameters)
+    theta : ndarray, shape (base models, parameters)
         Filled with the growth parameters at `y`.
-    log_weights : ndarray, shape (points, base models)
-        Filled with the logarithms of what is averaged.
+    by_means, by_log_spreads, by_carry, by_logit_dormancy : ndarray
+        Get the derivatives added.
 
     Returns
     -------
     total : float
-        Log density, up to a constant.
-    by_y, by_means, by_log_spreads, by_carry, by_logit_dormancy : ndarray
-        Derivatives of `total`.
+        Log density, up to a constant; -inf where it is not a number.
+    by_y : ndarray, shape (base models, parameters)
+        Its derivatives by `y`.
     """
-    points, n, size = y.shape
-    straight = np.empty((points, n, size))
-    by_y = np.zeros((points, n, size))
-    by_means = np.zeros(means.shape)
-    by_log_spreads = np.zeros(size)
-    by_carry = np.zeros(2)
-    by_logit_dormancy = np.zeros(means.shape[0])
+    n, size = y.shape
+    straight = np.empty((n, size))
+    by_y = np.zeros((n, size))
     no_trace = np.empty((0, 7))
-    q = np.exp(-2.0 * log_spreads)
+    q = precisions(log_spreads)
     # A batch holds no more base models than months.
     chol, inverse = np.zeros((BATCH, size, size)), np.zeros((BATCH, size, size))
     centre, by_theta = np.zeros((BATCH, size)), np.empty((n, size))
     scratch = np.zeros((2, size, size))
-    own_means, own_spreads = np.zeros((1, size)), np.zeros(size)
-    values, slopes, work = np.empty(BATCH), np.empty((points, BATCH, 6)), working_space(start)
-    weights = np.empty(points)
-    total = log_density_silent(
-        law, means, log_spreads, carry, logit_dormancy, silent_ages, silent_number, node_start,
-        node_points, node_weights, m, by_means, by_log_spreads, by_carry, by_logit_dormancy,
-    )  # fmt: skip
+    values, slopes, work = np.empty(BATCH), np.empty((BATCH, 6)), working_space(start)
+    total = 0.0
     first = 0
     while first < n:
         last = batch(start, first)
         months = slice(start[first], start[last])
         begin = start[first : last + 1] - start[first]
         for i in range(first, last):
-            factorise(i, group[i], i - first, precision, weighted, means, q, chol, inverse, centre)
-        for s in range(points):
-            for i in range(first, last):
-                at = i - first
-                for r in range(size):
-                    value = centre[at, r]
-                    for k in range(r, size):
-                        value += inverse[at, k, r] * y[s, i, k]
-                    straight[s, i, r] = value
-                log_weights[s, i] = bend(i, pivots, straight[s], theta[s]) - log_proposal[s, i]
-            gradient(
-                law, begin, log_age[months], previous[months], new[months], constants[months], m,
-                theta[s, first:last], carry[0], carry[1], values, slopes[s], no_trace, work,
-            )  # fmt: skip
-            for i in range(first, last):
-                at, o = i - first, group[i]
-                log_weights[s, i] += values[at] + log_normal(at, theta[s, i], means[o], q, chol)
+            at = i - first
+            factorise(i, group[i], at, precision, weighted, means, q, chol, inverse, centre)
+            for r in range(size):
+                value = centre[at, r]
+                for k in range(r, size):
+                    value += inverse[at, k, r] * y[i, k]
+                straight[i, r] = value
+            total += bend(i, pivots, straight, theta)
+        gradient(
+            law, begin, log_age[months], previous[months], new[months], constants[months], m,
+            theta[first:last], carry[0], carry[1], values, slopes, no_trace, work,
+        )  # fmt: skip
         for i in range(first, last):
             at, o = i - first, group[i]
             dormant = 1.0 / (1.0 + math.exp(-logit_dormancy[o]))
-            total += _normalise(log_weights[:, i], weights) + math.log1p(-dormant)
+            total += values[at] + log_normal(at, theta[i], means[o], q, chol) + math.log1p(-dormant)
             by_logit_dormancy[o] -= dormant
-            for s in range(points):
-                weight = weights[s]
-                if weight < _NEGLIGIBLE:
-                    continue
-                by_carry[0] += weight * slopes[s, at, 4]
-                by_carry[1] += weight * slopes[s, at, 5]
-                own_means[:] = 0.0
-                own_spreads[:] = 0.0
-                for k in range(size):
-                    by_theta[i, k] = slopes[s, at, k]
-                by_log_normal(i, 0, theta[s], means[o : o + 1], q, by_theta, own_means, own_spreads)
-                bend_back(i, pivots, theta[s], by_theta)
-                back(
-                    i, 0, at, by_theta, straight[s], means[o : o + 1], q, chol, inverse, centre,
-                    scratch, by_y[s], own_means, own_spreads, True,
-                )  # fmt: skip
-                for k in range(size):
-                    by_y[s, i, k] *= weight
-                    by_means[o, k] += weight * own_means[0, k]
-                    by_log_spreads[k] += weight * own_spreads[k]
+            by_carry[0] += slopes[at, 4]
+            by_carry[1] += slopes[at, 5]
+            for k in range(size):
+                by_theta[i, k] = slopes[at, k]
+            by_log_normal(i, o, theta, means, q, by_theta, by_means, by_log_spreads)
+            bend_back(i, pivots, theta, by_theta)
+            back(
+                i, o, at, by_theta, straight, means, q, chol, inverse, centre, scratch, by_y,
+                by_means, by_log_spreads, True,
+            )  # fmt: skip
         first = last
-    return total, by_y, by_means, by_log_spreads, by_carry, by_logit_dormancy
-
-
-@njit(error_model="numpy")
-def _normalise(logarithms: Floats, weights: Floats) -> float:
-    """Fill weights that add up to 1; the logarithm of the mean. One that is not a number is 0."""
-    top = -np.inf
-    for s in range(len(weights)):
-        if math.isnan(logarithms[s]):
-            logarithms[s] = -np.inf
-        top = max(top, logarithms[s])
-    if top == -np.inf:
-        weights[:] = 0.0
-        return top
-    total = 0.0
-    for s in range(len(weights)):
-        weights[s] = math.exp(logarithms[s] - top)
-        total += weights[s]
-    for s in range(len(weights)):
-        weights[s] /= total
-    return top + math.log(total / len(weights))
+    if math.isnan(total):
+        total = -np.inf
+    return total, by_y

@@ -47,7 +47,7 @@ class Case:
 
     def __call__(self, aim: Aim, x: Floats) -> tuple[float, Floats, Floats, Floats]:
         """Log density, its gradient, the point and the growth parameters."""
-        return self.posterior.joint_density(x, **self.posterior._data(aim))
+        return self.posterior.joint_density(x, **self.posterior.data(aim))
 
     def pymc_point(self, aim: Aim, x: Floats) -> dict[str, Any]:
         """Where the PyMC model has this, in its unbounded coordinates."""
@@ -105,25 +105,6 @@ def test_density_is_that_of_the_pymc_model(case: Case) -> None:
             offsets.append(case(aim, x)[0] - value)
         assert np.ptp(values) > 1.0
         np.testing.assert_allclose(offsets, offsets[0], rtol=0.0, atol=1e-5)
-
-
-def test_averaged_density_with_one_point_is_the_joint_one(case: Case) -> None:
-    rng = np.random.default_rng(5)
-    for aim in case.aims.values():
-        x = rng.standard_normal(case.dimensions)
-        population, y = case.posterior.split(x)
-        proposal = rng.standard_normal((1, len(y)))
-        value, slope, point, theta, log_weights = case.posterior.averaged(aim)(
-            population, y[None], proposal
-        )
-        joint, joint_slope, joint_point, joint_theta = case(aim, x)
-        assert value + proposal.sum() == pytest.approx(joint)
-        np.testing.assert_allclose(slope, joint_slope[: len(population)])
-        np.testing.assert_allclose(point, joint_point)
-        np.testing.assert_allclose(theta[0], joint_theta)
-        values, slopes = case.posterior.singles(aim)(population, y)
-        np.testing.assert_allclose(values, (log_weights + proposal)[0])
-        np.testing.assert_allclose(slopes.ravel(), joint_slope[len(population) :])
 
 
 @pytest.mark.parametrize("aim", ["blind", "draws"])

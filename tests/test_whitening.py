@@ -9,7 +9,6 @@ from scipy import stats
 from scipy.special import expit
 
 from bayes_hfgrowth.history import History
-from bayes_hfgrowth.silent import SilentGroups, first_nodes
 from bayes_hfgrowth.simulation import log_likelihood
 from bayes_hfgrowth.sources.example import load_example
 from bayes_hfgrowth.spec import read_spec
@@ -29,7 +28,7 @@ NAMES = [
 class Setting:
     """Everything that the density takes, with a random summary."""
 
-    def __init__(self, model: str, points: int = 1) -> None:
+    def __init__(self, model: str) -> None:
         rng = np.random.default_rng(1)
         self.spec = read_spec(model)
         panel = load_example().select(organizations=["OpenAI"], min_finetunes=1)
@@ -40,41 +39,35 @@ class Setting:
         self.precision = root @ root.transpose(0, 2, 1)
         self.precision[0] = 0.0  # a summary without any information is allowed
         self.arguments = {
-            "y": rng.normal(size=(points, n, size)) * 0.5,
+            "y": rng.normal(size=(n, size)) * 0.5,
             "means": np.array([[1.5, 3.0, 0.5, 1.0]])[:, :size],
             "log_spreads": rng.normal(size=size) * 0.3 - 0.5,
             "carry": np.array([0.5, 0.3]) if model == "surge" else np.zeros(2),
             "logit_dormancy": np.array([-0.4 if model == "surge" else -np.inf]),
         }
-        # Silent base models, summed out.
-        number = [[3.0, 20.0, 7.0]] if model == "surge" else [[0.0, 0.0, 0.0]]
-        self.silent = SilentGroups(np.arange(30), np.array([[1, 4, 8]]), np.array(number))
         centres = self.arguments["means"][0] + 0.3 * rng.normal(size=(n, size))
         self.weighted = np.einsum("nij,nj->ni", self.precision, centres)
         last_age = np.log(self.history.months)
         self.pivots = pivots_at(last_age, centres, np.arange(n) % 2 == 0)
-        self.log_proposal = rng.normal(size=(points, n))
 
     def __call__(self, **changes: Floats) -> Any:
         values = {**self.arguments, **changes}
         h = self.history
-        at = first_nodes(self.silent, len(self.spec.parameters))
-        theta, log_weights = np.empty(values["y"].shape), np.empty(self.log_proposal.shape)
-        total, *slopes = log_density(
-            self.months.law, values["y"], self.log_proposal, values["means"], values["log_spreads"],
-            values["carry"], values["logit_dormancy"], self.precision, self.weighted,
-            self.pivots, h.organization_of, h.start, h.log_age, h.previous, h.new,
-            self.months.constants, self.silent.ages, self.silent.number,
-            at.start, at.points, at.weights, self.spec.m, theta, log_weights,
+        theta = np.empty(values["y"].shape)
+        by = [np.zeros(values[name].shape) for name in list(values)[1:]]
+        total, by_y = log_density(
+            self.months.law, values["y"], values["means"], values["log_spreads"], values["carry"],
+            values["logit_dormancy"], self.precision, self.weighted, self.pivots,
+            h.organization_of, h.start, h.log_age, h.previous, h.new, self.months.constants,
+            self.spec.m, theta, *by,
         )  # fmt: skip
-        return total, theta, *slopes, log_weights
+        return total, theta, by_y, *by
 
 
-@pytest.mark.parametrize("points", [1, 3])
 @pytest.mark.parametrize("model", ["citation", "reinforced", "surge"])
-def test_gradient_agrees_with_finite_differences(model: str, points: int) -> None:
-    density = Setting(model, points)
-    _, _, *slopes, _ = density()
+def test_gradient_agrees_with_finite_differences(model: str) -> None:
+    density = Setting(model)
+    _, _, *slopes = density()
     rng = np.random.default_rng(2)
     for (name, value), slope in zip(density.arguments.items(), slopes, strict=True):
         if name in ("carry", "logit_dormancy") and model != "surge":
@@ -88,31 +81,10 @@ def test_gradient_agrees_with_finite_differences(model: str, points: int) -> Non
             assert (slope * direction).sum() == pytest.approx(moved, rel=1e-4)
 
 
-def test_several_points_are_averaged() -> None:
-    density = Setting("surge", 3)
-    total, theta, *_, log_weights = density()
-    means = np.log(np.exp(log_weights - log_weights.max(axis=0)).mean(axis=0))
-    means += log_weights.max(axis=0)
-    alone = []
-    proposal = density.log_proposal
-    for s in range(3):
-        density.log_proposal = proposal[s : s + 1]
-        one, own, *_, weights = density(y=density.arguments["y"][s : s + 1])
-        np.testing.assert_allclose(weights[0], log_weights[s])
-        np.testing.assert_allclose(own[0], theta[s])
-        alone.append(one - weights.sum())
-    np.testing.assert_allclose(total - means.sum(), alone)
-
-
-def test_a_point_that_makes_the_months_impossible_weighs_nothing() -> None:
-    density = Setting("surge", 2)
+def test_impossible_months_have_no_density() -> None:
+    density = Setting("surge")
     y = density.arguments["y"].copy()
-    y[1, 0] = 1e6
-    total, _, by_y, *_, log_weights = density(y=y)
-    assert log_weights[1, 0] == -np.inf
-    assert np.isfinite(total)
-    assert (by_y[1, 0] == 0.0).all()
-    y[0, 0] = 1e6
+    y[0] = 1e6
     assert density(y=y)[0] == -np.inf
 
 
@@ -120,9 +92,9 @@ def test_a_point_that_makes_the_months_impossible_weighs_nothing() -> None:
 def test_density_is_likelihood_times_prior_times_jacobian(model: str) -> None:
     density = Setting(model)
     spreads = np.exp(density.arguments["log_spreads"])
-    total, (theta,), *_ = density()
+    total, theta, *_ = density()
     other_y = density.arguments["y"] + 0.3
-    other, (other_theta,), *_ = density(y=other_y)
+    other, other_theta, *_ = density(y=other_y)
 
     def by_hand(point: Floats) -> float:
         months = log_likelihood(
@@ -143,8 +115,8 @@ def test_density_is_likelihood_times_prior_times_jacobian(model: str) -> None:
         unit = np.empty((size, size))
         for k in range(size):
             shifted = density.arguments["y"].copy()
-            shifted[0, i, k] += 1.0
-            moved = straightened(density.pivots, density(y=shifted)[1][0])
+            shifted[i, k] += 1.0
+            moved = straightened(density.pivots, density(y=shifted)[1])
             unit[:, k] = (moved - straightened(density.pivots, theta))[i]
         covariance = np.linalg.inv(density.precision[i] + np.diag(spreads**-2.0))
         np.testing.assert_allclose(unit @ unit.T, covariance, rtol=1e-6, atol=1e-9)
@@ -155,8 +127,8 @@ def test_standard_normal_coordinates_without_information_give_the_prior() -> Non
     density.precision[:] = 0.0
     density.weighted[:] = 0.0
     density.pivots[:] = 0.0
-    _, (theta,), *_ = density()
+    _, theta, *_ = density()
     spreads = np.exp(density.arguments["log_spreads"])
     np.testing.assert_allclose(
-        theta, density.arguments["means"][0] + spreads * density.arguments["y"][0], rtol=1e-12
+        theta, density.arguments["means"][0] + spreads * density.arguments["y"], rtol=1e-12
     )

@@ -1,0 +1,99 @@
+"""The posterior as a chain of the engine ``marginal`` sees it: under points of its own."""
+
+import numpy as np
+
+from bayes_hfgrowth.crosses import CROSSES
+from bayes_hfgrowth.posterior_density import pick_points, population_density, renew_points
+from bayes_hfgrowth.straightening import straightened
+from bayes_hfgrowth.summaries import Summaries, whitened_draws
+from bayes_hfgrowth.transition import Floats
+from bayes_hfgrowth.whitened import Aim, WhitenedPosterior
+
+__all__ = ["Points"]
+
+_OF_MONTHS = ("start", "log_age", "previous", "new", "constants")
+
+
+class Points:
+    """A `bayes_hfgrowth.hamiltonian.Target`.
+
+    Parameters
+    ----------
+    posterior : WhitenedPosterior
+        The posterior; its carry-over must be fixed, since the months are read once a transition.
+    aim : dict
+        In which coordinates.
+    """
+
+    def __init__(self, posterior: WhitenedPosterior, aim: Aim) -> None:
+        self._posterior, self._proposals = posterior, aim["proposals"]
+        self._data = posterior.data(aim)
+        self._summaries = Summaries(self._data["precision"], self._data["weighted"])
+        self._size = posterior.layout.size
+        members, parameters = self._proposals.centre.shape
+        number = 2 * parameters * CROSSES
+        self._points = np.empty((members, parameters, number))
+        self._theta = np.empty((members, parameters, number))
+        self._log_weights = np.empty((members, number))
+        self._populations: dict[bytes, Floats] = {}
+
+    def renew(self, kept: Floats, rng: np.random.Generator) -> None:
+        """Draw points around the kept ones."""
+        data = self._data
+        renew_points(
+            np.ascontiguousarray(kept), rng, data["law"], self._proposals.centre,
+            self._proposals.root, data["pivots"], *(data[name] for name in _OF_MONTHS), data["m"],
+            data["fixed_carry"], self._points, self._theta, self._log_weights,
+        )  # fmt: skip
+        self._populations.clear()
+
+    def density(self, x: Floats) -> tuple[float, Floats]:
+        """Log density of the population at x under the points, and its gradient."""
+        value, slope, point = population_density(x, self._data, self._theta, self._log_weights)
+        self._populations[x.tobytes()] = point
+        return value, slope
+
+    def pick(self, x: Floats, uniform: Floats) -> tuple[Floats, Floats, Floats]:
+        """Pick points by their weights at x."""
+        picked, point = np.zeros(len(uniform), dtype=np.int64), self._population(x)
+        pick_points(
+            point, self._data["places"], self._data["fixed_carry"],
+            len(self._data["silent_number"]), self._theta, self._log_weights,
+            self._data["group"], uniform, picked,
+        )  # fmt: skip
+        everyone = np.arange(len(picked))
+        return point, self._theta[everyone, :, picked], self._points[everyone, :, picked]
+
+    def joined(self, x: Floats, kept: Floats) -> Floats:
+        """Coordinates of population and base models together."""
+        parts = self._posterior.layout.read(self._population(x))
+        y = whitened_draws(
+            self._proposals.straight(kept)[None],
+            parts["means"][self._data["group"]][None],
+            parts["spreads"][None],
+            self._summaries,
+        )
+        return np.concatenate([x, y.ravel()])
+
+    def joint_density(self, xy: Floats) -> tuple[float, Floats]:
+        """Log density of population and base models, and its gradient."""
+        value, slope, _, _ = self._posterior.joint_density(xy, **self._data)
+        return value, slope
+
+    def parted(self, xy: Floats) -> tuple[Floats, Floats]:
+        """Population and kept points, the inverse of `joined`."""
+        x = xy[: self._size].copy()
+        _, _, point, theta = self._posterior.joint_density(xy, **self._data)
+        self._populations[x.tobytes()] = point
+        straight = straightened(self._data["pivots"], theta)
+        return x, self._proposals.coordinates(straight)
+
+    def _population(self, x: Floats) -> Floats:
+        """The point at x; most were met before."""
+        if x.tobytes() not in self._populations:
+            nothing = np.zeros(self._proposals.centre.size)
+            _, _, point, _ = self._posterior.joint_density(
+                np.concatenate([x, nothing]), **self._data
+            )
+            self._populations[x.tobytes()] = point
+        return self._populations[x.tobytes()]
