@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from bayes_hfgrowth.elementary import exp, expm1, log, mills
-from bayes_hfgrowth.transition import BIRTH, POISSON, SURGE, Floats, Integers
+from bayes_hfgrowth.transition import BIRTH, POISSON, SURGE, Floats
 
 __all__ = ["POINT_ROWS", "log_likelihoods_at"]
 

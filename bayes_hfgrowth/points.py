@@ -1,5 +1,7 @@
 """The posterior as a chain of the engine ``marginal`` sees it: under points of its own."""
 
+import time
+
 import numpy as np
 
 from bayes_hfgrowth.crosses import CROSSES
@@ -9,7 +11,7 @@ from bayes_hfgrowth.summaries import Summaries, whitened_draws
 from bayes_hfgrowth.transition import Floats
 from bayes_hfgrowth.whitened import Aim, WhitenedPosterior
 
-__all__ = ["Points"]
+__all__ = ["Points", "compile_points"]
 
 _OF_MONTHS = ("start", "log_age", "previous", "new", "constants")
 
@@ -97,3 +99,15 @@ class Points:
             )
             self._populations[x.tobytes()] = point
         return self._populations[x.tobytes()]
+
+
+def compile_points(posterior: WhitenedPosterior) -> float:
+    """Compile, or load what was compiled before, and tell how many seconds it took."""
+    begin = time.perf_counter()
+    points = Points(posterior, posterior.blank_aim())
+    members = points._proposals.centre.shape
+    points.renew(np.zeros(members), np.random.default_rng(0))
+    x = np.zeros(posterior.layout.size)
+    points.density(x)
+    points.pick(x, np.zeros(members[0]))
+    return time.perf_counter() - begin

@@ -64,9 +64,8 @@ def _compiled(sources: int) -> Any:
 
     They are put together below by Python, as each is compiled faster than all of them at once.
     """
-    how = {"error_model": "numpy", "nogil": True, "cache": True}
 
-    @njit(**how)
+    @njit(error_model="numpy", nogil=True, cache=True)
     def begin(  # type: ignore[no-untyped-def]
         x, centre, scale, skews, group_precision, group_weighted, priors, places, fixed_carry, rows,
         point,
@@ -80,7 +79,7 @@ def _compiled(sources: int) -> Any:
         means, log_spreads, carry, logits = _population(point, places, rows, fixed_carry)
         return total, psi, slope, stretch, means, log_spreads, carry, logits
 
-    @njit(**how)
+    @njit(error_model="numpy", nogil=True, cache=True)
     def finish(  # type: ignore[no-untyped-def]
         psi, slope, stretch, scale, group_precision, group_weighted, places, point, carry, by_means,
         by_log_spreads, by_carry, by_logits, slopes,
@@ -105,7 +104,7 @@ def _compiled(sources: int) -> Any:
         to_coordinates(psi, group_precision, group_weighted, places, point, by_point, slope)
         turned_back(slope, scale, stretch, slopes)
 
-    @njit(**how)
+    @njit(error_model="numpy", nogil=True, cache=True)
     def silent(  # type: ignore[no-untyped-def]
         law, means, log_spreads, carry, logits, ages, number, start, points, weights, m, by_means,
         by_log_spreads, by_carry, by_logits,
@@ -117,7 +116,7 @@ def _compiled(sources: int) -> Any:
             by_means, by_log_spreads, by_carry, by_logits,
         )  # fmt: skip
 
-    @njit(**how)
+    @njit(error_model="numpy", nogil=True, cache=True)
     def told(  # type: ignore[no-untyped-def]
         law, y, means, log_spreads, carry, logits, precision, weighted, pivots, group, start,
         log_age, previous, new, constants, m, theta, by_means, by_log_spreads, by_carry, by_logits,
@@ -130,7 +129,7 @@ def _compiled(sources: int) -> Any:
             by_logits,
         )  # fmt: skip
 
-    @njit(**how)
+    @njit(error_model="numpy", nogil=True, cache=True)
     def averaged(  # type: ignore[no-untyped-def]
         theta, log_weights, group, means, log_spreads, logits, by_means, by_log_spreads, by_logits
     ):
@@ -141,7 +140,7 @@ def _compiled(sources: int) -> Any:
             by_logits,
         )  # fmt: skip
 
-    @njit(**how)
+    @njit(error_model="numpy", nogil=True, cache=True)
     def renew_points(  # type: ignore[no-untyped-def]
         kept, rng, law, centre, root, pivots, start, log_age, previous, new, constants, m, carry,
         points, theta, log_weights,
@@ -153,7 +152,7 @@ def _compiled(sources: int) -> Any:
             carry, points, theta, log_weights,
         )  # fmt: skip
 
-    @njit(**how)
+    @njit(error_model="numpy", nogil=True, cache=True)
     def pick_points(  # type: ignore[no-untyped-def]
         point, places, fixed_carry, rows, theta, log_weights, group, uniform, picked
     ):

@@ -23,6 +23,7 @@ from bayes_hfgrowth.hamiltonian import LENGTH, SHORT
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.marginal import run_chains
 from bayes_hfgrowth.model import build_model
+from bayes_hfgrowth.points import compile_points
 from bayes_hfgrowth.progress import Progress
 from bayes_hfgrowth.spec import GrowthSpec
 from bayes_hfgrowth.whitened import Aim, WhitenedPosterior
@@ -177,9 +178,10 @@ def _sample_aimed(
     posterior = WhitenedPosterior(spec, history)
     with progress.stage("compile"):
         compilation = posterior.compile()
+        # Where the carry-over is learned, points cannot stay where they are.
+        marginal = settings.engine == "marginal" and not posterior.layout.carried
+        compilation += compile_points(posterior) if marginal else 0.0
     begin = time.perf_counter()
-    # Where the carry-over is learned, points cannot stay where they are.
-    marginal = settings.engine == "marginal" and not posterior.layout.carried
     with progress.stage("aim"):
         aim = posterior.aim_blind(np.random.default_rng(_stage_seed(settings.seed, 6)))
     run = _run_marginal if marginal else _run_whitened

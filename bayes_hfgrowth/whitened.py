@@ -78,19 +78,24 @@ class WhitenedPosterior:
     def compile(self) -> float:
         """Compile, or load what was compiled before, and tell how many seconds it took."""
         begin = time.perf_counter()
+        posterior_density(np.zeros(self._dimensions), self.data(self.blank_aim()))
+        return time.perf_counter() - begin
+
+    def blank_aim(self) -> Aim:
+        """An aim that knows nothing, to compile with."""
         size, told = self.layout.size, len(self._told)
         parameters = self.layout.parameters
-        aim = {
+        shape = (told, parameters)
+        return {
             "centre": np.zeros(size),
             "scale": np.eye(size),
             "skews": no_skews(size),
-            "precision": np.zeros((told, parameters, parameters)),
-            "weighted": np.zeros((told, parameters)),
+            "precision": np.zeros((*shape, parameters)),
+            "weighted": np.zeros(shape),
             "pivots": np.zeros((told, 7)),
+            "proposals": Proposals(np.zeros(shape), np.zeros((*shape, parameters))),
             **self._groups_untold(),
         }
-        posterior_density(np.zeros(self._dimensions), self.data(aim))
-        return time.perf_counter() - begin
 
     @property
     def _dimensions(self) -> int:

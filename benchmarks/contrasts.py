@@ -151,14 +151,14 @@ def main() -> None:
     parser.add_argument("--organizations", type=int, default=4)
     parser.add_argument("--base-models", type=int, default=8, help="of each organization")
     parser.add_argument("--draws", type=int, default=250)
-    parser.add_argument("--tune", type=int, default=150)
+    parser.add_argument("--tune", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("contrasts"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     empty = template(options.organizations, options.base_models, options.seed)
     settings = Settings(
-        options.draws, options.tune, 4, options.seed, target_accept=0.8, pilots=((200, 100),)
+        options.draws, options.tune, 4, options.seed, pilots=((60, 60), (60, 60), (60, 100))
     )
     tables = []
     for name in options.model or ["surge"]:

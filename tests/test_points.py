@@ -87,12 +87,9 @@ def test_average_is_what_brute_force_finds(case: Case) -> None:
 
 
 def test_gradient_agrees_with_finite_differences(case: Case) -> None:
-    step = 1e-5
-    moved = [
-        (case.points.density(case.x + step * unit)[0] - case.points.density(case.x - step * unit)[0])
-        / (2.0 * step)
-        for unit in np.eye(len(case.x))
-    ]  # fmt: skip
+    step, value = 1e-5, lambda x: case.points.density(x)[0]
+    units = np.eye(len(case.x))
+    moved = [(value(case.x + step * u) - value(case.x - step * u)) / (2.0 * step) for u in units]
     np.testing.assert_allclose(case.points.density(case.x)[1], moved, rtol=1e-5, atol=1e-5)
 
 

@@ -18,7 +18,6 @@ from bayes_hfgrowth.errors import FitError
 
 QUICK = "HFGROWTH_QUICK"
 HORIZON = 12
-MIN_FINETUNES = 30
 ORGANIZATIONS = ("Meta", "StabilityAI")
 WELL_KNOWN = (
     "meta-llama/Llama-3.1-8B",
@@ -48,7 +47,7 @@ def demo(
 ) -> None:
     """Fit the shipped data, forecast 12 months, compare Meta with StabilityAI.
 
-    The fit takes the base models with at least 30 fine-tunes, as of the data's last day.
+    The fit takes all base models, as of the data's last day.
     """
     from bayes_hfgrowth.figures import fan_chart, organization_forest, paper_comparison, save_figure
     from bayes_hfgrowth.fit import GrowthModel, check_settings
@@ -61,12 +60,10 @@ def demo(
     out.mkdir(parents=True, exist_ok=True)
     quick = os.environ.get(QUICK, "0") not in ("", "0")
     everything = load_example()
-    panel = everything.select(
-        min_finetunes=MIN_FINETUNES, base_models=QUICK_BASE_MODELS if quick else None
-    )
+    panel = everything.select(base_models=QUICK_BASE_MODELS if quick else None)
     announce(
-        f"fitting {len(panel.base_models)} base models with at least {MIN_FINETUNES} "
-        f"fine-tunes, of {len(everything.base_models)} in the shipped data"
+        f"fitting {len(panel.base_models)} base models, of {len(everything.base_models)} in the "
+        "shipped data"
     )
     if quick:
         announce(_QUICK_NOTE)
