@@ -242,8 +242,8 @@ class Chain:
                     # What would have been tried first on the way back must have gone astray too.
                     _, back = _trajectory(density, second, step, steps)
                     taken += steps
-                    ratio = _probability(error) if back > ASTRAY else 0.0
-                    ratio *= (1.0 - _probability(back)) / (1.0 - accepted)
+                    ratio = (1.0 - _probability(back)) / (1.0 - accepted)
+                    ratio *= math.exp(min(-error, 50.0)) if back > ASTRAY else 0.0
                     now = second if self.rng.random() < ratio else begin
         self.x = now.x
         return {
