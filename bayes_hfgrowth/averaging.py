@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from bayes_hfgrowth.crosses import fill_crosses, log_density_of
-from bayes_hfgrowth.elementary import exp
+from bayes_hfgrowth.elementary import exp, inner
 from bayes_hfgrowth.point_likelihoods import POINT_ROWS, log_likelihoods_at
 from bayes_hfgrowth.straightening import bend
 from bayes_hfgrowth.transition import Floats, Integers
@@ -27,7 +27,7 @@ _FURTHEST = 1e3  # where impossible growth parameters are put, lest they make ot
 # --- Points -----------------------------------------------------------------------------
 
 
-@njit(error_model="numpy")
+@inner()
 def _straight(centre: Floats, root: Floats, points: Floats, straight: Floats, out: Floats) -> None:
     """Straightened growth parameters at points; `out` gets minus their log proposal density."""
     size, number = points.shape
@@ -44,7 +44,7 @@ def _straight(centre: Floats, root: Floats, points: Floats, straight: Floats, ou
         out[s] = -log_density_of(out[s], size)
 
 
-@njit(error_model="numpy")
+@inner()
 def _bent(i: int, pivots: Floats, straight: Floats, theta: Floats, out: Floats) -> None:
     """From θ̃ to θ; adds the log Jacobian to `out`."""
     size, number = straight.shape
@@ -108,14 +108,14 @@ def renew(
 # --- Their average, in loops that are turned into vector instructions ---------------------
 
 
-@njit(error_model="numpy")
+@inner()
 def _add_normal(theta: Floats, mean: float, q: float, out: Floats) -> None:
     for s in range(len(out)):
         away = theta[s] - mean
         out[s] -= 0.5 * away * away * q
 
 
-@njit(error_model="numpy", fastmath={"nnan", "nsz"})
+@inner(fastmath={"nnan", "nsz"})
 def _largest(values: Floats) -> float:
     top = values[0]
     for s in range(len(values)):
@@ -123,13 +123,13 @@ def _largest(values: Floats) -> float:
     return top
 
 
-@njit(error_model="numpy")
+@inner()
 def _exponentials(logarithms: Floats, top: float, out: Floats) -> None:
     for s in range(len(out)):
         out[s] = exp(max(logarithms[s] - top, -690.0))
 
 
-@njit(error_model="numpy", fastmath={"reassoc", "contract"})
+@inner(fastmath={"reassoc", "contract"})
 def _sum(values: Floats) -> float:
     total = 0.0
     for s in range(len(values)):
@@ -137,7 +137,7 @@ def _sum(values: Floats) -> float:
     return total
 
 
-@njit(error_model="numpy", fastmath={"reassoc", "contract"})
+@inner(fastmath={"reassoc", "contract"})
 def _moments(weights: Floats, theta: Floats, mean: float) -> tuple[float, float]:
     """Weighted sums of the distances from the mean, and of their squares."""
     first = second = 0.0
@@ -149,7 +149,7 @@ def _moments(weights: Floats, theta: Floats, mean: float) -> tuple[float, float]
     return first, second
 
 
-@njit(error_model="numpy")
+@inner()
 def _weigh(
     i: int, o: int, theta: Floats, log_weights: Floats, means: Floats, q: Floats,
     logarithms: Floats, weights: Floats,

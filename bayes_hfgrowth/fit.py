@@ -45,8 +45,8 @@ PRIOR_DRAWS = 500
 POINTWISE_CELLS = 16_000_000
 """Most draws times months that the pointwise groups keep; beyond it the draws are thinned."""
 
-MANTISSA = 13
-"""Bits that the draws of base models are kept with: good to 1 in 16,000, far below their Monte
+MANTISSA = 11
+"""Bits that the draws of base models are kept with: good to 1 in 4,000, far below their Monte
 Carlo error."""
 
 LEAST_POINTWISE = 100

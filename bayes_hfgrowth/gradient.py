@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from bayes_hfgrowth import elementary
-from bayes_hfgrowth.elementary import exp, expm1, log, mills
+from bayes_hfgrowth.elementary import exp, expm1, inner, log, mills
 from bayes_hfgrowth.transition import POISSON, SURGE, Floats, Integers
 
 __all__ = ["BATCH", "WORK", "batch", "gradient", "gradients", "possible", "working_space"]
@@ -35,7 +35,7 @@ _WIDEST = 300.0
 _LARGE = 1e8  # a size beyond which two terms of the series in 1 / size say it better
 
 
-@njit(error_model="numpy")
+@inner()
 def _log_gamma(x: float) -> tuple[float, float]:
     """Ln Γ(x) and its derivative, by Stirling's series from 8 on."""
     product, sums = 1.0, 0.0
@@ -52,7 +52,7 @@ def _log_gamma(x: float) -> tuple[float, float]:
     return value, log_x - 0.5 * i - slope - sums
 
 
-@njit(error_model="numpy")
+@inner()
 def _rising(size: float, new: float) -> tuple[float, float]:
     """Ln Γ(new + size) - ln Γ(size), and its derivative in size; exact sums for small counts."""
     if size > _LARGE:
@@ -69,7 +69,7 @@ def _rising(size: float, new: float) -> tuple[float, float]:
     return top - bottom, by_top - by_bottom
 
 
-@njit(error_model="numpy")
+@inner()
 def _spread_out(begin: Integers, theta: Floats, surge: bool, work: Floats) -> None:
     """Give every month the growth parameters of its series, or harmless ones for impossible."""
     for i in range(len(begin) - 1):
@@ -93,7 +93,7 @@ def possible(theta: Floats) -> bool:
     return fine
 
 
-@njit(error_model="numpy")
+@inner()
 def _normal(
     log_age: Floats, immediacy: Floats, inverse: Floats, z: Floats, lower: Floats, upper: Floats
 ) -> None:
@@ -107,7 +107,7 @@ def _normal(
         upper[j] = tail if x > 0.0 else 1.0 - tail
 
 
-@njit(error_model="numpy")
+@inner()
 def _normal_slopes(z: Floats, inverse: Floats, lower1: Floats, lower2: Floats) -> None:
     """Derivatives of the lower tail by immediacy and by ln longevity."""
     for j in range(len(z)):
@@ -116,7 +116,7 @@ def _normal_slopes(z: Floats, inverse: Floats, lower1: Floats, lower2: Floats) -
         lower2[j] = -density * z[j]
 
 
-@njit(error_model="numpy")
+@inner()
 def _month_before(begin: Integers, now: Floats, first: float, before: Floats) -> None:
     """Values at the beginning of each month; `first` at the birth of a series."""
     for j in range(len(now) - 1):
@@ -126,14 +126,14 @@ def _month_before(begin: Integers, now: Floats, first: float, before: Floats) ->
             before[begin[i]] = first
 
 
-@njit(error_model="numpy")
+@inner()
 def _differences(now: Floats, before: Floats) -> None:
     """Put what is gained in each month in the place of what was there before."""
     for j in range(len(now)):
         before[j] = now[j] - before[j]
 
 
-@njit(error_model="numpy")
+@inner()
 def _shares(
     z_before: Floats, lower: Floats, lower_before: Floats, upper: Floats, upper_before: Floats
 ) -> None:
@@ -143,7 +143,7 @@ def _shares(
         upper[j] = max(share, _TINY)
 
 
-@njit(error_model="numpy")
+@inner()
 def _hazards(shares: Floats, fitness: Floats, hazard: Floats, growth: Floats) -> None:
     """Fitness times attention, and exp of that less 1."""
     for j in range(len(shares)):
@@ -152,7 +152,7 @@ def _hazards(shares: Floats, fitness: Floats, hazard: Floats, growth: Floats) ->
         growth[j] = max(expm1(min(h, _HUGE)), _TINY)
 
 
-@njit(error_model="numpy")
+@inner()
 def _by_growth(
     hazard: Floats, growth: Floats, fitness: Floats, d0: Floats, d1: Floats, d2: Floats
 ) -> None:
@@ -164,7 +164,7 @@ def _by_growth(
         d2[j] *= fitness[j] * ratio
 
 
-@njit(error_model="numpy")
+@inner()
 def _surges(
     previous: Floats, new: Floats, growth: Floats, m: float, memory: float, f: Floats,
     surge: Floats, weight: Floats,
@@ -176,7 +176,7 @@ def _surges(
         weight[j] = -(1.0 - memory) * f[j] / (f[j] + 0.5)
 
 
-@njit(error_model="numpy")
+@inner()
 def _remember(
     begin: Integers, memory: float, strength: float, surge: Floats, weight: Floats, d0: Floats,
     d1: Floats, d2: Floats, s: Floats, s_memory: Floats,
@@ -197,7 +197,7 @@ def _remember(
             now0, now1, now2 = next0, next1, next2
 
 
-@njit(error_model="numpy")
+@inner()
 def _means(f: Floats, s: Floats, strength: float, log_mean: Floats, mean: Floats) -> None:
     """Mean of each month, and its logarithm."""
     for j in range(len(f)):
@@ -206,7 +206,7 @@ def _means(f: Floats, s: Floats, strength: float, log_mean: Floats, mean: Floats
         mean[j] = exp(x)
 
 
-@njit(error_model="numpy")
+@inner()
 def _negative_binomial(
     new: Floats, log_mean: Floats, mean: Floats, log_dispersion: Floats, value: Floats,
     size: Floats, by_mean: Floats, by_size: Floats,
@@ -332,7 +332,7 @@ def gradient(
         slope[i, 3] = slope[i, 4] = slope[i, 5] = 0.0
 
 
-@njit(error_model="numpy")
+@inner()
 def _surge_law(
     begin: Integers,
     previous: Floats,

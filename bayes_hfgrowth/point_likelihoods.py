@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth.elementary import exp, expm1, log, mills
+from bayes_hfgrowth.elementary import exp, expm1, inner, log, mills
 from bayes_hfgrowth.transition import BIRTH, POISSON, SURGE, Floats
 
 __all__ = ["POINT_ROWS", "log_likelihoods_at"]
@@ -29,7 +29,7 @@ _WIDEST = 300.0  # growth parameters beyond it count as impossible
 # The loops are short ones over few arrays each: only such are turned into vector instructions.
 
 
-@njit(error_model="numpy")
+@inner()
 def _natural(theta: Floats, natural: Floats, value: Floats) -> None:
     """Fitness, immediacy, 1 / longevity and 1 / dispersion; -inf for impossible ones."""
     size, points = theta.shape
@@ -45,14 +45,14 @@ def _natural(theta: Floats, natural: Floats, value: Floats) -> None:
             natural[k, s] = t if k == 1 else exp(sign * t)
 
 
-@njit(error_model="numpy")
+@inner()
 def _born(z_before: Floats, lower_before: Floats, upper_before: Floats, surges: Floats) -> None:
     """What there is before the first month."""
     for s in range(len(surges)):
         z_before[s], lower_before[s], upper_before[s], surges[s] = -np.inf, 0.0, 1.0, 0.0
 
 
-@njit(error_model="numpy")
+@inner()
 def _normal(
     log_age: float, immediacy: Floats, inverse: Floats, z: Floats, lower: Floats, upper: Floats
 ) -> None:
@@ -66,7 +66,7 @@ def _normal(
         upper[s] = tail if x > 0.0 else 1.0 - tail
 
 
-@njit(error_model="numpy")
+@inner()
 def _growths(
     z_before: Floats, lower_before: Floats, upper_before: Floats, lower: Floats, upper: Floats,
     fitness: Floats, hazard: Floats, growth: Floats,
@@ -80,14 +80,14 @@ def _growths(
         growth[s] = max(expm1(min(h, _HUGE)), _TINY)
 
 
-@njit(error_model="numpy")
+@inner()
 def _refuse(hazard: Floats, constant: float, value: Floats) -> None:
     """Add what no parameter enters; growth that overflows is impossible."""
     for s in range(len(value)):
         value[s] = value[s] + constant if hazard[s] <= _HUGE else -np.inf
 
 
-@njit(error_model="numpy")
+@inner()
 def _poisson(
     new: float, m: float, fitness: Floats, lower_before: Floats, growth: Floats, value: Floats
 ) -> None:
@@ -96,7 +96,7 @@ def _poisson(
         value[s] += new * log_f - exp(min(log_f, _HUGE))
 
 
-@njit(error_model="numpy")
+@inner()
 def _birth(new: float, size: float, hazard: Floats, growth: Floats, value: Floats) -> None:
     for s in range(len(value)):
         value[s] -= size * hazard[s]
@@ -105,7 +105,7 @@ def _birth(new: float, size: float, hazard: Floats, growth: Floats, value: Float
             value[s] += new * (log(growth[s]) - hazard[s])
 
 
-@njit(error_model="numpy")
+@inner()
 def _surge_means(
     size: float, strength: float, growth: Floats, surges: Floats, precision: Floats, f: Floats,
     mean: Floats, r: Floats,
@@ -117,7 +117,7 @@ def _surge_means(
         r[s] = max(math.sqrt(mean[s]) * precision[s], _TINY)
 
 
-@njit(error_model="numpy")
+@inner()
 def _empty(mean: Floats, r: Floats, value: Floats) -> None:
     """Add the log probability of a month without fine-tunes."""
     for s in range(len(value)):
@@ -126,13 +126,13 @@ def _empty(mean: Floats, r: Floats, value: Floats) -> None:
         value[s] += r[s] * log_p
 
 
-@njit(error_model="numpy")
+@inner()
 def _powers(new: float, mean: Floats, r: Floats, value: Floats) -> None:
     for s in range(len(value)):
         value[s] += new * log(max(mean[s] / (r[s] + mean[s]), _TINY))
 
 
-@njit(error_model="numpy")
+@inner()
 def _rising_few(new: int, r: Floats, product: Floats, value: Floats) -> None:
     """Add ln Γ(new + r) - ln Γ(r) as the logarithm of a product."""
     for s in range(len(r)):
@@ -148,7 +148,7 @@ def _rising_few(new: int, r: Floats, product: Floats, value: Floats) -> None:
         value[s] += log(product[s])
 
 
-@njit(error_model="numpy")
+@inner()
 def _rising_many(new: float, r: Floats, value: Floats) -> None:
     """Add ln Γ(new + r) - ln Γ(r) by Stirling's series, both beyond 8."""
     for s in range(len(r)):
@@ -165,7 +165,7 @@ def _rising_many(new: float, r: Floats, value: Floats) -> None:
         value[s] += far if r[s] >= _LARGE else near
 
 
-@njit(error_model="numpy")
+@inner()
 def _remember(new: float, memory: float, f: Floats, surges: Floats) -> None:
     """Remember how far the month surpassed what growth alone would bring."""
     for s in range(len(f)):

@@ -29,6 +29,7 @@ from bayes_hfgrowth import (
 )
 from bayes_hfgrowth.averaging import log_average, pick, renew
 from bayes_hfgrowth.coordinates import to_coordinates, to_point
+from bayes_hfgrowth.elementary import inner
 from bayes_hfgrowth.silent_density import log_density_silent
 from bayes_hfgrowth.transition import Floats, Integers
 from bayes_hfgrowth.turning import turned, turned_back
@@ -37,7 +38,7 @@ from bayes_hfgrowth.whitening import log_density
 __all__ = ["pick_points", "population_density", "posterior_density", "renew_points"]
 
 
-@njit(error_model="numpy")
+@inner()
 def _population(
     point: Floats, places: Integers, rows: int, fixed_carry: Floats
 ) -> tuple[Floats, Floats, Floats, Floats]:

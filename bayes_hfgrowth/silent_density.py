@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth.elementary import exp, expm1, log, mills
+from bayes_hfgrowth.elementary import exp, expm1, inner, log, mills
 from bayes_hfgrowth.gradient import possible
 from bayes_hfgrowth.transition import BIRTH, POISSON, Floats, Integers
 
@@ -22,7 +22,7 @@ _ROWS = 30  # of the working space, which has a column for each node
 # The loops are short ones over few arrays each: only such are turned into vector instructions.
 
 
-@njit(error_model="numpy")
+@inner()
 def _place(
     mean: Floats, spreads: Floats, points: Floats, weights: Floats, fitness: Floats,
     immediacy: Floats, inverse: Floats, precision: Floats, weight: Floats,
@@ -41,7 +41,7 @@ def _place(
             weight[j] = weights[j]
 
 
-@njit(error_model="numpy")
+@inner()
 def _normal(
     log_age: float, immediacy: Floats, inverse: Floats, z: Floats, lower: Floats, upper: Floats,
     density: Floats,
@@ -57,7 +57,7 @@ def _normal(
         upper[j] = tail if x > 0.0 else 1.0 - tail
 
 
-@njit(error_model="numpy")
+@inner()
 def _hazards(
     z_before: Floats, lower_before: Floats, upper_before: Floats, lower: Floats, upper: Floats,
     fitness: Floats, hazard: Floats,
@@ -69,7 +69,7 @@ def _hazards(
         hazard[j] = max(fitness[j] * max(share, _TINY), _TINY)
 
 
-@njit(error_model="numpy")
+@inner()
 def _growths(
     hazard: Floats, fitness: Floats, growth: Floats, by_fitness: Floats, by_share: Floats
 ) -> None:
@@ -82,7 +82,7 @@ def _growths(
         by_share[j] = fitness[j] * ratio
 
 
-@njit(error_model="numpy")
+@inner()
 def _chain(
     density: Floats, factor: Floats, by_share: Floats, lower_before: Floats, slope: Floats
 ) -> None:
@@ -93,14 +93,14 @@ def _chain(
         lower_before[j] = now
 
 
-@njit(error_model="numpy")
+@inner()
 def _poisson_means(m: float, growth: Floats, fitness: Floats, lower: Floats, mean: Floats) -> None:
     """Means of the month under `POISSON`, where the curve grows by itself."""
     for j in range(len(mean)):
         mean[j] = m * growth[j] * exp(min(fitness[j] * lower[j], 0.5 * _HUGE))
 
 
-@njit(error_model="numpy")
+@inner()
 def _poisson_law(
     fitness: Floats, lower: Floats, lower_1: Floats, lower_2: Floats, d0: Floats, value: Floats,
     slope_0: Floats, slope_1: Floats, slope_2: Floats, by: Floats,
@@ -114,7 +114,7 @@ def _poisson_law(
         by[j] = -by[j]
 
 
-@njit(error_model="numpy")
+@inner()
 def _birth_law(m: float, hazard: Floats, growth: Floats, value: Floats, by: Floats) -> None:
     """Add the log probability of no fine-tune; its slope by ln growth."""
     for j in range(len(value)):
@@ -122,27 +122,27 @@ def _birth_law(m: float, hazard: Floats, growth: Floats, value: Floats, by: Floa
         by[j] = -m * growth[j] / (growth[j] + 1.0)
 
 
-@njit(error_model="numpy")
+@inner()
 def _scale(factor: float, by: Floats) -> None:
     for j in range(len(by)):
         by[j] *= factor
 
 
-@njit(error_model="numpy")
+@inner()
 def _born(z_before: Floats, upper_before: Floats) -> None:
     """What there is before the first month."""
     for j in range(len(z_before)):
         z_before[j], upper_before[j] = -np.inf, 1.0
 
 
-@njit(error_model="numpy")
+@inner()
 def _add(by: Floats, slope: Floats, total: Floats) -> None:
     """Add the month to the sum over months."""
     for j in range(len(total)):
         total[j] += by[j] * slope[j]
 
 
-@njit(error_model="numpy")
+@inner()
 def _surge_means(
     m: float, strength: float, growth: Floats, s: Floats, f: Floats, mean: Floats
 ) -> None:
@@ -153,7 +153,7 @@ def _surge_means(
         mean[j] = f[j] * exp(min(max(strength * s[j], -_HUGE), highest))
 
 
-@njit(error_model="numpy")
+@inner()
 def _surge_law(
     mean: Floats, precision: Floats, value: Floats, by_mean: Floats, by_dispersion: Floats
 ) -> None:
@@ -169,14 +169,14 @@ def _surge_law(
         by_dispersion[j] -= by_size
 
 
-@njit(error_model="numpy")
+@inner()
 def _surge_slopes(by: Floats, slope: Floats, strength: float, s: Floats, total: Floats) -> None:
     """Add the slope by a growth parameter, remembered surges included."""
     for j in range(len(total)):
         total[j] += by[j] * (slope[j] + strength * s[j])
 
 
-@njit(error_model="numpy")
+@inner()
 def _remember(memory: float, f: Floats, s: Floats, s_memory: Floats, weight: Floats) -> None:
     """Remember that the month was empty; the slope of its surge by the ln of f."""
     for j in range(len(f)):
@@ -186,13 +186,13 @@ def _remember(memory: float, f: Floats, s: Floats, s_memory: Floats, weight: Flo
         weight[j] = -(1.0 - memory) * f[j] / (f[j] + 0.5)
 
 
-@njit(error_model="numpy")
+@inner()
 def _remember_slope(memory: float, weight: Floats, slope: Floats, s: Floats) -> None:
     for j in range(len(s)):
         s[j] = memory * s[j] + weight[j] * slope[j]
 
 
-@njit(error_model="numpy", fastmath={"reassoc", "contract"})
+@inner(fastmath={"reassoc", "contract"})
 def _expectation(
     points: Floats, spreads: Floats, weight: Floats, value: Floats, slopes: Floats,
     empty: Floats, sums: Floats,
@@ -218,7 +218,7 @@ def _expectation(
         sums[1 + 2 * size + i] = by
 
 
-@njit(error_model="numpy")
+@inner()
 def _fill(
     law: int, m: float, carry: Floats, ages: Integers, mean: Floats, spreads: Floats,
     points: Floats, weights: Floats, sums: Floats,

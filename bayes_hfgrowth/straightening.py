@@ -25,7 +25,7 @@ from numba import njit
 from scipy.special import log_ndtr
 from scipy.stats import norm
 
-from bayes_hfgrowth.elementary import mills
+from bayes_hfgrowth.elementary import inner, mills
 from bayes_hfgrowth.transition import Floats
 
 __all__ = ["bend", "bend_back", "pivot_of", "pivots_at", "straightened", "straighter"]
@@ -36,7 +36,7 @@ _DENSITY_0 = 1.0 / math.sqrt(2.0 * math.pi)
 _LOG_AGE, _Z, _INVERSE, _LOG_SHARE, _RATIO, _IMMEDIACY, _LOG_LONGEVITY = range(7)
 
 
-@njit(error_model="numpy")
+@inner()
 def _share(z: float) -> tuple[float, float]:
     """Ln Φ(z), and its slope φ(z) / Φ(z)."""
     size = abs(z)

@@ -39,7 +39,7 @@ def backtest(
         list[str] | None,
         typer.Option(metavar="NAME", help="Rival, such as last_value or auto_ets; repeatable."),
     ] = None,
-    draws: Annotated[int, typer.Option(help="Kept draws of each chain.")] = 600,
+    draws: Annotated[int, typer.Option(help="Kept draws of each chain.")] = 900,
     tune: Annotated[int, typer.Option(help="Warm-up draws of each chain; nuts needs more.")] = 80,
     chains: Annotated[int, typer.Option(help="Independent chains, at least 2.")] = 4,
     seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 1,

@@ -1,21 +1,25 @@
 """How well each month is predicted by the others: PSIS-LOO, with the months where it is rough."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import arviz as az
+import joblib
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from bayes_hfgrowth.history import History
 
-__all__ = ["LeaveOneOut", "leave_one_out", "psis_loo"]
+__all__ = ["LeaveOneOut", "begun_psis_loo", "leave_one_out", "psis_loo"]
 
 _MOST = 0.5  # share of a base model's fine-tunes from which one month holds most of them
 _FEW = 4  # months up to which a base model has few
 _TIES = 5  # lowest densities of a month that, when they are all alike, leave no tail to fit
+_ENOUGH = 200  # base models whose draws tell how independent all of them are
+_LONG = 2_000_000  # densities from which on a process of its own pays
 _NOTHING = 1e-9  # log density that makes no difference
 
 
@@ -69,6 +73,7 @@ def psis_loo(tree: xr.DataTree) -> Any:
     -------
     arviz.ELPDData
     """
+    tree = _needed(tree)
     density = tree["log_likelihood"]["new_finetunes"].transpose("chain", "draw", "observation")
     shape = density.shape
     values = density.to_numpy().reshape(-1, shape[2])
@@ -89,19 +94,55 @@ def psis_loo(tree: xr.DataTree) -> Any:
         return az.loo(tree, pointwise=True, var_name="new_finetunes")
 
 
-def leave_one_out(tree: xr.DataTree, history: History, surges: pd.DataFrame) -> LeaveOneOut:
-    """PSIS-LOO over months.
+def _needed(tree: xr.DataTree) -> xr.DataTree:
+    """What ArviZ reads: the densities, and draws that tell how independent they are.
+
+    For the latter it takes the mean effective sample size of all parameters, which some of the
+    base models of a large fit tell as well.
+    """
+    posterior = tree["posterior"].to_dataset()
+    every = max(1, posterior.sizes.get("base_model", 0) // _ENOUGH)
+    groups = {
+        "posterior": posterior.isel(base_model=slice(None, None, every))
+        if every > 1
+        else posterior,
+        "log_likelihood": tree["log_likelihood"].to_dataset(),
+    }
+    return xr.DataTree.from_dict(groups)
+
+
+def begun_psis_loo(tree: xr.DataTree) -> Callable[[], Any]:
+    """Start `psis_loo`, where it takes long in a process of its own.
 
     Parameters
     ----------
     tree : xarray.DataTree
         The fit.
+
+    Returns
+    -------
+    callable
+        Waits for the result and returns it.
+    """
+    if tree["log_likelihood"]["new_finetunes"].size < _LONG or joblib.cpu_count() == 1:
+        return lambda: psis_loo(tree)
+    workers = joblib.Parallel(n_jobs=2, return_as="generator", prefer="processes")
+    running = workers([joblib.delayed(psis_loo)(_needed(tree))])
+    return lambda: next(iter(running))
+
+
+def leave_one_out(result: Any, history: History, surges: pd.DataFrame) -> LeaveOneOut:
+    """PSIS-LOO over months.
+
+    Parameters
+    ----------
+    result : arviz.ELPDData
+        From `psis_loo`.
     history : History
         Its months.
     surges : pandas.DataFrame
         Surges, with ``base_model``, ``month`` and ``size``; reasons of the first choice.
     """
-    result = psis_loo(tree)
     k = np.asarray(result.pareto_k, dtype=np.float64)
     months = pd.DataFrame(
         {

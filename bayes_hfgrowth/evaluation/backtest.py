@@ -100,7 +100,7 @@ def backtest(
     models: Sequence[str] = ("surge",),
     baselines: Sequence[str] = (),
     out: str | os.PathLike[str],
-    draws: int = 600,
+    draws: int = 900,
     tune: int = 80,
     chains: int = 4,
     seed: int = 1,
