@@ -1,5 +1,6 @@
 """Organizations side by side."""
 
+import math
 import textwrap
 from collections.abc import Sequence
 
@@ -70,6 +71,8 @@ def organization_forest(
             if key in _LOGARITHMIC:
                 # Logarithmic from one fine-tune on, and still room for none.
                 axes.set_xscale("symlog", linthresh=1.0, linscale=0.5)
+                decades = math.ceil(math.log10(max(values["upper_95"].max(), 10.0)))
+                axes.set_xticks([0.0] + [10.0**k for k in range(0, decades + 1, 1 + decades // 4)])
             counts_on(axes, x=True)
             label = textwrap.fill(QUANTITIES[key].label, 16)
             axes.set_xlabel(f"{label}\n({QUANTITIES[key].unit})")
