@@ -42,11 +42,11 @@ __all__ = ["GrowthFit", "GrowthModel", "load_fit"]
 PRIOR_DRAWS = 500
 """Draws from the prior that a fit keeps."""
 
-POINTWISE_CELLS = 16_000_000
+POINTWISE_CELLS = 10_000_000
 """Most draws times months that the pointwise groups keep; beyond it the draws are thinned."""
 
-MANTISSA = 11
-"""Bits that the draws of base models are kept with: good to 1 in 4,000, far below their Monte
+MANTISSA = 9
+"""Bits that the draws of base models are kept with: good to 1 in 1,000, far below their Monte
 Carlo error."""
 
 LEAST_POINTWISE = 100
@@ -145,7 +145,7 @@ class GrowthModel:
         self,
         panel: Panel,
         *,
-        draws: int = 600,
+        draws: int = 750,
         tune: int = 80,
         chains: int = 4,
         seed: int | None = None,

@@ -58,7 +58,7 @@ class Settings:
         came before it. They enter no result.
     """
 
-    draws: int = 600
+    draws: int = 750
     tune: int = 80
     chains: int = 4
     seed: int = 0
