@@ -106,12 +106,12 @@ def test_second_trajectories_leave_the_posterior_as_it_is(
     monkeypatch.setattr(hamiltonian, "ASTRAY", astray)
     chain = Chain(
         Hierarchy(), np.zeros(1), np.ones((len(DATA), 1)), np.random.default_rng(5), 0.8,
-        step=1.3,
+        step=1.6,
     )  # fmt: skip
-    chain.draw(8_000, lambda: False)
+    chain.draw(12_000, lambda: False)
     steps = np.array(chain.draws["n_steps"])
     assert (steps > steps.min() * hamiltonian.FINER).mean() > 0.005
-    assert np.mean(chain.draws["acceptance_rate"]) < 0.8
+    assert np.mean(chain.draws["acceptance_rate"]) < 0.6
     mean, covariance = exact()
     x = np.array(chain.draws["point"])[:, 0]
     spread = math.sqrt(covariance[0, 0])
