@@ -1,7 +1,8 @@
 """How well each month is predicted by the others: PSIS-LOO, with the months where it is rough."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import xarray as xr
 
 from bayes_hfgrowth.history import History
 
-__all__ = ["LeaveOneOut", "begun_psis_loo", "leave_one_out", "psis_loo"]
+__all__ = ["LeaveOneOut", "leave_one_out", "psis_loo", "running_psis_loo"]
 
 _MOST = 0.5  # share of a base model's fine-tunes from which one month holds most of them
 _FEW = 4  # months up to which a base model has few
@@ -111,24 +112,31 @@ def _needed(tree: xr.DataTree) -> xr.DataTree:
     return xr.DataTree.from_dict(groups)
 
 
-def begun_psis_loo(tree: xr.DataTree) -> Callable[[], Any]:
-    """Start `psis_loo`, where it takes long in a process of its own.
+@contextmanager
+def running_psis_loo(tree: xr.DataTree) -> Iterator[Callable[[], Any]]:
+    """Run `psis_loo` beside the body, where it takes long in a process of its own.
 
     Parameters
     ----------
     tree : xarray.DataTree
         The fit.
 
-    Returns
-    -------
+    Yields
+    ------
     callable
         Waits for the result and returns it.
     """
     if tree["log_likelihood"]["new_finetunes"].size < _LONG or joblib.cpu_count() == 1:
-        return lambda: psis_loo(tree)
+        yield lambda: psis_loo(tree)
+        return
     workers = joblib.Parallel(n_jobs=2, return_as="generator", prefer="processes")
     running = workers([joblib.delayed(psis_loo)(_needed(tree))])
-    return lambda: next(iter(running))
+    try:
+        yield lambda: next(running)
+    finally:
+        with warnings.catch_warnings():  # whoever interrupts knows that it is not finished
+            warnings.filterwarnings("ignore", "1 tasks which were still", UserWarning)
+            running.close()
 
 
 def leave_one_out(result: Any, history: History, surges: pd.DataFrame) -> LeaveOneOut:

@@ -10,8 +10,8 @@ import pandas as pd
 from bayes_hfgrowth.convergence import Convergence
 from bayes_hfgrowth.diagnostics.leave_one_out import (
     LeaveOneOut,
-    begun_psis_loo,
     leave_one_out,
+    running_psis_loo,
 )
 from bayes_hfgrowth.diagnostics.population import energy, prior_sensitivity, summarised
 from bayes_hfgrowth.diagnostics.predictive import (
@@ -230,11 +230,11 @@ def diagnose(
         replicated = replicated_months(fit)
         rng = np.random.default_rng(np.random.SeedSequence([seed, 6]))
         predictive, pit = predictive_checks(observed, replicated, rng)
-    psis_loo = begun_psis_loo(fit.tree)
-    rng = np.random.default_rng(np.random.SeedSequence([seed, 7]))
-    judged = judge(fit, replicated, rng, panel, shown)
-    with shown.stage("leave one out"):
-        loo = leave_one_out(psis_loo(), history, judged.surges)
+    with running_psis_loo(fit.tree) as psis_loo:
+        rng = np.random.default_rng(np.random.SeedSequence([seed, 7]))
+        judged = judge(fit, replicated, rng, panel, shown)
+        with shown.stage("leave one out"):
+            loo = leave_one_out(psis_loo(), history, judged.surges)
     with shown.stage("prior sensitivity"):
         sensitivity = prior_sensitivity(fit)
     prior = pd.DataFrame(columns=predictive.columns)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from bayes_hfgrowth.diagnostics import leave_one_out
 from bayes_hfgrowth.diagnostics.leave_one_out import psis_loo
 
 CHAINS, DRAWS, MONTHS = 2, 200, 6
@@ -51,3 +52,23 @@ def test_a_month_that_all_draws_find_alike_keeps_its_density(densities, value):
 def test_a_tie_among_the_lowest_only(densities):
     densities[0, :50, 3] = -9.0  # as where a density is cut off
     assert np.isfinite(np.asarray(psis_loo(tree_of(densities)).elpd_i)).all()
+
+
+def test_a_process_of_its_own_finds_the_same(densities, monkeypatch):
+    monkeypatch.setattr(leave_one_out, "_LONG", 0)
+    monkeypatch.setattr(leave_one_out.joblib, "cpu_count", lambda: 2)
+    tree = tree_of(densities)
+    alone = psis_loo(tree)
+    with leave_one_out.running_psis_loo(tree) as result:
+        beside = result()
+    np.testing.assert_array_equal(beside.elpd_i, alone.elpd_i)
+    np.testing.assert_array_equal(beside.pareto_k, alone.pareto_k)
+
+
+def test_whoever_does_not_wait_hears_nothing_of_it(densities, monkeypatch, recwarn):
+    monkeypatch.setattr(leave_one_out, "_LONG", 0)
+    monkeypatch.setattr(leave_one_out.joblib, "cpu_count", lambda: 2)
+    tree = tree_of(np.tile(densities, (1, 1, 1000)))
+    with pytest.raises(KeyboardInterrupt), leave_one_out.running_psis_loo(tree):
+        raise KeyboardInterrupt
+    assert not [w for w in recwarn if "cancelled" in str(w.message)]
