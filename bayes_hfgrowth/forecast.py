@@ -176,7 +176,8 @@ def forecast(
     Each path starts at the last known count and follows the transition law under one draw of
     the posterior, so it is a whole number, never falls, and carries the uncertainty both of
     the parameters and of the months to come. A base model younger than a month has no data
-    of its own; its parameters come from its organization.
+    of its own; its parameters come from its organization. A base model's paths do not hang on
+    which others are forecast along with it.
 
     Parameters
     ----------
@@ -200,17 +201,17 @@ def forecast(
     history = fit.history
     chosen = indices_of(base_models, history.base_models, "base model", "fit", ForecastError)
     part = history.subset(chosen)
-    seeds = np.random.SeedSequence([seed, 3])
     posterior = fit.posterior.isel(base_model=chosen)
-    counts = futures(
-        fit.spec,
-        part,
-        base_model_parameters(fit.spec, posterior),
-        carry_over(fit.spec, posterior),
-        months,
-        np.random.default_rng(seeds),
-        dormancy_shares(fit.spec, posterior),
-    )
+    theta = base_model_parameters(fit.spec, posterior)
+    carry, shares = carry_over(fit.spec, posterior), dormancy_shares(fit.spec, posterior)
+
+    def paths(i: int) -> npt.NDArray[np.integer]:
+        one, rng = part.subset(np.array([i])), random_of(seed, 3, part.base_models[i].encode())
+        return _narrow(futures(fit.spec, one, theta[:, [i]], carry, months, rng, shares)[:, 0])
+
+    with workers(None) as (submit, _, hands):
+        pieces = ((paths, i) for i in range(len(chosen)))
+        counts = np.stack(list(in_order(submit, pieces, 8 * hands)), axis=1)
     chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
     return _assembled(part, counts.reshape(chains, draws, *counts.shape[1:]))
 
@@ -355,10 +356,14 @@ def _check_request(months: int, seed: int) -> None:
         raise ForecastError(f"{months} months ahead is out of range; give 1 to {LONGEST}")
 
 
-def _assembled(part: History, counts: npt.NDArray[np.int64]) -> Forecast:
+def _narrow(counts: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """Counts as 32-bit integers where they fit."""
+    return counts.astype(np.int32) if counts.max(initial=0) < np.iinfo(np.int32).max else counts
+
+
+def _assembled(part: History, counts: npt.NDArray[np.integer]) -> Forecast:
     """Forecast of these base models; counts over chain, draw, base model, horizon."""
-    if counts.max(initial=0) < np.iinfo(np.int32).max:
-        counts = counts.astype(np.int32)
+    counts = _narrow(counts)
     dataset = xr.Dataset(
         {
             "finetunes": (

@@ -13,7 +13,7 @@ from numba import njit
 from bayes_hfgrowth.elementary import exp, expm1, inner, log, mills
 from bayes_hfgrowth.transition import BIRTH, POISSON, SURGE, Floats
 
-__all__ = ["POINT_ROWS", "log_likelihoods_at"]
+__all__ = ["POINT_ROWS", "attention_growths", "born", "log_likelihoods_at", "tails"]
 
 POINT_ROWS = 14
 """Rows of the working space of `log_likelihoods_at`."""
@@ -46,14 +46,14 @@ def _natural(theta: Floats, natural: Floats, value: Floats) -> None:
 
 
 @inner()
-def _born(z_before: Floats, lower_before: Floats, upper_before: Floats, surges: Floats) -> None:
+def born(z_before: Floats, lower_before: Floats, upper_before: Floats, surges: Floats) -> None:
     """What there is before the first month."""
     for s in range(len(surges)):
         z_before[s], lower_before[s], upper_before[s], surges[s] = -np.inf, 0.0, 1.0, 0.0
 
 
 @inner()
-def _normal(
+def tails(
     log_age: float, immediacy: Floats, inverse: Floats, z: Floats, lower: Floats, upper: Floats
 ) -> None:
     """Standardised log age, and both tails of the normal there."""
@@ -67,7 +67,7 @@ def _normal(
 
 
 @inner()
-def _growths(
+def attention_growths(
     z_before: Floats, lower_before: Floats, upper_before: Floats, lower: Floats, upper: Floats,
     fitness: Floats, hazard: Floats, growth: Floats,
 ) -> None:  # fmt: skip
@@ -210,11 +210,13 @@ def log_likelihoods_at(
     z_before, lower_before, upper_before = work[7], work[8], work[9]
     hazard, growth, surges, mean = work[10], work[11], work[12], work[13]
     _natural(theta, natural, value)
-    _born(z_before, lower_before, upper_before, surges)
+    born(z_before, lower_before, upper_before, surges)
     for j in range(len(new)):
         x, size = new[j], previous[j] + m
-        _normal(log_age[j], immediacy, inverse, z, lower, upper)
-        _growths(z_before, lower_before, upper_before, lower, upper, fitness, hazard, growth)
+        tails(log_age[j], immediacy, inverse, z, lower, upper)
+        attention_growths(
+            z_before, lower_before, upper_before, lower, upper, fitness, hazard, growth
+        )
         _refuse(hazard, constants[j], value)
         if law == POISSON:
             _poisson(x, m, fitness, lower_before, growth, value)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from bayes_hfgrowth.history import History
+from bayes_hfgrowth.paths import simulate
 from bayes_hfgrowth.priors import LOG_SCALE
 from bayes_hfgrowth.spec import GrowthSpec
 from bayes_hfgrowth.transition import (
@@ -14,7 +15,6 @@ from bayes_hfgrowth.transition import (
     month_constants,
     pointwise,
     replicate,
-    simulate,
 )
 
 __all__ = [

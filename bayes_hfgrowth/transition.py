@@ -38,9 +38,9 @@ __all__ = [
     "POISSON",
     "SURGE",
     "month_constants",
+    "negative_binomial",
     "pointwise",
     "replicate",
-    "simulate",
 ]
 
 type Floats = npt.NDArray[np.float64]
@@ -54,6 +54,8 @@ CAP = float(2**53)
 """Largest count that a simulation reaches; beyond it a double is no longer exact."""
 
 _SQRT_HALF = math.sqrt(0.5)
+_FEW = 4.0  # mean of a month up to which its count is drawn by inversion
+_SCATTERED = 1e-3  # size as a share of the mean below which that could take very many steps
 _DENSITY_0 = 1.0 / math.sqrt(2.0 * math.pi)
 _TINY = 1e-300
 _HUGE = 600.0  # exp of it is still a float, with room for the counts
@@ -257,34 +259,41 @@ def pointwise(
                 out[d, j] = value
 
 
-@njit(inline="always", error_model="numpy")
-def _draw(
-    law: int,
-    log_f: float,
-    previous: float,
-    m: float,
-    growth: float,
-    strength: float,
-    s: float,
-    dispersion: float,
-    rng: np.random.Generator,
+@njit(error_model="numpy", nogil=True)
+def draw_poisson(mean: float, rng: np.random.Generator) -> float:
+    """Draw a Poisson count, at most `CAP`."""
+    return CAP if mean >= CAP else float(rng.poisson(mean))
+
+
+@njit(error_model="numpy", nogil=True)
+def negative_binomial(
+    mean: float, size: float, log_empty: float, rng: np.random.Generator
 ) -> float:
-    """One month's new fine-tunes, by the gamma-Poisson mixture where the law is overdispersed."""
-    if law == POISSON:
-        rate = math.exp(min(log_f, 40.0))
-    elif law == BIRTH:
-        rate = rng.gamma(previous + m, growth)
-    else:
-        mean = math.exp(max(min(log_f + strength * s, 40.0), -_HUGE))
-        size = _size(mean, dispersion)
+    """Draw a negative binomial count, at most `CAP`.
+
+    Parameters
+    ----------
+    mean, size : float
+        Its variance is mean + mean² / size.
+    log_empty : float
+        Log probability of no fine-tune at all.
+    rng : numpy.random.Generator
+        Source of randomness.
+    """
+    if mean > _FEW or size < _SCATTERED * mean:
         # A gamma of tiny shape underflows to 0, and its Poisson draw is 0 as it should be.
-        rate = rng.gamma(size, mean / size) if size > 0.0 else 0.0
-    if rate >= CAP:
-        return CAP
-    return float(rng.poisson(rate))
+        return draw_poisson(rng.gamma(size, mean / size) if size > 0.0 else 0.0, rng)
+    # Inversion by walking up from 0: most months are empty, and then it is one step.
+    left, mass, x = rng.random(), math.exp(log_empty), 0.0
+    odds = mean / (size + mean)
+    while left > mass > 0.0:
+        left -= mass
+        mass *= odds * (size + x) / (x + 1.0)
+        x += 1.0
+    return x
 
 
-@njit(error_model="numpy", cache=True)
+@njit(error_model="numpy", nogil=True, cache=True)
 def replicate(
     law: int,
     start: Integers,
@@ -326,84 +335,18 @@ def replicate(
                 )
                 growth = math.expm1(hazard)
                 log_f = _log_expected(law, previous[j], m, fitness, lower_before, growth)
+                empty = _log_empty(law, log_f, hazard, previous[j], m, strength, s, dispersion)
                 if dormant > 0.0 and rng.random() < dormant:
                     out[d, j] = 0
+                elif law == POISSON:
+                    out[d, j] = draw_poisson(math.exp(min(log_f, 40.0)), rng)
+                elif law == BIRTH:
+                    size = previous[j] + m
+                    out[d, j] = negative_binomial(size * growth, size, empty, rng)
                 else:
-                    out[d, j] = _draw(
-                        law, log_f, previous[j], m, growth, strength, s, dispersion, rng
-                    )
+                    mean = math.exp(max(min(log_f + strength * s, 40.0), -_HUGE))
+                    out[d, j] = negative_binomial(mean, _size(mean, dispersion), empty, rng)
                 if dormant > 0.0:
-                    empty = _log_empty(law, log_f, hazard, previous[j], m, strength, s, dispersion)
                     dormant = _unless_dormant(empty, dormant, new[j])[1]
                 if law == SURGE:
                     s = memory * s + (1.0 - memory) * _log_surge(new[j], math.exp(log_f))
-
-
-@njit(error_model="numpy", nogil=True, cache=True)
-def simulate(
-    law: int,
-    start: Integers,
-    log_age: Floats,
-    previous: Floats,
-    new: Floats,
-    m: float,
-    theta: Floats,
-    carry: Floats,
-    group: Integers,
-    dormancy: Floats,
-    months: int,
-    rng: np.random.Generator,
-    out: Integers,
-) -> None:
-    """Continue every base model from what was observed, one path for each draw.
-
-    Parameters
-    ----------
-    law, start, log_age, previous, new, m, theta, carry, group, dormancy
-        As in `pointwise`. A base model without months starts from count 0 at age 0.
-    months : int
-        How many months to go on.
-    rng : numpy.random.Generator
-        Source of randomness.
-    out : ndarray of int, shape (draws, base models, months)
-        Filled with cumulative counts at the end of each further month, at most `CAP`.
-    """
-    for d in range(theta.shape[0]):
-        strength, memory = carry[d, 0], carry[d, 1]
-        for i in range(theta.shape[1]):
-            fitness = math.exp(theta[d, i, 0])
-            immediacy = theta[d, i, 1]
-            inverse = math.exp(-theta[d, i, 2])
-            dispersion = math.exp(theta[d, i, 3]) if law == SURGE else 0.0
-            z, lower, upper, s = -np.inf, 0.0, 1.0, 0.0
-            count = 0.0
-            dormant = dormancy[d, group[i]]
-            age = start[i + 1] - start[i]
-            for j in range(start[i], start[i + 1]):
-                lower_before = lower
-                hazard, z, lower, upper = _hazard_at(
-                    log_age[j], z, lower, upper, fitness, immediacy, inverse
-                )
-                growth = math.expm1(hazard)
-                log_f = _log_expected(law, previous[j], m, fitness, lower_before, growth)
-                if dormant > 0.0:
-                    empty = _log_empty(law, log_f, hazard, previous[j], m, strength, s, dispersion)
-                    dormant = _unless_dormant(empty, dormant, new[j])[1]
-                if law == SURGE:
-                    s = memory * s + (1.0 - memory) * _log_surge(new[j], math.exp(log_f))
-                count = previous[j] + new[j]
-            if dormant > 0.0 and rng.random() < dormant:
-                out[d, i, :] = 0
-                continue
-            for k in range(months):
-                lower_before = lower
-                hazard, z, lower, upper = _hazard_at(
-                    math.log(age + k + 1.0), z, lower, upper, fitness, immediacy, inverse
-                )
-                growth = math.expm1(hazard)
-                log_f = _log_expected(law, count, m, fitness, lower_before, growth)
-                x = _draw(law, log_f, count, m, growth, strength, s, dispersion, rng)
-                if law == SURGE:
-                    s = memory * s + (1.0 - memory) * _log_surge(x, math.exp(log_f))
-                count = min(count + x, CAP)
-                out[d, i, k] = count

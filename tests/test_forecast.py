@@ -68,6 +68,13 @@ def test_same_seed_same_table_other_seed_other(made_fit):
     assert not first.equals(forecast(made_fit, 3, seed=6).table())
 
 
+def test_a_base_model_has_the_same_paths_whatever_others_are_asked_for(made_fit):
+    name = made_fit.base_models[3]
+    among = forecast(made_fit, 6).draws["finetunes"].sel(base_model=name)
+    alone = forecast(made_fit, 6, base_models=[name]).draws["finetunes"].sel(base_model=name)
+    np.testing.assert_array_equal(alone, among)
+
+
 def test_a_base_model_younger_than_a_month_gets_a_forecast(made_fit):
     newborn = made_fit.base_models[-1]
     assert made_fit.history.months[-1] == 0

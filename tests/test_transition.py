@@ -10,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from bayes_hfgrowth import transition
 from bayes_hfgrowth.gradient import gradients
-from bayes_hfgrowth.growth import cumulative, curve_increment, reinforced_increment
+from bayes_hfgrowth.growth import curve_increment, reinforced_increment
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.panel import Panel
-from bayes_hfgrowth.simulation import futures, log_likelihood, replicates
+from bayes_hfgrowth.simulation import log_likelihood, replicates
 from bayes_hfgrowth.spec import CarryOver, GrowthSpec, read_spec
 from bayes_hfgrowth.transition import LIKELIHOODS, month_constants
 
@@ -191,56 +190,3 @@ def test_replicates_follow_the_law_by_hand(name: str) -> None:
             observed[kept], expected[kept] * observed[kept].sum() / expected[kept].sum()
         ).pvalue
         assert chance > 1e-4, (month, observed, expected)
-
-
-def test_futures_start_from_today_and_never_fall() -> None:
-    spec = spec_of("surge")
-    theta, carry = point_of(spec)
-    paths = futures(
-        spec, history_of(COUNTS), np.tile(theta, (500, 1, 1)), np.tile(carry, (500, 1)), 24,
-        np.random.default_rng(2),
-    )  # fmt: skip
-    assert paths.dtype == np.int64
-    assert paths.min() >= COUNTS[-1]
-    assert (np.diff(paths, axis=-1) >= 0).all()
-
-
-@pytest.mark.parametrize("name", ["citation", "reinforced"])
-def test_mean_of_newborn_futures_is_the_papers_curve(name: str) -> None:
-    spec = spec_of(name)
-    theta, carry = point_of(spec)
-    draws, months = 40_000, 12
-    newborn = history_of([0])
-    paths = futures(
-        spec, newborn, np.tile(theta, (draws, 1, 1)), np.tile(carry, (draws, 1)), months,
-        np.random.default_rng(3),
-    )[:, 0]  # fmt: skip
-    curve = cumulative(
-        np.arange(1, months + 1), np.exp(theta[0]), theta[1], np.exp(theta[2]), spec.m
-    )
-    error = paths.std(axis=0) / np.sqrt(draws)
-    assert (np.abs(paths.mean(axis=0) - curve) < 4.5 * error).all()
-
-
-def test_one_step_of_the_future_is_the_law_of_the_next_month() -> None:
-    spec = spec_of("surge")
-    theta, carry = point_of(spec)
-    draws = 20_000
-    paths = futures(
-        spec, history_of(COUNTS), np.tile(theta, (draws, 1, 1)), np.tile(carry, (draws, 1)), 1,
-        np.random.default_rng(4),
-    )[:, 0, 0] - COUNTS[-1]  # fmt: skip
-    law = by_hand(spec, [*COUNTS, COUNTS[-1]])[-1]
-    assert paths.mean() == pytest.approx(law.mean(), abs=4.5 * law.std() / np.sqrt(draws))
-    assert np.mean(paths == 0) == pytest.approx(law.pmf(0), abs=0.02)
-
-
-def test_counts_stop_at_the_cap() -> None:
-    spec = spec_of("reinforced")
-    theta = np.array([6.0, 0.0, -1.0])
-    paths = futures(
-        spec, history_of(COUNTS), np.tile(theta, (20, 1, 1)), np.zeros((20, 2)), 12,
-        np.random.default_rng(5),
-    )  # fmt: skip
-    assert paths.max() <= transition.CAP
-    assert (np.diff(paths, axis=-1) >= 0).all()

@@ -35,7 +35,7 @@ from bayes_hfgrowth.simulation import (
 
 __all__ = ["Without", "log_weights_without"]
 
-POINTS = 1000
+POINTS = 2000
 """Points at which the integral over a base model's parameters is taken."""
 
 _WIDER = 1.2
