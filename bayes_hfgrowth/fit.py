@@ -33,6 +33,7 @@ from bayes_hfgrowth.simulation import (
     carry_over,
     dormancy_shares,
     log_likelihood,
+    narrowed,
     replicates,
 )
 from bayes_hfgrowth.spec import GrowthSpec, read_spec
@@ -331,17 +332,12 @@ def _pointwise_groups(
         "prior": prior,
         "prior_predictive": over_months(prior_months, prior),
         "posterior_predictive": over_months(
-            _narrow(replicates(spec, history, theta, carry, rng, dormancy)), kept
+            narrowed(replicates(spec, history, theta, carry, rng, dormancy)), kept
         ),
         "log_likelihood": over_months(log_likelihood(spec, history, theta, carry, dormancy), kept),
         "log_prior": log_prior(spec, kept),
         "every": every,
     }
-
-
-def _narrow(counts: np.ndarray) -> np.ndarray:
-    """Counts as 32-bit integers where they fit."""
-    return counts.astype(np.int32) if counts.max(initial=0) < np.iinfo(np.int32).max else counts
 
 
 def _about_panel(panel: Panel) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from bayes_hfgrowth.simulation import (
     carry_over,
     dormancy_shares,
     futures,
+    narrowed,
 )
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def forecast(
 
     def paths(i: int) -> npt.NDArray[np.integer]:
         one, rng = part.subset(np.array([i])), random_of(seed, 3, part.base_models[i].encode())
-        return _narrow(futures(fit.spec, one, theta[:, [i]], carry, months, rng, shares)[:, 0])
+        return narrowed(futures(fit.spec, one, theta[:, [i]], carry, months, rng, shares)[:, 0])
 
     with workers(None) as (submit, _, hands):
         pieces = ((paths, i) for i in range(len(chosen)))
@@ -356,14 +357,9 @@ def _check_request(months: int, seed: int) -> None:
         raise ForecastError(f"{months} months ahead is out of range; give 1 to {LONGEST}")
 
 
-def _narrow(counts: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
-    """Counts as 32-bit integers where they fit."""
-    return counts.astype(np.int32) if counts.max(initial=0) < np.iinfo(np.int32).max else counts
-
-
 def _assembled(part: History, counts: npt.NDArray[np.integer]) -> Forecast:
     """Forecast of these base models; counts over chain, draw, base model, horizon."""
-    counts = _narrow(counts)
+    counts = narrowed(counts)
     dataset = xr.Dataset(
         {
             "finetunes": (

@@ -56,7 +56,6 @@ CAP = float(2**53)
 _SQRT_HALF = math.sqrt(0.5)
 _FEW = 4.0  # mean of a month up to which its count is drawn by inversion
 _SCATTERED = 1e-3  # size as a share of the mean below which that could take very many steps
-_DENSITY_0 = 1.0 / math.sqrt(2.0 * math.pi)
 _TINY = 1e-300
 _HUGE = 600.0  # exp of it is still a float, with room for the counts
 
