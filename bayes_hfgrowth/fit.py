@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from operator import index
 from pathlib import Path
@@ -200,10 +201,12 @@ class GrowthModel:
         singles = [n for n in posterior.data_vars if n not in population_names(posterior)]
         posterior = posterior.assign({name: rounded(posterior[name]) for name in singles})
         begin = time.perf_counter()
-        with shown.stage("check and replicate"):
+        # The replicates are compiled code, which leaves Python free for the checks meanwhile.
+        with shown.stage("check and replicate"), ThreadPoolExecutor(1) as beside:
+            replicating = beside.submit(_pointwise_groups, spec, history, posterior, seed)
             moved = history.finetunes > 0 if settings.engine != "nuts" else None
             verdict = check_convergence(posterior, sample_stats, moved)
-            groups = _pointwise_groups(spec, history, posterior, seed)
+            groups = replicating.result()
         seconds["checks and replicates"] = time.perf_counter() - begin
         about = {
             "format": FORMAT,

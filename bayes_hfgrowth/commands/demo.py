@@ -14,7 +14,8 @@ import typer
 
 from bayes_hfgrowth.commands.outputs import check_folder
 from bayes_hfgrowth.commands.screen import announce, show_sections, show_table, show_verdict
-from bayes_hfgrowth.errors import FitError
+from bayes_hfgrowth.errors import FitError, ForecastError
+from bayes_hfgrowth.files import write_table
 
 QUICK = "HFGROWTH_QUICK"
 HORIZON = 12
@@ -76,9 +77,9 @@ def demo(
     show_verdict(fit.convergence)
 
     forecast = fit.forecast(HORIZON)
-    forecast.save(out / "forecast.csv")
-    forecast.save(out / "forecast.nc")
     table = forecast.table()
+    write_table(table, out / "forecast.csv", ForecastError)
+    forecast.save(out / "forecast.nc")
     save_figure(fan_chart(table, forecast.history, WELL_KNOWN), out / "fan_chart.png")
     comparison = fit.compare(ORGANIZATIONS)
     comparison.save(out / "organizations.csv")

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import arviz as az
@@ -20,7 +20,8 @@ _MOST = 0.5  # share of a base model's fine-tunes from which one month holds mos
 _FEW = 4  # months up to which a base model has few
 _TIES = 5  # lowest densities of a month that, when they are all alike, leave no tail to fit
 _ENOUGH = 200  # base models whose draws tell how independent all of them are
-_LONG = 2_000_000  # densities from which on a process of its own pays
+_LONG = 2_000_000  # densities from which on processes of their own pay
+_PARTS = 8  # into which these take the months
 _NOTHING = 1e-9  # log density that makes no difference
 
 
@@ -77,18 +78,15 @@ def psis_loo(tree: xr.DataTree) -> Any:
     tree = _needed(tree)
     density = tree["log_likelihood"]["new_finetunes"].transpose("chain", "draw", "observation")
     shape = density.shape
-    values = density.to_numpy().reshape(-1, shape[2])
+    values = density.to_numpy().reshape(-1, shape[2]).astype(np.float64)
     lowest = np.sort(np.partition(values, min(_TIES, len(values)) - 1, axis=0)[:_TIES], axis=0)
     alike = lowest[0] == lowest[-1]
-    if alike.any():
-        values = values.astype(np.float64)
-        values[:, alike] -= _NOTHING * np.linspace(0.0, 1.0, len(values))[:, None]
-        spread = density.copy(data=values.reshape(shape))
-        groups = {
-            "posterior": tree["posterior"].to_dataset(),
-            "log_likelihood": spread.to_dataset(name="new_finetunes"),
-        }
-        tree = xr.DataTree.from_dict(groups)
+    values[:, alike] -= _NOTHING * np.linspace(0.0, 1.0, len(values))[:, None]
+    groups = {
+        "posterior": tree["posterior"].to_dataset(),
+        "log_likelihood": density.copy(data=values.reshape(shape)).to_dataset(name="new_finetunes"),
+    }
+    tree = xr.DataTree.from_dict(groups)
     # Weights that underflow to nought have a logarithm too, and a Pareto k that tells.
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         warnings.filterwarnings("ignore", "Estimated shape parameter", UserWarning)
@@ -114,7 +112,9 @@ def _needed(tree: xr.DataTree) -> xr.DataTree:
 
 @contextmanager
 def running_psis_loo(tree: xr.DataTree) -> Iterator[Callable[[], Any]]:
-    """Run `psis_loo` beside the body, where it takes long in a process of its own.
+    """Run `psis_loo` beside the body, where it takes long in processes of its own.
+
+    They take the months in parts, so that no core waits when the body is done.
 
     Parameters
     ----------
@@ -129,14 +129,43 @@ def running_psis_loo(tree: xr.DataTree) -> Iterator[Callable[[], Any]]:
     if tree["log_likelihood"]["new_finetunes"].size < _LONG or joblib.cpu_count() == 1:
         yield lambda: psis_loo(tree)
         return
-    workers = joblib.Parallel(n_jobs=2, return_as="generator", prefer="processes")
-    running = workers([joblib.delayed(psis_loo)(_needed(tree))])
+    workers = joblib.Parallel(joblib.cpu_count(), return_as="generator", prefer="processes")
+    running = workers(joblib.delayed(psis_loo)(part) for part in _parts(_needed(tree)))
     try:
-        yield lambda: next(running)
+        yield lambda: _joined(list(running))
     finally:
-        with warnings.catch_warnings():  # whoever interrupts knows that it is not finished
-            warnings.filterwarnings("ignore", "1 tasks which were still", UserWarning)
+        with warnings.catch_warnings():  # whoever interrupts knows that they are not finished
+            warnings.filterwarnings("ignore", ".* tasks which were still", UserWarning)
             running.close()
+
+
+def _parts(tree: xr.DataTree) -> Iterator[xr.DataTree]:
+    """The fit with some of its months at a time."""
+    densities = tree["log_likelihood"].to_dataset()
+    months = densities.sizes["observation"]
+    size = -(-months // _PARTS)
+    for first in range(0, months, size):
+        groups = {
+            "posterior": tree["posterior"].to_dataset(),
+            "log_likelihood": densities.isel(observation=slice(first, first + size)),
+        }
+        yield xr.DataTree.from_dict(groups)
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Put results for some months each together."""
+    elpd = xr.concat([part.elpd_i for part in parts], "observation")
+    return replace(
+        parts[0],
+        elpd=float(elpd.sum()),
+        se=float(np.sqrt(elpd.size * elpd.var(ddof=1))),
+        p=sum(part.p for part in parts),
+        n_data_points=elpd.size,
+        warning=any(part.warning for part in parts),
+        elpd_i=elpd,
+        pareto_k=xr.concat([part.pareto_k for part in parts], "observation"),
+        log_weights=None,
+    )
 
 
 def leave_one_out(result: Any, history: History, surges: pd.DataFrame) -> LeaveOneOut:

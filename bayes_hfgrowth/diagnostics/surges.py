@@ -117,13 +117,15 @@ class _Sample:
 
     `base` is the logarithm of population prior over proposal; for the posterior's own draws
     minus the log likelihood, so that ``base + density.sum(axis=1)`` always leads to the
-    posterior given all months.
+    posterior given all months. `mean` and `size` are those of `month_laws`.
     """
 
     points: Floats
     carry: Floats
     base: Floats
     density: Floats
+    mean: Floats
+    size: Floats
 
 
 type _LogWeights = Callable[[_Sample, npt.NDArray[np.int64]], Floats]
@@ -145,7 +147,12 @@ class _Judge:
         between = np.cov(population.means[:, self.group].T)
         self.between = between + np.diag((population.spreads**2).mean(axis=0))
         density = self.density(theta, population.carry)
-        self.posterior = _Sample(theta, population.carry, -density.sum(axis=1), density)
+        self.posterior = self.sample(theta, population.carry, -density.sum(axis=1), density)
+
+    def sample(self, points: Floats, carry: Floats, base: Floats, density: Floats) -> _Sample:
+        """Draws with what the law says of each month under them."""
+        laws = month_laws(self.spec, self.history, points[:, None, :], carry)
+        return _Sample(points, carry, base, density, *laws)
 
     def density(self, points: Floats, carry: Floats) -> Floats:
         """Log density of each month under each draw.
@@ -211,8 +218,7 @@ class _Judge:
     ) -> dict[str, Floats]:
         """Judge some months by weighted draws."""
         weight, k = smoothed_weights(log_weights(sample, months))
-        mean, size = month_laws(self.spec, self.history, sample.points[:, None, :], sample.carry)
-        mean, size = mean[:, months], size[:, months]
+        mean, size = sample.mean[:, months], sample.size[:, months]
         expected = np.exp((weight * np.log(mean)).sum(axis=0))
         tails = [
             np.minimum((weight * upper_tails(count, mean, size)).sum(axis=0), 1.0)
@@ -247,7 +253,7 @@ class _Judge:
         spread = self.population.spreads[chosen]
         prior = -0.5 * (((points - mean) / spread) ** 2).sum(axis=1) - np.log(spread).sum(axis=1)
         carry = self.population.carry[chosen]
-        return _Sample(points, carry, prior - proposal, self.density(points, carry))
+        return self.sample(points, carry, prior - proposal, self.density(points, carry))
 
 
 def _moments(points: Floats, log_weights: Floats) -> tuple[Floats, Floats]:
