@@ -7,6 +7,7 @@ is Dask's doing, as is everything else about it.
 
 import logging
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 
 from bayes_hfgrowth.errors import ClusterError
 
-__all__ = ["LOCAL", "Submit", "in_order", "workers"]
+__all__ = ["LOCAL", "Submit", "beside", "in_order", "workers"]
 
 LOCAL = "local"
 """Address that stands for a Dask cluster of this machine's cores, made for the occasion."""
@@ -124,6 +125,38 @@ def in_order(submit: Submit, pieces: Iterable[tuple[Any, ...]], ahead: int) -> I
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
+
+
+@contextmanager
+def beside(
+    function: Callable[..., Any], pieces: Iterable[tuple[Any, ...]]
+) -> Iterator[Callable[[], list[Any]]]:
+    """Work in other processes of this machine while the body runs.
+
+    Parameters
+    ----------
+    function : callable
+        Does a piece of work.
+    pieces : iterable of tuple
+        Its arguments each.
+
+    Yields
+    ------
+    callable
+        Waits for the results and returns them in order.
+    """
+    import joblib  # which most who need this module do not
+
+    processes = joblib.Parallel(
+        max(2, joblib.cpu_count()), return_as="generator", prefer="processes"
+    )
+    running = processes(joblib.delayed(function)(*piece) for piece in pieces)
+    try:
+        yield lambda: list(running)
+    finally:
+        with warnings.catch_warnings():  # whoever interrupts knows that they are not finished
+            warnings.filterwarnings("ignore", ".* tasks which were still", UserWarning)
+            running.close()
 
 
 @contextmanager

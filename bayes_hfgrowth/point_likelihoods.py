@@ -6,14 +6,18 @@ are, take a short way.
 """
 
 import math
+import zlib
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numba import njit
 
+from bayes_hfgrowth import elementary, transition
 from bayes_hfgrowth.elementary import exp, expm1, inner, log, mills
 from bayes_hfgrowth.transition import BIRTH, POISSON, SURGE, Floats
 
-__all__ = ["POINT_ROWS", "attention_growths", "born", "log_likelihoods_at", "tails"]
+__all__ = ["POINT_ROWS", "attention_growths", "born", "log_empty", "log_likelihoods_at", "tails"]
 
 POINT_ROWS = 14
 """Rows of the working space of `log_likelihoods_at`."""
@@ -173,6 +177,47 @@ def _remember(new: float, memory: float, f: Floats, surges: Floats) -> None:
         surges[s] = memory * surges[s] + (1.0 - memory) * surge
 
 
+@inner()
+def _set_out(theta: Floats, value: Floats, work: Floats) -> None:
+    """Get ready for the first month."""
+    _natural(theta, work[:4], value)
+    born(work[7], work[8], work[9], work[12])
+
+
+@inner()
+def _add_month(
+    j: int, law: int, log_age: float, before: float, x: float, constant: float, m: float,
+    carry: Floats, value: Floats, work: Floats,
+) -> None:  # fmt: skip
+    """Add the log density of month j, of x fine-tunes after so many before."""
+    fitness, immediacy, inverse, precision = work[0], work[1], work[2], work[3]
+    # What was found for one month is kept for the next, which writes into the other three rows.
+    now, last = (4, 7) if j % 2 == 0 else (7, 4)
+    z, lower, upper = work[now], work[now + 1], work[now + 2]
+    z_before, lower_before, upper_before = work[last], work[last + 1], work[last + 2]
+    hazard, growth, surges, mean = work[10], work[11], work[12], work[13]
+    size = before + m
+    tails(log_age, immediacy, inverse, z, lower, upper)
+    attention_growths(z_before, lower_before, upper_before, lower, upper, fitness, hazard, growth)
+    _refuse(hazard, constant, value)
+    if law == POISSON:
+        _poisson(x, m, fitness, lower_before, growth, value)
+    elif law == BIRTH:
+        _birth(x, size, hazard, growth, value)
+    elif law == SURGE:
+        # The places of hazard and z_before are needed no more.
+        f, r = hazard, z_before
+        _surge_means(size, carry[0], growth, surges, precision, f, mean, r)
+        _empty(mean, r, value)
+        if x > 0.0:
+            _powers(x, mean, r, value)
+            if x <= _FEW:
+                _rising_few(int(x), r, growth, value)
+            else:
+                _rising_many(x, r, value)
+        _remember(x, carry[1], f, surges)
+
+
 @njit(error_model="numpy")
 def log_likelihoods_at(
     law: int,
@@ -204,36 +249,41 @@ def log_likelihoods_at(
     work : ndarray, shape (POINT_ROWS, points)
         Working space.
     """
-    natural = work[:4]
-    fitness, immediacy, inverse, precision = work[0], work[1], work[2], work[3]
-    z, lower, upper = work[4], work[5], work[6]
-    z_before, lower_before, upper_before = work[7], work[8], work[9]
-    hazard, growth, surges, mean = work[10], work[11], work[12], work[13]
-    _natural(theta, natural, value)
-    born(z_before, lower_before, upper_before, surges)
+    _set_out(theta, value, work)
     for j in range(len(new)):
-        x, size = new[j], previous[j] + m
-        tails(log_age[j], immediacy, inverse, z, lower, upper)
-        attention_growths(
-            z_before, lower_before, upper_before, lower, upper, fitness, hazard, growth
+        _add_month(j, law, log_age[j], previous[j], new[j], constants[j], m, carry, value, work)
+
+
+def _compiled(sources: int) -> Any:
+    """Make `log_empty`; Numba's cache on disk tells versions apart by what it closes over."""
+
+    @njit(error_model="numpy", nogil=True, cache=True)
+    def log_empty(law, m, theta, carry, out):  # type: ignore[no-untyped-def]
+        """Log probability of no fine-tune until each age if not dormant, at many parameters.
+
+        Parameters
+        ----------
+        law, m, theta, carry
+            As in `log_likelihoods_at`.
+        out : ndarray, shape (months, points)
+            Filled.
+        """
+        _ = sources
+        points = theta.shape[1]
+        value, work = np.empty(points), np.empty((POINT_ROWS, points))
+        _set_out(theta, value, work)
+        for j in range(len(out)):
+            _add_month(j, law, math.log(j + 1.0), 0.0, 0.0, 0.0, m, carry, value, work)
+            out[j] = value
+
+    return log_empty
+
+
+log_empty = _compiled(
+    zlib.crc32(
+        b"".join(
+            Path(str(file)).read_bytes()
+            for file in (elementary.__file__, transition.__file__, __file__)
         )
-        _refuse(hazard, constants[j], value)
-        if law == POISSON:
-            _poisson(x, m, fitness, lower_before, growth, value)
-        elif law == BIRTH:
-            _birth(x, size, hazard, growth, value)
-        elif law == SURGE:
-            # The places of hazard and z_before are needed no more.
-            f, r = hazard, z_before
-            _surge_means(size, carry[0], growth, surges, precision, f, mean, r)
-            _empty(mean, r, value)
-            if x > 0.0:
-                _powers(x, mean, r, value)
-                if x <= _FEW:
-                    _rising_few(int(x), r, growth, value)
-                else:
-                    _rising_many(x, r, value)
-            _remember(x, carry[1], f, surges)
-        z, z_before = z_before, z
-        lower, lower_before = lower_before, lower
-        upper, upper_before = upper_before, upper
+    )
+)

@@ -1,11 +1,20 @@
 """The posterior as a chain of the engine ``marginal`` sees it: under points of its own."""
 
 import time
+from pathlib import Path
 
+import joblib
 import numpy as np
 
+from bayes_hfgrowth.cluster import beside
 from bayes_hfgrowth.crosses import CROSSES
-from bayes_hfgrowth.posterior_density import pick_points, population_density, renew_points
+from bayes_hfgrowth.posterior_density import (
+    compile_base_models,
+    compile_population,
+    pick_points,
+    population_density,
+    renew_points,
+)
 from bayes_hfgrowth.straightening import straightened
 from bayes_hfgrowth.summaries import Summaries, whitened_draws
 from bayes_hfgrowth.transition import Floats
@@ -37,7 +46,9 @@ class Points:
         self._points = np.empty((members, parameters, number))
         self._theta = np.empty((members, parameters, number))
         self._log_weights = np.empty((members, number))
+        # What was found at places of the present transition, and may be asked for again.
         self._populations: dict[bytes, Floats] = {}
+        self._together: dict[bytes, tuple[Floats, Floats]] = {}
 
     def renew(self, kept: Floats, rng: np.random.Generator) -> None:
         """Draw points around the kept ones."""
@@ -68,6 +79,7 @@ class Points:
 
     def joined(self, x: Floats, kept: Floats) -> Floats:
         """Coordinates of population and base models together."""
+        self._together.clear()
         parts = self._posterior.layout.read(self._population(x))
         y = whitened_draws(
             self._proposals.straight(kept)[None],
@@ -79,13 +91,16 @@ class Points:
 
     def joint_density(self, xy: Floats) -> tuple[float, Floats]:
         """Log density of population and base models, and its gradient."""
-        value, slope, _, _ = self._posterior.joint_density(xy, **self._data)
+        value, slope, *found = self._posterior.joint_density(xy, **self._data)
+        self._together[xy.tobytes()] = (found[0], found[1])
         return value, slope
 
     def parted(self, xy: Floats) -> tuple[Floats, Floats]:
         """Population and kept points, the inverse of `joined`."""
+        if xy.tobytes() not in self._together:
+            self.joint_density(xy)
+        point, theta = self._together[xy.tobytes()]
         x = xy[: self._size].copy()
-        _, _, point, theta = self._posterior.joint_density(xy, **self._data)
         self._populations[x.tobytes()] = point
         straight = straightened(self._data["pivots"], theta)
         return x, self._proposals.coordinates(straight)
@@ -102,12 +117,30 @@ class Points:
 
 
 def compile_points(posterior: WhitenedPosterior) -> float:
-    """Compile, or load what was compiled before, and tell how many seconds it took."""
+    """Compile, or load what was compiled before, and tell how many seconds it took.
+
+    Where nothing was compiled before, another process takes a part of it over, through Numba's
+    cache on disk.
+    """
     begin = time.perf_counter()
     points = Points(posterior, posterior.blank_aim())
-    members = points._proposals.centre.shape
-    points.renew(np.zeros(members), np.random.default_rng(0))
+    parts = [(posterior,)] if joblib.cpu_count() > 1 and not _compiled_before() else []
+    with beside(_compile_base_models, parts) as finished:
+        members = points._proposals.centre.shape
+        points.renew(np.zeros(members), np.random.default_rng(0))
+        compile_population(points._data)
+        finished()
     x = np.zeros(posterior.layout.size)
     points.density(x)
     points.pick(x, np.zeros(members[0]))
+    points.joint_density(points.joined(x, np.zeros(members)))
     return time.perf_counter() - begin
+
+
+def _compile_base_models(posterior: WhitenedPosterior) -> None:
+    compile_base_models(posterior.data(posterior.blank_aim()))
+
+
+def _compiled_before() -> bool:
+    """Whether Numba's cache holds some version of it; if an old one, only time is lost."""
+    return any(Path(renew_points.stats.cache_path).glob("*renew_points*.nbc"))

@@ -7,7 +7,8 @@ silent ones (`bayes_hfgrowth.silent_density`).
 """
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,14 @@ from bayes_hfgrowth.transition import Floats, Integers
 from bayes_hfgrowth.turning import turned, turned_back
 from bayes_hfgrowth.whitening import log_density
 
-__all__ = ["pick_points", "population_density", "posterior_density", "renew_points"]
+__all__ = [
+    "compile_base_models",
+    "compile_population",
+    "pick_points",
+    "population_density",
+    "posterior_density",
+    "renew_points",
+]
 
 
 @inner()
@@ -205,19 +213,9 @@ def posterior_density(x: Floats, data: dict[str, Any]) -> tuple[float, Floats, F
     theta : ndarray, shape (base models, parameters)
     """
     size, shape = len(data["centre"]), data["weighted"].shape
-    theta = np.empty(shape)
-
-    def of_base_models(population: Any, by: Any) -> tuple[float, Floats]:
-        means, log_spreads, carry, logits = population
-        value, by_y = _told(
-            data["law"], x[size:].reshape(shape), means, log_spreads, carry, logits,
-            data["precision"], data["weighted"], data["pivots"], data["group"], data["start"],
-            data["log_age"], data["previous"], data["new"], data["constants"], data["m"], theta,
-            *by,
-        )  # fmt: skip
-        return value, by_y
-
-    value, slope, point = _with_base_models(x, data, of_base_models)
+    y, theta = x[size:].reshape(shape), np.empty(shape)
+    parts = (partial(_of_silent, data), partial(_of_base_models, data, y, theta))
+    value, slope, point = _with_parts(x, data, parts)
     return value, slope, point, theta
 
 
@@ -242,7 +240,7 @@ def population_density(
     slope, point : ndarray, shape (size of the population,)
     """
 
-    def of_base_models(population: Any, by: Any) -> tuple[float, Floats]:
+    def averaged(population: Any, by: Any) -> tuple[float, Floats]:
         means, log_spreads, _, logits = population
         by_means, by_log_spreads, _, by_logits = by
         value = _averaged(
@@ -251,29 +249,79 @@ def population_density(
         )  # fmt: skip
         return value, np.empty(0)
 
-    return _with_base_models(x, data, of_base_models)
+    return _with_parts(x, data, (partial(_of_silent, data), averaged))
 
 
-def _with_base_models(
-    x: Floats, data: dict[str, Any], of_base_models: Callable[[Any, Any], tuple[float, Floats]]
+def compile_population(data: dict[str, Any]) -> None:
+    """Compile what has to do with the population by itself.
+
+    Parameters
+    ----------
+    data : dict
+        As in `posterior_density`.
+    """
+    _with_parts(np.zeros(len(data["centre"])), data, ())
+
+
+def compile_base_models(data: dict[str, Any]) -> None:
+    """Compile what has to do with silent and other base models.
+
+    Parameters
+    ----------
+    data : dict
+        As in `posterior_density`.
+    """
+    shape, rows = data["weighted"].shape, len(data["silent_number"])
+    sizes = ((rows, shape[1]), (shape[1],), (2,), (rows,))
+    population = tuple(np.zeros(size) for size in sizes)
+    for part in (partial(_of_silent, data), partial(_of_base_models, data, *np.zeros((2, *shape)))):
+        part(population, tuple(np.zeros(size) for size in sizes))
+
+
+def _with_parts(
+    x: Floats, data: dict[str, Any], parts: Iterable[Callable[[Any, Any], tuple[float, Floats]]]
 ) -> tuple[float, Floats, Floats]:
-    """Put the parts together: value, slope and point."""
-    point, slopes = np.empty(len(data["centre"])), np.empty(len(x))
+    """Put the parts together: value, slope and point.
+
+    Each takes the population and where its derivatives are to be added, and returns its value
+    and the derivatives by the coordinates that follow those of the population, if any.
+    """
+    point = np.empty(len(data["centre"]))
     total, psi, slope, stretch, means, log_spreads, carry, logits = _begin(
         x, data["centre"], data["scale"], data["skews"], data["group_precision"],
         data["group_weighted"], data["priors"], data["places"], data["fixed_carry"],
         len(data["silent_number"]), point,
     )  # fmt: skip
-    by = np.zeros(means.shape), np.zeros(log_spreads.shape), np.zeros(2), np.zeros(len(logits))
-    total += _silent(
-        data["law"], means, log_spreads, carry, logits, data["silent_ages"],
-        data["silent_number"], data["node_start"], data["node_points"], data["node_weights"],
-        data["m"], *by,
-    )  # fmt: skip
-    value, by_y = of_base_models((means, log_spreads, carry, logits), by)
+    population = (means, log_spreads, carry, logits)
+    by = tuple(np.zeros(part.shape) for part in population)
+    slopes = np.empty(len(x))
+    for part in parts:
+        value, further = part(population, by)
+        total += value
+        slopes[len(x) - len(further) :] = further
     _finish(
         psi, slope, stretch, data["scale"], data["group_precision"], data["group_weighted"],
         data["places"], point, carry, *by, slopes,
     )  # fmt: skip
-    slopes[len(point) :] = by_y.ravel()
-    return total + value, slopes, point
+    return total, slopes, point
+
+
+def _of_silent(data: dict[str, Any], population: Any, by: Any) -> tuple[float, Floats]:
+    """Base models without fine-tunes."""
+    value = _silent(
+        data["law"], *population, data["silent_ages"], data["silent_number"], data["node_start"],
+        data["node_points"], data["node_weights"], data["m"], *by,
+    )  # fmt: skip
+    return value, np.empty(0)
+
+
+def _of_base_models(
+    data: dict[str, Any], y: Floats, theta: Floats, population: Any, by: Any
+) -> tuple[float, Floats]:
+    """Base models with fine-tunes at y; fills `theta`."""
+    value, by_y = _told(
+        data["law"], y, *population, data["precision"], data["weighted"], data["pivots"],
+        data["group"], data["start"], data["log_age"], data["previous"], data["new"],
+        data["constants"], data["m"], theta, *by,
+    )  # fmt: skip
+    return value, by_y.ravel()

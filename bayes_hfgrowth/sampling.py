@@ -18,6 +18,7 @@ import nutpie
 import pymc as pm
 import pytensor
 import xarray as xr
+from threadpoolctl import threadpool_limits
 
 from bayes_hfgrowth.hamiltonian import LENGTH, SHORT
 from bayes_hfgrowth.history import History
@@ -96,7 +97,10 @@ def sample(
     """
     if settings.engine == "nuts":
         return _sample_plain(spec, history, settings, progress)
-    return _sample_aimed(spec, history, settings, progress)
+    # The matrices are small, and chains of their own use the cores better than threads of BLAS,
+    # whose number would change the last bits.
+    with threadpool_limits(1, user_api="blas"):
+        return _sample_aimed(spec, history, settings, progress)
 
 
 def _compile(model: pm.Model) -> Any:
@@ -177,10 +181,9 @@ def _sample_aimed(
     """Aim by pilot runs, then sample, by the engine ``marginal`` or ``whitened``."""
     posterior = WhitenedPosterior(spec, history)
     with progress.stage("compile"):
-        compilation = posterior.compile()
         # Where the carry-over is learned, points cannot stay where they are.
         marginal = settings.engine == "marginal" and not posterior.layout.carried
-        compilation += compile_points(posterior) if marginal else 0.0
+        compilation = compile_points(posterior) if marginal else posterior.compile()
     begin = time.perf_counter()
     with progress.stage("aim"):
         aim = posterior.aim_blind(np.random.default_rng(_stage_seed(settings.seed, 6)))

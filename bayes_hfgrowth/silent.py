@@ -25,7 +25,8 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from bayes_hfgrowth.history import History
-from bayes_hfgrowth.transition import Floats, Integers, pointwise
+from bayes_hfgrowth.point_likelihoods import log_empty
+from bayes_hfgrowth.transition import Floats, Integers
 
 __all__ = [
     "Nodes",
@@ -60,6 +61,8 @@ TOLERANCE = 0.05
 
 _RARE = 1e-6
 """Probability of no fine-tune below which populations are too far off to matter."""
+
+_BLOCK = 512  # points that are gone through at a time, whose working space stays in the cache
 
 CANDIDATES = 64
 """Nodes from which the parameters of silent base models are drawn, for each draw."""
@@ -198,10 +201,9 @@ def learned_nodes(
         contributions = []
         for own_means, own_spreads, own_carry, worth in zip(*some, strict=True):
             theta = own_means[o] + own_spreads * points
-            months = _log_empty(law, m, theta, np.tile(own_carry, (total, 1)), int(ages[-1]))
-            empty = np.nan_to_num(np.exp(months[:, ages - 1]))  # nan: impossible parameters
-            scale = worth * number / np.maximum(empty.mean(axis=0), _RARE)
-            contributions.append((scale * empty).T)
+            empty = np.exp(_log_empty(law, m, theta, own_carry, int(ages[-1]))[ages - 1])
+            scale = worth * number / np.maximum(empty.mean(axis=1), _RARE)
+            contributions.append(scale[:, None] * empty)
         weights = _rule(np.concatenate(contributions), number.sum(), min(CHOICE, total // 2))
         picked = np.flatnonzero(weights)
         return points[picked], weights[picked] / weights.sum()
@@ -285,22 +287,22 @@ def _log_empty(law: int, m: float, theta: Floats, carry: Floats, oldest: int) ->
     law, m
         As in `learned_nodes`.
     theta : ndarray, shape (points, parameters)
-    carry : ndarray, shape (points, 2)
+    carry : ndarray, shape (2,)
     oldest : int
         Last age in months.
 
     Returns
     -------
-    ndarray, shape (points, oldest)
+    ndarray, shape (oldest, points)
+        Minus infinity where the parameters are impossible.
     """
-    months = np.zeros((len(theta), oldest), dtype=np.float32)
-    nothing = np.zeros(oldest)
-    pointwise(
-        law, np.array([0, oldest]), np.log(np.arange(1.0, oldest + 1.0)), nothing, nothing,
-        nothing, m, np.ascontiguousarray(theta)[:, None, :], carry,
-        np.zeros(1, dtype=np.int64), np.zeros((len(theta), 1)), months,
-    )  # fmt: skip
-    return np.asarray(np.cumsum(months.astype(np.float64), axis=1))
+    out = np.empty((oldest, len(theta)))
+    for first in range(0, len(theta), _BLOCK):
+        some = slice(first, first + _BLOCK)
+        found = np.empty((oldest, len(theta[some])))
+        log_empty(law, m, np.ascontiguousarray(theta[some].T), carry, found)
+        out[:, some] = found
+    return out
 
 
 def draw_silent(
@@ -352,14 +354,15 @@ def draw_silent(
         shifted = (uniform + own.random((draws, 1, size))) % 1.0
         z = ndtri(np.clip(shifted, 1e-12, 1.0 - 1e-12))
         theta = means[:, o, None, :] + spreads[:, None, :] * z
-        empty = np.exp(
-            _log_empty(
-                law, m, theta.reshape(-1, size), np.repeat(carry, CANDIDATES, axis=0), oldest
-            )
-        ).reshape(draws, CANDIDATES, -1)
+        # Draws with one carry-over are gone through together, which for most growth models are all.
+        empty = np.empty((oldest, draws, CANDIDATES))
+        for own_carry in np.unique(carry, axis=0):
+            some = (carry == own_carry).all(axis=1)
+            found = _log_empty(law, m, theta[some].reshape(-1, size), own_carry, oldest)
+            empty[:, some] = np.exp(found).reshape(oldest, some.sum(), CANDIDATES)
         for age in np.unique(ages[organization == o]):
             columns = np.flatnonzero((organization == o) & (ages == age))
-            likelihood = empty[:, :, age - 1] if age > 0 else np.ones((draws, CANDIDATES))
+            likelihood = empty[age - 1] if age > 0 else np.ones((draws, CANDIDATES))
             share = dormancy[:, o, None]
             cumulative = np.cumsum(share + (1.0 - share) * likelihood, axis=1)
             cumulative /= cumulative[:, -1:]

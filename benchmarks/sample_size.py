@@ -2,8 +2,10 @@
 
 The population is fitted on samples of the shipped base models as of a date, of growing size; base
 models that are in no sample are forecast from each. Printed are the CRPS of log(1 + new
-fine-tunes) on those with at least 5 fine-tunes at the date, the mean width of the population's
-posterior (standard deviations on the scale that is normal), and the seconds of the fit.
+fine-tunes) on those with at least 5 fine-tunes at the date and on all of them, how far the
+forecast means lie from those by the largest sample (root mean square over base models, in
+standard deviations of the forecasts), the widths of the population's posterior (standard
+deviations on the scale that is normal), and the seconds of the fit.
 """
 
 import argparse
@@ -24,7 +26,7 @@ def main():
     parser.add_argument("--as-of", default="2024-08-21")
     parser.add_argument("--months", type=int, default=6)
     parser.add_argument("--draws", type=int, default=750)
-    parser.add_argument("--tune", type=int, default=250)
+    parser.add_argument("--tune", type=int, default=80)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", default="sample_size.csv")
     given = parser.parse_args()
@@ -35,7 +37,7 @@ def main():
     if max(given.sizes) + given.held_out > len(names):
         parser.error(f"only {len(names)} base models are known at {given.as_of}")
     rest = known.select(base_models=list(names[-given.held_out :]))
-    rows = []
+    rows, means, deviations = [], [], []
     for size in given.sizes:
         begin = time.process_time()
         fit = hfg.GrowthModel("surge").fit(
@@ -46,13 +48,18 @@ def main():
         population = hfg.PopulationPosterior.from_fit(fit)
         found = hfg.forecast_new(population, rest, given.months, given.seed, progress=False)
         scores = score_forecast(found.draws, everything)
-        last = scores[(scores["horizon"] == given.months) & (scores["observed"] >= 5)]
+        ahead = scores[scores["horizon"] == given.months]
+        last = ahead[ahead["observed"] >= 5]
+        new = np.log1p(found.draws["finetunes"].isel(horizon=-1) - found.draws["observed"])
+        means.append(new.mean(("chain", "draw")).to_numpy())
+        deviations.append(new.std(("chain", "draw")).to_numpy())
         spreads = population.spreads
         rows.append(
             {
                 "sample": size,
                 "crps_log": last["crps_log"].mean(),
                 "scored": len(last),
+                "crps_log_all": ahead["crps_log"].mean(),
                 "width_of_spreads": np.log(spreads).std(axis=0).mean(),
                 "width_of_location": np.log(population.posterior["global_fitness"]).std().item(),
                 "unlike": int((found.draws["pareto_k"] > 0.7).sum()),
@@ -61,7 +68,11 @@ def main():
             }
         )
         print(pd.DataFrame(rows[-1:]).round(3).to_string(index=False), flush=True)
-    pd.DataFrame(rows).to_csv(given.out, index=False)
+    table = pd.DataFrame(rows)
+    away = (np.array(means) - means[-1]) / np.maximum(deviations[-1], 0.1)
+    table["from_largest"] = np.sqrt((away**2).mean(axis=1))
+    print(table.round(3).to_string(index=False))
+    table.to_csv(given.out, index=False)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes_hfgrowth.cluster import beside
 from bayes_hfgrowth.history import History
 
 __all__ = ["LeaveOneOut", "leave_one_out", "psis_loo", "running_psis_loo"]
@@ -129,14 +130,8 @@ def running_psis_loo(tree: xr.DataTree) -> Iterator[Callable[[], Any]]:
     if tree["log_likelihood"]["new_finetunes"].size < _LONG or joblib.cpu_count() == 1:
         yield lambda: psis_loo(tree)
         return
-    workers = joblib.Parallel(joblib.cpu_count(), return_as="generator", prefer="processes")
-    running = workers(joblib.delayed(psis_loo)(part) for part in _parts(_needed(tree)))
-    try:
-        yield lambda: _joined(list(running))
-    finally:
-        with warnings.catch_warnings():  # whoever interrupts knows that they are not finished
-            warnings.filterwarnings("ignore", ".* tasks which were still", UserWarning)
-            running.close()
+    with beside(psis_loo, ((part,) for part in _parts(_needed(tree)))) as results:
+        yield lambda: _joined(results())
 
 
 def _parts(tree: xr.DataTree) -> Iterator[xr.DataTree]:
