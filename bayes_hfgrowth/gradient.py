@@ -6,15 +6,13 @@ on from month to month, and the gamma functions, go one by one.
 """
 
 import math
-import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import njit
 
 from bayes_hfgrowth import elementary
-from bayes_hfgrowth.elementary import exp, expm1, inner, log, mills
+from bayes_hfgrowth.elementary import exp, expm1, inner, log, mills, version_of
 from bayes_hfgrowth.transition import POISSON, SURGE, Floats, Integers
 
 __all__ = ["BATCH", "WORK", "batch", "gradient", "gradients", "possible", "working_space"]
@@ -438,5 +436,4 @@ def _compiled(sources: int) -> Any:
     return gradients
 
 
-_FILES = [Path(__file__), Path(str(elementary.__file__))]
-gradients = _compiled(zlib.crc32(b"".join(path.read_bytes() for path in _FILES)))
+gradients = _compiled(version_of(elementary.__file__, __file__))

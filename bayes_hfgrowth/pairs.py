@@ -9,15 +9,13 @@ a point is drawn from it.
 """
 
 import math
-import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import njit
 
 from bayes_hfgrowth import elementary, gradient
-from bayes_hfgrowth.elementary import exp
+from bayes_hfgrowth.elementary import exp, version_of
 from bayes_hfgrowth.gradient import BATCH, WORK
 from bayes_hfgrowth.gradient import gradient as months_gradient
 from bayes_hfgrowth.transition import Floats, Integers
@@ -325,8 +323,7 @@ def _compiled(sources: int) -> Any:
     return weigh
 
 
-_FILES = [Path(str(elementary.__file__)), Path(str(gradient.__file__)), Path(__file__)]
-_SOURCES = zlib.crc32(b"".join(path.read_bytes() for path in _FILES))
+_SOURCES = version_of(elementary.__file__, gradient.__file__, __file__)
 weigh = _compiled(_SOURCES)
 
 

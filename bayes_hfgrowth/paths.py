@@ -6,11 +6,13 @@ are drawn one by one, they become vector instructions.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth.elementary import exp, inner, log
+from bayes_hfgrowth import elementary, point_likelihoods, transition
+from bayes_hfgrowth.elementary import exp, inner, log, version_of
 from bayes_hfgrowth.point_likelihoods import attention_growths, born, tails
 from bayes_hfgrowth.transition import (
     BIRTH,
@@ -18,7 +20,6 @@ from bayes_hfgrowth.transition import (
     POISSON,
     SURGE,
     Floats,
-    Integers,
     draw_poisson,
     negative_binomial,
 )
@@ -106,98 +107,97 @@ def _law(
         _surge_law(m, count, growth, strength, surges, precision, f, mean, size, empty)
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
-def simulate(
-    law: int,
-    start: Integers,
-    log_age: Floats,
-    previous: Floats,
-    new: Floats,
-    m: float,
-    theta: Floats,
-    carry: Floats,
-    group: Integers,
-    dormancy: Floats,
-    months: int,
-    rng: np.random.Generator,
-    out: Integers,
-) -> None:
-    """Continue every base model from what was observed, one path for each draw.
+def _compiled(sources: int) -> Any:
+    """Make `simulate`; Numba's cache on disk tells versions apart by what it closes over."""
 
-    Parameters
-    ----------
-    law, start, log_age, previous, new, m, theta, carry, group, dormancy
-        As in `bayes_hfgrowth.transition.pointwise`. A base model without months starts from
-        count 0 at age 0.
-    months : int
-        How many months to go on.
-    rng : numpy.random.Generator
-        Source of randomness.
-    out : ndarray of int, shape (draws, base models, months)
-        Filled with cumulative counts at the end of each further month, at most `CAP`.
-    """
-    for i in range(theta.shape[1]):
-        age = start[i + 1] - start[i]
-        silent = True
-        for j in range(start[i], start[i + 1]):
-            silent = silent and new[j] == 0.0
-        for first in range(0, theta.shape[0], _BLOCK):
-            last = min(first + _BLOCK, theta.shape[0])
-            work = np.zeros((_ROWS, last - first))
-            fitness, immediacy, inverse, precision = work[0], work[1], work[2], work[3]
-            z, lower, upper = work[4], work[5], work[6]
-            z_before, lower_before, upper_before = work[7], work[8], work[9]
-            hazard, growth, surges, f = work[10], work[11], work[12], work[13]
-            mean, size, empty, count, fresh = work[14], work[15], work[16], work[17], work[18]
-            strength, memory, silence = work[19], work[20], work[21]
-            _natural(theta[first:last, i], work[:4])
-            strength[:], memory[:] = carry[first:last, 0], carry[first:last, 1]
-            born(z_before, lower_before, upper_before, surges)
+    @njit(error_model="numpy", nogil=True, cache=True)
+    def simulate(  # type: ignore[no-untyped-def]
+        law, start, log_age, previous, new, m, theta, carry, group, dormancy, months, rng, out
+    ):
+        """Continue every base model from what was observed, one path for each draw.
+
+        Parameters
+        ----------
+        law, start, log_age, previous, new, m, theta, carry, group, dormancy
+            As in `bayes_hfgrowth.transition.pointwise`. A base model without months starts from
+            count 0 at age 0.
+        months : int
+            How many months to go on.
+        rng : numpy.random.Generator
+            Source of randomness.
+        out : ndarray of int, shape (draws, base models, months)
+            Filled with cumulative counts at the end of each further month, at most `CAP`.
+        """
+        _ = sources
+        for i in range(theta.shape[1]):
+            age = start[i + 1] - start[i]
+            silent = True
             for j in range(start[i], start[i + 1]):
-                tails(log_age[j], immediacy, inverse, z, lower, upper)
-                attention_growths(
-                    z_before, lower_before, upper_before, lower, upper, fitness, hazard, growth
-                )
-                count[:], fresh[:] = previous[j], new[j]
-                _law(
-                    law, m, count, fitness, precision, lower_before, hazard, growth, strength,
-                    surges, f, mean, size, empty,
-                )  # fmt: skip
-                silence += empty
-                if law == SURGE:
-                    _remember(fresh, memory, f, surges)
-                z, z_before = z_before, z
-                lower, lower_before = lower_before, lower
-                upper, upper_before = upper_before, upper
-                count += fresh
-            # Whoever is dormant never gets a fine-tune; months without any make it likelier.
-            asleep = np.zeros(last - first, np.bool_)
-            if silent:
-                for s in range(last - first):
-                    share = dormancy[first + s, group[i]]
-                    awake = (1.0 - share) * math.exp(silence[s])
-                    asleep[s] = share > 0.0 and rng.random() * (share + awake) < share
-            for k in range(months):
-                tails(math.log(age + k + 1.0), immediacy, inverse, z, lower, upper)
-                attention_growths(
-                    z_before, lower_before, upper_before, lower, upper, fitness, hazard, growth
-                )
-                _law(
-                    law, m, count, fitness, precision, lower_before, hazard, growth, strength,
-                    surges, f, mean, size, empty,
-                )  # fmt: skip
-                for s in range(last - first):
-                    x = 0.0
-                    if not asleep[s]:
-                        if law == POISSON:
-                            x = draw_poisson(mean[s], rng)
-                        else:
-                            x = negative_binomial(mean[s], size[s], empty[s], rng)
-                    fresh[s] = x
-                    count[s] = min(count[s] + x, CAP)
-                    out[first + s, i, k] = np.int64(count[s])
-                if law == SURGE:
-                    _remember(fresh, memory, f, surges)
-                z, z_before = z_before, z
-                lower, lower_before = lower_before, lower
-                upper, upper_before = upper_before, upper
+                silent = silent and new[j] == 0.0
+            for first in range(0, theta.shape[0], _BLOCK):
+                last = min(first + _BLOCK, theta.shape[0])
+                work = np.zeros((_ROWS, last - first))
+                fitness, immediacy, inverse, precision = work[0], work[1], work[2], work[3]
+                z, lower, upper = work[4], work[5], work[6]
+                z_before, lower_before, upper_before = work[7], work[8], work[9]
+                hazard, growth, surges, f = work[10], work[11], work[12], work[13]
+                mean, size, empty, count, fresh = work[14], work[15], work[16], work[17], work[18]
+                strength, memory, silence = work[19], work[20], work[21]
+                _natural(theta[first:last, i], work[:4])
+                strength[:], memory[:] = carry[first:last, 0], carry[first:last, 1]
+                born(z_before, lower_before, upper_before, surges)
+                for j in range(start[i], start[i + 1]):
+                    tails(log_age[j], immediacy, inverse, z, lower, upper)
+                    attention_growths(
+                        z_before, lower_before, upper_before, lower, upper, fitness, hazard, growth
+                    )
+                    count[:], fresh[:] = previous[j], new[j]
+                    _law(
+                        law, m, count, fitness, precision, lower_before, hazard, growth, strength,
+                        surges, f, mean, size, empty,
+                    )  # fmt: skip
+                    silence += empty
+                    if law == SURGE:
+                        _remember(fresh, memory, f, surges)
+                    z, z_before = z_before, z
+                    lower, lower_before = lower_before, lower
+                    upper, upper_before = upper_before, upper
+                    count += fresh
+                # Whoever is dormant never gets a fine-tune; months without any make it likelier.
+                asleep = np.zeros(last - first, np.bool_)
+                if silent:
+                    for s in range(last - first):
+                        share = dormancy[first + s, group[i]]
+                        awake = (1.0 - share) * math.exp(silence[s])
+                        asleep[s] = share > 0.0 and rng.random() * (share + awake) < share
+                for k in range(months):
+                    tails(math.log(age + k + 1.0), immediacy, inverse, z, lower, upper)
+                    attention_growths(
+                        z_before, lower_before, upper_before, lower, upper, fitness, hazard, growth
+                    )
+                    _law(
+                        law, m, count, fitness, precision, lower_before, hazard, growth, strength,
+                        surges, f, mean, size, empty,
+                    )  # fmt: skip
+                    for s in range(last - first):
+                        x = 0.0
+                        if not asleep[s]:
+                            if law == POISSON:
+                                x = draw_poisson(mean[s], rng)
+                            else:
+                                x = negative_binomial(mean[s], size[s], empty[s], rng)
+                        fresh[s] = x
+                        count[s] = min(count[s] + x, CAP)
+                        out[first + s, i, k] = np.int64(count[s])
+                    if law == SURGE:
+                        _remember(fresh, memory, f, surges)
+                    z, z_before = z_before, z
+                    lower, lower_before = lower_before, lower
+                    upper, upper_before = upper_before, upper
+
+    return simulate
+
+
+simulate = _compiled(
+    version_of(elementary.__file__, point_likelihoods.__file__, transition.__file__, __file__)
+)

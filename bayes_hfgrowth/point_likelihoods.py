@@ -6,15 +6,13 @@ are, take a short way.
 """
 
 import math
-import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import njit
 
 from bayes_hfgrowth import elementary, transition
-from bayes_hfgrowth.elementary import exp, expm1, inner, log, mills
+from bayes_hfgrowth.elementary import exp, expm1, inner, log, mills, version_of
 from bayes_hfgrowth.transition import BIRTH, POISSON, SURGE, Floats
 
 __all__ = ["POINT_ROWS", "attention_growths", "born", "log_empty", "log_likelihoods_at", "tails"]
@@ -279,11 +277,4 @@ def _compiled(sources: int) -> Any:
     return log_empty
 
 
-log_empty = _compiled(
-    zlib.crc32(
-        b"".join(
-            Path(str(file)).read_bytes()
-            for file in (elementary.__file__, transition.__file__, __file__)
-        )
-    )
-)
+log_empty = _compiled(version_of(elementary.__file__, transition.__file__, __file__))

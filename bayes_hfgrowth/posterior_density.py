@@ -6,10 +6,8 @@ own (`bayes_hfgrowth.whitening`) or averaged over points (`bayes_hfgrowth.averag
 silent ones (`bayes_hfgrowth.silent_density`).
 """
 
-import zlib
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,7 +28,7 @@ from bayes_hfgrowth import (
 )
 from bayes_hfgrowth.averaging import log_average, pick, renew
 from bayes_hfgrowth.coordinates import to_coordinates, to_point
-from bayes_hfgrowth.elementary import inner
+from bayes_hfgrowth.elementary import inner, version_of
 from bayes_hfgrowth.silent_density import log_density_silent
 from bayes_hfgrowth.transition import Floats, Integers
 from bayes_hfgrowth.turning import turned, turned_back
@@ -173,24 +171,12 @@ def _compiled(sources: int) -> Any:
     return begin, finish, silent, told, averaged, renew_points, pick_points
 
 
-_SOURCES = [
-    Path(str(m.__file__))
-    for m in (
-        averaging,
-        coordinates,
-        crosses,
-        elementary,
-        gradient,
-        point_likelihoods,
-        silent_density,
-        straightening,
-        transition,
-        turning,
-        whitening,
-    )
-]
+_PARTS = (
+    averaging, coordinates, crosses, elementary, gradient, point_likelihoods, silent_density,
+    straightening, transition, turning, whitening,
+)  # fmt: skip
 _begin, _finish, _silent, _told, _averaged, renew_points, pick_points = _compiled(
-    zlib.crc32(b"".join(path.read_bytes() for path in [*_SOURCES, Path(__file__)]))
+    version_of(*(module.__file__ for module in _PARTS), __file__)
 )
 
 
