@@ -107,6 +107,27 @@ def _law(
         _surge_law(m, count, growth, strength, surges, precision, f, mean, size, empty)
 
 
+# Loops and not assignments of arrays, whose error messages take as long to compile as the law.
+
+
+@inner()
+def _copy(values: Floats, out: Floats) -> None:
+    for s in range(len(out)):
+        out[s] = values[s]
+
+
+@inner()
+def _fill(value: float, out: Floats) -> None:
+    for s in range(len(out)):
+        out[s] = value
+
+
+@inner()
+def _add(values: Floats, total: Floats) -> None:
+    for s in range(len(total)):
+        total[s] += values[s]
+
+
 def _compiled(sources: int) -> Any:
     """Make `simulate`; Numba's cache on disk tells versions apart by what it closes over."""
 
@@ -144,25 +165,27 @@ def _compiled(sources: int) -> Any:
                 mean, size, empty, count, fresh = work[14], work[15], work[16], work[17], work[18]
                 strength, memory, silence = work[19], work[20], work[21]
                 _natural(theta[first:last, i], work[:4])
-                strength[:], memory[:] = carry[first:last, 0], carry[first:last, 1]
+                _copy(carry[first:last, 0], strength)
+                _copy(carry[first:last, 1], memory)
                 born(z_before, lower_before, upper_before, surges)
                 for j in range(start[i], start[i + 1]):
                     tails(log_age[j], immediacy, inverse, z, lower, upper)
                     attention_growths(
                         z_before, lower_before, upper_before, lower, upper, fitness, hazard, growth
                     )
-                    count[:], fresh[:] = previous[j], new[j]
+                    _fill(previous[j], count)
+                    _fill(new[j], fresh)
                     _law(
                         law, m, count, fitness, precision, lower_before, hazard, growth, strength,
                         surges, f, mean, size, empty,
                     )  # fmt: skip
-                    silence += empty
+                    _add(empty, silence)
                     if law == SURGE:
                         _remember(fresh, memory, f, surges)
                     z, z_before = z_before, z
                     lower, lower_before = lower_before, lower
                     upper, upper_before = upper_before, upper
-                    count += fresh
+                    _add(fresh, count)
                 # Whoever is dormant never gets a fine-tune; months without any make it likelier.
                 asleep = np.zeros(last - first, np.bool_)
                 if silent:

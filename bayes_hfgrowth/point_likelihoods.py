@@ -272,7 +272,8 @@ def _compiled(sources: int) -> Any:
         _set_out(theta, value, work)
         for j in range(len(out)):
             _add_month(j, law, math.log(j + 1.0), 0.0, 0.0, 0.0, m, carry, value, work)
-            out[j] = value
+            for s in range(points):
+                out[j, s] = value[s]
 
     return log_empty
 
