@@ -147,7 +147,7 @@ class GrowthModel:
         self,
         panel: Panel,
         *,
-        draws: int = 750,
+        draws: int = 650,
         tune: int = 80,
         chains: int = 4,
         seed: int | None = None,

@@ -59,7 +59,7 @@ class Settings:
         came before it. They enter no result.
     """
 
-    draws: int = 750
+    draws: int = 650
     tune: int = 80
     chains: int = 4
     seed: int = 0

@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--as-of", nargs="+", default=["2024-02-21", "2024-08-21"])
     parser.add_argument("--months", type=int, default=6)
     parser.add_argument("--min-finetunes", type=int, default=30)
-    parser.add_argument("--draws", type=int, default=750)
+    parser.add_argument("--draws", type=int, default=650)
     parser.add_argument("--tune", type=int, default=150)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("growth_models"))

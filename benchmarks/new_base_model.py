@@ -85,8 +85,11 @@ def costs() -> None:
         )
 
 
-def joint(number: int, draws: int, min_finetunes: int) -> None:
-    """Print how far the conditional forecast is from the joint one."""
+def joint(number: int, named: list[str], draws: int, min_finetunes: int) -> None:
+    """Print how far the conditional forecast is from the joint one.
+
+    Of base models that are evenly spaced by their fine-tunes, and of those that are named.
+    """
     import arviz as az
 
     import bayes_hfgrowth as hfg
@@ -96,7 +99,8 @@ def joint(number: int, draws: int, min_finetunes: int) -> None:
     panel = hfg.load_example().as_of("2024-08-21").select(min_finetunes=min_finetunes)
     model = hfg.GrowthModel("surge")
     names = list(panel.base_models.sort_values("finetunes").index)
-    chosen = [names[at] for at in np.linspace(0, len(names) - 1, number + 2).astype(int)[1:-1]]
+    evenly = np.linspace(0, len(names) - 1, number + 2).astype(int)[1:-1]
+    chosen = [*(names[at] for at in evenly), *named]
     fit = model.fit(panel, draws=draws, seed=1)
     print(f"{len(names)} base models; joint fit {fit.convergence}")
     together = fit.forecast(12)
@@ -136,11 +140,14 @@ def main() -> None:
     parser.add_argument(
         "--joint", type=int, default=0, metavar="N", help="base models to leave out"
     )
-    parser.add_argument("--draws", type=int, default=750)
+    parser.add_argument(
+        "--base-model", action="append", default=[], help="a further one to leave out"
+    )
+    parser.add_argument("--draws", type=int, default=650)
     parser.add_argument("--min-finetunes", type=int, default=100)
     options = parser.parse_args()
-    if options.joint:
-        joint(options.joint, options.draws, options.min_finetunes)
+    if options.joint or options.base_model:
+        joint(options.joint, options.base_model, options.draws, options.min_finetunes)
     else:
         costs()
 

@@ -25,7 +25,7 @@ def main():
     parser.add_argument("--held-out", type=int, default=400, help="base models to forecast")
     parser.add_argument("--as-of", default="2024-08-21")
     parser.add_argument("--months", type=int, default=6)
-    parser.add_argument("--draws", type=int, default=750)
+    parser.add_argument("--draws", type=int, default=650)
     parser.add_argument("--tune", type=int, default=80)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", default="sample_size.csv")
