@@ -6,6 +6,7 @@ is Dask's doing, as is everything else about it.
 """
 
 import logging
+import multiprocessing
 import os
 import warnings
 from collections import deque
@@ -131,7 +132,7 @@ def in_order(submit: Submit, pieces: Iterable[tuple[Any, ...]], ahead: int) -> I
 def beside(
     function: Callable[..., Any], pieces: Iterable[tuple[Any, ...]]
 ) -> Iterator[Callable[[], list[Any]]]:
-    """Work in other processes of this machine while the body runs.
+    """Work in other processes of this machine while the body runs, if this one may have some.
 
     Parameters
     ----------
@@ -145,6 +146,9 @@ def beside(
     callable
         Waits for the results and returns them in order.
     """
+    if multiprocessing.current_process().daemon:  # as the workers of a Dask cluster are
+        yield lambda: [function(*piece) for piece in pieces]
+        return
     import joblib  # which most who need this module do not
 
     processes = joblib.Parallel(

@@ -1,19 +1,23 @@
 """The posterior under points: averages by brute force, gradients, and ways there and back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import logsumexp
 
+from bayes_hfgrowth import points
+from bayes_hfgrowth.cluster import beside
 from bayes_hfgrowth.crosses import CROSSES, DEGREES, WIDER
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.points import Points
 from bayes_hfgrowth.proposals import Proposals
 from bayes_hfgrowth.simulation import log_likelihood
 from bayes_hfgrowth.sources.example import load_example
-from bayes_hfgrowth.spec import GrowthSpec
+from bayes_hfgrowth.spec import GrowthSpec, read_spec
 from bayes_hfgrowth.straightening import straightened
 from bayes_hfgrowth.whitened import WhitenedPosterior
 
@@ -150,3 +154,25 @@ def test_proposals_have_the_moments_of_the_draws() -> None:
 def test_draws_that_are_all_alike_still_make_a_proposal() -> None:
     proposals = Proposals.from_draws(np.ones((10, 2, 3)), np.ones(3), 1.0)
     assert (np.linalg.det(proposals.root) > 0.0).all()
+
+
+def test_another_process_compiles_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where nothing was compiled before; what it does there, it can do here too."""
+    posterior = Case(read_spec("surge")).posterior
+    asked = []
+
+    @contextmanager
+    def watched(function: Callable[..., None], pieces: Any) -> Iterator[Callable[[], Any]]:
+        asked.extend((function, piece) for piece in pieces)
+        with beside(function, [piece for _, piece in asked]) as results:
+            yield results
+
+    monkeypatch.setattr(points, "beside", watched)
+    monkeypatch.setattr(points, "_compiled_before", lambda: True)
+    assert points.compile_points(posterior) > 0.0
+    assert not asked
+    monkeypatch.setattr(points, "_compiled_before", lambda: False)
+    monkeypatch.setattr(points.joblib, "cpu_count", lambda: 2)
+    assert points.compile_points(posterior) > 0.0
+    [(function, piece)] = asked
+    function(*piece)
