@@ -202,8 +202,8 @@ class GrowthModel:
         posterior = posterior.assign({name: rounded(posterior[name]) for name in singles})
         begin = time.perf_counter()
         # The replicates are compiled code, which leaves Python free for the checks meanwhile.
-        with shown.stage("check and replicate"), ThreadPoolExecutor(1) as beside:
-            replicating = beside.submit(_pointwise_groups, spec, history, posterior, seed)
+        with shown.stage("check and replicate"), ThreadPoolExecutor(1) as pool:
+            replicating = pool.submit(_pointwise_groups, spec, history, posterior, seed)
             moved = history.finetunes > 0 if settings.engine != "nuts" else None
             verdict = check_convergence(posterior, sample_stats, moved)
             groups = replicating.result()
