@@ -89,7 +89,8 @@ class Forecast:
             ``month`` (age, months), ``date`` (end of that month, UTC), ``horizon`` (months),
             ``observed`` (last known count), ``mean``, ``median``, and for each interval
             ``lower_P`` and ``upper_P``, all in cumulative fine-tunes. Quantiles are whole
-            counts; an interval holds at least its probability.
+            counts; an interval holds at least its probability. The mean of a young or silent
+            base model can hang on one path in a thousand; quote the median.
 
         Raises
         ------

@@ -105,7 +105,7 @@ def test_surge_priors():
         "fitness": ({"mu": 1.2, "sigma": 0.3}, organizations, {"median": 0.6, "sigma": 0.2}),
         "immediacy": (
             {"mu": 2.3, "sigma": 0.15},
-            {"median": 0.25, "sigma": 0.25},
+            {"median": 0.25, "sigma": 0.05},
             {"median": 0.5, "sigma": 0.15},
         ),
         "longevity": ({"mu": 0.4, "sigma": 0.5}, organizations, {"median": 0.4, "sigma": 0.5}),

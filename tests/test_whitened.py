@@ -98,7 +98,7 @@ def test_density_is_that_of_the_pymc_model(case: Case) -> None:
     assert np.abs(blind["precision"] - drawn["precision"]).max() > 0.1
     for aim in case.aims.values():
         offsets, values = [], []
-        for x in rng.standard_normal((4, case.dimensions)):
+        for x in rng.standard_normal((8, case.dimensions)):
             value = case.log_jacobian(aim, x)
             value += sum(part.sum() for part in parts(case.pymc_point(aim, x)))
             values.append(value)
