@@ -211,11 +211,10 @@ class PopulationLayout:
                 kind[_PLACES[name]] = int(_encode(value)[0])
             else:
                 fixed[_PLACES[name]] = value
-        starts = [
-            blocks[name].start for name in ("period", "location", "between", "means", "within")
-        ]
         return Layout(
-            self.columns, self.organizations if self.pooled else 0, self.parameters, *starts,
+            self.columns, self.organizations if self.pooled else 0, self.parameters,
+            blocks["period"].start, blocks["location"].start, blocks["between"].start,
+            blocks["means"].start, blocks["within"].start,
             self.calendar_months, self.size, self.held,
             np.array([_encode(prior) for prior in self.priors.values()]),
             np.array(list(self.priors), dtype=np.int64), source.astype(np.int64), kind, fixed,

@@ -46,7 +46,7 @@ the density rough, steps that serve elsewhere are too long."""
 FINER = 5
 """How much finer its steps are."""
 
-JOINT_STEPS = 24
+JOINT_STEPS = 16
 """Steps of a trajectory of population and base models together."""
 
 SLOW_STEPS = 2

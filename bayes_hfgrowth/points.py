@@ -96,8 +96,8 @@ class Points:
     def density(self, x: Floats) -> tuple[float, Floats]:
         """Log density of the population at x under the points, and its gradient."""
         told, silent = ((theta, weights) for _, _, theta, weights in self._parts)
-        value, slope, *found = population_density(x, self._data, told, silent)
-        self._populations[x.tobytes()] = (found[0], found[1])
+        value, slope, point, population = population_density(x, self._data, told, silent)
+        self._populations[x.tobytes()] = point, population
         return value, slope
 
     def pick(self, x: Floats, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
@@ -151,9 +151,10 @@ class Points:
     def _population(self, x: Floats) -> tuple[Floats, Drawn]:
         """The point at x, and the population there; most were met before."""
         if x.tobytes() not in self._populations:
-            nothing = tuple(np.empty((0, *part.shape[1:])) for part in self._parts[0][2:])
-            _, _, *found = population_density(x, self._data, nothing, nothing)
-            self._populations[x.tobytes()] = (found[0], found[1])
+            theta, weights = self._parts[0][2:]
+            nothing = np.empty((0, *theta.shape[1:])), np.empty((0, *weights.shape[1:]))
+            _, _, point, population = population_density(x, self._data, nothing, nothing)
+            self._populations[x.tobytes()] = point, population
         return self._populations[x.tobytes()]
 
 

@@ -15,8 +15,8 @@ axes, and no funnel opens as a spread falls. The density is exact whatever H_i a
 
 so a poor summary costs speed, not truth. The centre b_i also moves with the exponent and the
 period effects, which all base models share, as the months would have it. (The idea is that of
-the data-based reparameterisation of Christensen, Roberts and Sköld 2006 and of the dynamically rescaled
-Hamiltonian Monte Carlo of Kleppe 2019.)
+the data-based reparameterisation of Christensen, Roberts and Sköld 2006 and of the dynamically
+rescaled Hamiltonian Monte Carlo of Kleppe 2019.)
 """
 
 import math

@@ -71,8 +71,8 @@ def fit(
     engine: Annotated[
         str,
         typer.Option(
-            metavar="marginal|whitened|nuts",
-            help="How to sample: marginal is fast, whitened slower, nuts the plain reference.",
+            metavar="marginal|nuts",
+            help="How to sample: marginal is fast, nuts the plain reference.",
         ),
     ] = "marginal",
 ) -> None:
