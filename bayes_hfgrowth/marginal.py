@@ -74,6 +74,9 @@ def run_chains(
         # Further apart than draws of the posterior are, so that R-hat sees who does not come home.
         x, points = OVERDISPERSED * aim.starts[at], Points(posterior, aim)
         kept = points.coordinates(x, aim.kept[at])
+        if not np.isfinite(points.joint_density(points.joined(x, kept))[0]):
+            x = aim.starts[at]  # that far out nothing may be possible any more
+            kept = points.coordinates(x, aim.kept[at])
         chains.append(Chain(points, x, kept, rng, target_accept, length))
     stop = Event()
     with ThreadPoolExecutor(cores) as pool:

@@ -56,8 +56,8 @@ class Settings:
         came before it. They enter no result.
     """
 
-    draws: int = 650
-    tune: int = 80
+    draws: int = 400
+    tune: int = 60
     chains: int = 4
     seed: int = 0
     target_accept: float = 0.9

@@ -51,6 +51,7 @@ _STEP = 1e-3  # of exponent and period effects, for differences
 _SLOW = 6  # slow directions
 _CURVED = 4  # draws at which the curvature of the density is taken
 _DIFFERENCE = 0.02  # of a standard deviation, for its differences
+_MOST_HEARD = 1e6  # precision of a period effect; beyond it nothing more is gained
 _FLATTEST, _STEEPEST = 0.1, 1e4  # curvatures that are believed, in units of the draws' widths
 
 
@@ -378,7 +379,7 @@ class WhitenedPosterior:
         hyper = float(middle["persistence"]), float(middle["innovation"])
         root = period_whitening(*hyper, heard, weighted)[1]
         values, vectors = np.linalg.eigh(root @ (hessian - np.eye(len(columns))) @ root.T)
-        heard = (vectors * np.clip(values, 0.0, None)) @ vectors.T
+        heard = (vectors * np.clip(values, 0.0, _MOST_HEARD)) @ vectors.T
         prior = root @ root.T
         return np.ascontiguousarray(heard), (heard + prior) @ parts["period"].mean(axis=0)
 
@@ -416,7 +417,10 @@ class WhitenedPosterior:
             return 0.5 * (found + found.T)
 
         with ThreadPoolExecutor(2) as pool:
-            return np.asarray(np.median(list(pool.map(hessian, range(len(v)))), axis=0))
+            each = [one for one in pool.map(hessian, range(len(v))) if np.isfinite(one).all()]
+        if not each:  # counts so strange that no draw tells; what is unknown counts as flat
+            return np.zeros((size, size))
+        return np.asarray(np.median(each, axis=0))
 
     def whitened(self, point: Floats, straight: Floats, aim: Whitening) -> Floats:
         """Coordinates of base models at a point of the population.
