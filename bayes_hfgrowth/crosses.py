@@ -17,18 +17,12 @@ import math
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth.growth.law import Floats
+from bayes_hfgrowth.transition import Floats
 
-__all__ = [
-    "CROSSES", "DEGREES", "SILENT_CROSSES", "WIDER", "fill_crosses", "fill_freely",
-    "log_density_of",
-]  # fmt: skip
+__all__ = ["CROSSES", "DEGREES", "WIDER", "fill_crosses", "log_density_of"]
 
-CROSSES = 4
-"""Crosses of a base model with fine-tunes."""
-
-SILENT_CROSSES = 2
-"""Crosses of one without: its months tell less, so that less is to be averaged."""
+CROSSES = 8
+"""Crosses of a base model."""
 
 DEGREES = 8.0
 """Degrees of freedom of the t distribution: posteriors have heavier tails than the normal."""
@@ -78,24 +72,8 @@ def fill_crosses(kept: Floats, rng: np.random.Generator, points: Floats) -> None
 
 
 @njit(error_model="numpy")
-def fill_freely(rng: np.random.Generator, point: Floats) -> None:
-    """Draw one point by itself.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of randomness.
-    point : ndarray, shape (parameters,)
-        Gets it.
-    """
-    scale = WIDER / math.sqrt(rng.chisquare(DEGREES) / DEGREES)
-    for k in range(len(point)):
-        point[k] = scale * rng.standard_normal()
-
-
-@njit(error_model="numpy")
 def log_density_of(square: float, size: int) -> float:
-    """Log density of each point by itself.
+    """Log density of each point by itself, up to a constant.
 
     Parameters
     ----------
@@ -104,6 +82,4 @@ def log_density_of(square: float, size: int) -> float:
     size : int
         Number of coordinates.
     """
-    constant = math.lgamma(0.5 * (DEGREES + size)) - math.lgamma(0.5 * DEGREES)
-    constant -= 0.5 * size * math.log(DEGREES * math.pi * WIDER * WIDER)
-    return constant - 0.5 * (DEGREES + size) * math.log1p(square / (WIDER * WIDER * DEGREES))
+    return -0.5 * (DEGREES + size) * math.log1p(square / (WIDER * WIDER * DEGREES))

@@ -17,14 +17,10 @@ from bayes_hfgrowth.hamiltonian import Chain
 from bayes_hfgrowth.points import Points
 from bayes_hfgrowth.whitened import Aim, WhitenedPosterior
 
-__all__ = ["OVERDISPERSED", "run_chains"]
-
-OVERDISPERSED = 1.5
-"""How much further from the middle chains start than draws of the pilot lie."""
+__all__ = ["run_chains"]
 
 _STATISTICS = (
-    "acceptance_rate", "diverging", "energy", "energy_error", "logp", "n_steps", "slow_acceptance",
-    "step_size",
+    "acceptance_rate", "diverging", "energy", "energy_error", "logp", "n_steps", "step_size",
 )  # fmt: skip
 
 
@@ -45,7 +41,7 @@ def run_chains(
     ----------
     posterior : WhitenedPosterior
         What to sample.
-    aim : Aim
+    aim : dict
         In which coordinates, and where to start from.
     seeds : sequence of numpy.random.SeedSequence
         One for each chain.
@@ -67,17 +63,12 @@ def run_chains(
     statistics : xarray.Dataset
         Of the transitions, under the names that ArviZ knows.
     """
-    chains = []
+    size, chains = posterior.layout.size, []
     for seed in seeds:
         rng = np.random.default_rng(seed)
-        at = rng.integers(len(aim.starts))
-        # Further apart than draws of the posterior are, so that R-hat sees who does not come home.
-        x, points = OVERDISPERSED * aim.starts[at], Points(posterior, aim)
-        kept = points.coordinates(x, aim.kept[at])
-        if not np.isfinite(points.joint_density(points.joined(x, kept))[0]):
-            x = aim.starts[at]  # that far out nothing may be possible any more
-            kept = points.coordinates(x, aim.kept[at])
-        chains.append(Chain(points, x, kept, rng, target_accept, length))
+        at = rng.integers(len(aim["starts"]))
+        x, kept = aim["starts"][at, :size], aim["kept"][at]
+        chains.append(Chain(Points(posterior, aim), x, kept, rng, target_accept, length))
     stop = Event()
     with ThreadPoolExecutor(cores) as pool:
 
@@ -96,7 +87,7 @@ def run_chains(
         try:
             each(lambda chain: chain.tune(tune, stop.is_set))
             # One chain with a poor start must not go on in steps far too small.
-            for name in ("step", "joint_step", "slow_step"):
+            for name in ("step", "joint_step"):
                 step = float(np.median([getattr(chain, name) for chain in chains]))
                 for chain in chains:
                     setattr(chain, name, step)
@@ -112,7 +103,7 @@ def run_chains(
     coords = {"chain": np.arange(len(chains)), "draw": np.arange(draws)}
     found = {
         "point": ((*lead, "coordinate"), stacked("point")),
-        "theta": ((*lead, "member", "parameter"), stacked("theta")),
+        "theta": ((*lead, "told", "parameter"), stacked("theta")),
     }
     return (
         xr.Dataset(found, coords=coords),
