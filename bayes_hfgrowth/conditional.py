@@ -225,10 +225,11 @@ class _Weights:
         self, draws: int, rng: np.random.Generator
     ) -> tuple[Floats, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """Draw pairs: parameters, positions in the population's draws, and whether dormant."""
-        # Evenly spaced quantiles in random order waste no draw of the population.
+        # Evenly spaced quantiles waste no draw of the population. In the order of its draws, path j
+        # of all base models goes with about the same one, so that they can be added up.
         at = (np.arange(draws) + rng.random()) / draws
         which = np.searchsorted(self.cumulative, at * self.cumulative[-1])
-        which = rng.permutation(np.minimum(which, len(self.cumulative) - 1))
+        which = np.minimum(which, len(self.cumulative) - 1)
         theta = np.empty((draws, self.means.shape[1]))
         draw_points(
             which, rng.random(draws), self.means, self.spreads, self.points, self.log_weights,

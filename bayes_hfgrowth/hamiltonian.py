@@ -118,8 +118,8 @@ def _trajectory(density: _Density, place: _Place, step: float, steps: int) -> tu
 
 
 def _probability(error: float) -> float:
-    """With which the end of a trajectory is accepted."""
-    return math.exp(min(-error, 0.0))
+    """With which the end of a trajectory is accepted; never where the error is not a number."""
+    return math.exp(min(-error, 0.0)) if error == error else 0.0
 
 
 @dataclass(eq=False)

@@ -1,34 +1,37 @@
 """Forecasts of the base models of a panel file, from file to file, in bounded memory."""
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from bayes_hfgrowth.cluster import in_order, workers
 from bayes_hfgrowth.conditional import Conditional
 from bayes_hfgrowth.errors import ForecastError
-from bayes_hfgrowth.files import growing_table
+from bayes_hfgrowth.files import growing_table, write_table
 from bayes_hfgrowth.forecast import (
     CHUNK,
     Forecast,
     conditional_on,
     forecast_chunk,
-    interval_columns,
     joined,
 )
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.importance import GOOD_K
+from bayes_hfgrowth.months import month_end
+from bayes_hfgrowth.panel import Panel
 from bayes_hfgrowth.panel_chunks import PanelChunks
 from bayes_hfgrowth.population import PopulationPosterior
 from bayes_hfgrowth.progress import Progress
+from bayes_hfgrowth.totals import BASE_MODEL, SUMS, Totals, checked_by, interval_columns
 
 __all__ = ["ForecastFile", "forecast_file"]
 
 MOST_BYTES = 2**30
-"""Size of forecast draws up to which they are kept; a table has no such limit."""
+"""Size of forecast draws up to which they are kept; a table of base models has no such limit."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ def forecast_file(
     seed: int | None = None,
     *,
     intervals: Iterable[float] = (50, 80, 95),
+    by: str = BASE_MODEL,
     base_models: Collection[str] | None = None,
     draws: int = 1000,
     chunk: int = CHUNK,
@@ -87,6 +91,10 @@ def forecast_file(
         all. Draws are kept in memory, up to 1 GiB.
     intervals : iterable of float
         Intervals of the table, in percent.
+    by : str
+        ``base_model``, or ``organization`` or ``all`` for a table of sums, as in
+        `bayes_hfgrowth.forecast_draws.Forecast.total`. The draws are those of base models in
+        any case.
     base_models : collection of str, optional
         Which base models; all when not given.
     chunk : int
@@ -97,39 +105,61 @@ def forecast_file(
     PanelError
         When the panel cannot be read, breaks a rule, or lacks a base model.
     ForecastError
-        When a number is out of range, the draws are too many, or the file cannot be written.
+        When a number or `by` is out of range, the draws are too many, or the file cannot be
+        written.
     ClusterError
         When the Dask cluster does not do its work.
     """
     levels = list(intervals)
     interval_columns(levels)  # refuses impossible ones
+    checked_by(by)
     conditional = conditional_on(population, months, seed)
     shown = Progress(progress)
     with shown.stage("panel"):
         source = PanelChunks(panel, chunk, base_models)
     path, number = Path(out), source.base_models
     keep = path.suffix.lower() == ".nc"
-    size = 4.0 * number * draws * months
+    size = 8.0 * number * draws * months  # by month of age and by date, 4 bytes each
     if keep and size > MOST_BYTES:
         raise ForecastError(
             f"draws of {number} base models over {months} months would be {size / 1e9:.1f} GB; "
             "write a table (.csv, .parquet), or name the base models whose draws you need"
         )
+    sums = 8.0 * draws * months * (len(source.organizations) if by == SUMS[0] else 1)
+    if not keep and by in SUMS and sums > MOST_BYTES:
+        raise ForecastError(
+            f"draws of the sums of {len(source.organizations)} organizations would be "
+            f"{sums / 1e9:.1f} GB; take --by all, or name the base models whose sums you need"
+        )
+    start = _start(source)
     kept: list[Forecast] = []
+    total: Totals | None = None
     unlike = done = 0
     with (
         workers(dask, jobs) as (submit, share, hands),
         shown.stage("base models", number) as advance,
     ):
         shared = share(conditional)
-        work = forecast_chunk if keep else _table
-        options = (months, draws) if keep else (months, draws, levels)
-        pieces = ((work, shared, History.from_panel(part), *options) for part in source)
+        work: tuple[Callable[..., Any], tuple[Any, ...]] = (
+            (forecast_chunk, ()) if keep
+            else (_table, (levels,)) if by == BASE_MODEL
+            else (_sums, (by,))
+        )  # fmt: skip
+        options = (months, draws, start, *work[1])
+        pieces = ((work[0], shared, History.from_panel(part), *options) for part in source)
         results = in_order(submit, pieces, 2 * hands)
         if keep:
             for result in results:
                 kept.append(result)
                 advance(sum(part.draws.sizes["base_model"] for part in kept), "")
+        elif by in SUMS:
+            for part, few, some in results:
+                if total is None:
+                    total = part
+                else:
+                    total.add(part)
+                unlike, done = unlike + few, done + some
+                advance(done, "")
         else:
             with growing_table(path, ForecastError) as append:
                 for table, few, some in results:
@@ -138,16 +168,51 @@ def forecast_file(
                     advance(done, "")
     if keep:
         whole = joined(kept)
-        unlike = int((whole.draws["pareto_k"] > GOOD_K).sum())
+        unlike = _unlike(whole)
         whole.save(path)
+    elif total is not None:
+        write_table(total.table(levels), path, ForecastError)
     unknown = tuple(sorted(source.organizations - set(population.organizations)))
     return ForecastFile(path, number, unlike, unknown)
 
 
+def _start(parts: Iterable[Panel]) -> pd.Timestamp:
+    """Date from which sums are forecast; see `bayes_hfgrowth.dated_counts.last_date`."""
+    ends = []
+    for part in parts:
+        if part.observed_at is not None:  # the same in all parts, and no month ends later
+            return part.observed_at
+        ends.append(month_end(part.table["created_at"], part.table["month"].to_numpy()).max())
+    if not ends:
+        raise ForecastError("the panel holds no base model; give one that does")
+    return max(ends)
+
+
 def _table(
-    conditional: Conditional, history: History, months: int, draws: int, levels: list[float]
+    conditional: Conditional,
+    history: History,
+    months: int,
+    draws: int,
+    start: pd.Timestamp,
+    levels: list[float],
 ) -> tuple[pd.DataFrame, int, int]:
     """Table of some forecasts, and of how many base models, unlike the population and in all."""
-    found = forecast_chunk(conditional, history, months, draws)
-    unlike = int((found.draws["pareto_k"] > GOOD_K).sum())
-    return found.table(levels), unlike, len(history.base_models)
+    found = forecast_chunk(conditional, history, months, draws, start)
+    return found.table(levels), _unlike(found), len(history.base_models)
+
+
+def _sums(
+    conditional: Conditional,
+    history: History,
+    months: int,
+    draws: int,
+    start: pd.Timestamp,
+    by: str,
+) -> tuple[Totals, int, int]:
+    """Sums of some forecasts, and of how many base models, unlike the population and in all."""
+    found = forecast_chunk(conditional, history, months, draws, start)
+    return Totals.of(found.draws, by), _unlike(found), len(history.base_models)
+
+
+def _unlike(found: Forecast) -> int:
+    return int((found.draws["pareto_k"] > GOOD_K).sum())

@@ -4,8 +4,9 @@ import pytest
 import xarray as xr
 
 from bayes_hfgrowth.errors import ForecastError
-from bayes_hfgrowth.forecast import forecast, interval_columns
+from bayes_hfgrowth.forecast import forecast
 from bayes_hfgrowth.months import month_end
+from bayes_hfgrowth.totals import interval_columns
 
 TABLE_COLUMNS = [
     "base_model", "organization", "month", "date", "horizon", "observed", "mean", "median",
@@ -118,7 +119,9 @@ def test_files(made_fit, tmp_path, ending):
     if ending == "nc":
         with xr.open_dataset(path, engine="h5netcdf") as draws:
             assert draws["finetunes"].dims == ("chain", "draw", "base_model", "horizon")
-            np.testing.assert_array_equal(draws["finetunes"], predicted.draws["finetunes"])
+            for name in ("finetunes", "finetunes_at_date"):
+                np.testing.assert_array_equal(draws[name], predicted.draws[name])
+                assert draws[name].encoding["complevel"] == 1
     else:
         read = pd.read_csv(path) if ending == "csv" else pd.read_parquet(path)
         assert list(read.columns) == TABLE_COLUMNS

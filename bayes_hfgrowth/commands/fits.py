@@ -142,24 +142,33 @@ def forecast(
     intervals: Annotated[
         str, typer.Option(metavar="P,P,…", help="Central intervals of the table, in percent.")
     ] = "50,80,95",
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="base_model|organization|all",
+            help="What the table is of: base models, their sum for each organization, or the sum "
+            "of all. Sums are counts at calendar dates. Draws are of base models in any case.",
+        ),
+    ] = "base_model",
     seed: ReadSeed = None,
     dask: Dask = None,
 ) -> None:
     """Forecast cumulative fine-tunes from a fit, or new base models from its population."""
-    from bayes_hfgrowth.forecast import interval_columns
+    from bayes_hfgrowth.totals import checked_by, interval_columns
 
     check_file(out, (".csv", ".parquet", ".nc"), ForecastError)
     levels = _levels(intervals)
     interval_columns(levels)  # refuses impossible ones
+    checked_by(by)
     if panel is not None:
-        convergence = _of_panel(fit_file, panel, months, base_model, seed, out, levels, dask)
+        convergence = _of_panel(fit_file, panel, months, base_model, seed, out, levels, by, dask)
     elif dask is not None:
         raise ForecastError(
             "--dask goes with --panel; a forecast from a fit alone needs no cluster"
         )
     elif fit_file is not None:
         convergence, predicted = _of_fit(fit_file, months, base_model, seed)
-        predicted.save(out, levels)
+        predicted.save(out, levels, by)
         announce(f"wrote {out}: {predicted.draws.sizes['base_model']} base models, {months} months")
     else:
         raise ForecastError(
@@ -186,6 +195,7 @@ def _of_panel(
     seed: int | None,
     out: Path,
     intervals: list[float],
+    by: str,
     dask: str | None,
 ) -> "Convergence":
     """Forecast base models that need not be in the fit."""
@@ -201,7 +211,7 @@ def _of_panel(
             f"{learned_from['last_month'][:10]}"
         )
     done = forecast_file(
-        population, panel, months, out, seed, intervals=intervals,
+        population, panel, months, out, seed, intervals=intervals, by=by,
         base_models=base_models or None, dask=dask,
     )  # fmt: skip
     announce(f"wrote {out}: {done.base_models} base models, {months} months")

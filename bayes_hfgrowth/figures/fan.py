@@ -31,6 +31,8 @@ def fan_chart(
     base_models: Sequence[str] | None = None,
     *,
     log: bool = False,
+    what: str = "base model",
+    along: str = "Age of the base model (months)",
 ) -> Figure:
     """Observed cumulative fine-tunes, the median forecast, and nested bands around it.
 
@@ -45,6 +47,10 @@ def fan_chart(
         Which to draw, at most twelve; by default the six with most fine-tunes.
     log : bool
         Logarithmic counts, months at zero left out.
+    what : str
+        What ``base_model`` names in the table; for error messages.
+    along : str
+        What ``month`` counts; the label of the horizontal axis.
 
     Returns
     -------
@@ -60,11 +66,11 @@ def fan_chart(
         chosen = list(known.sort_values(ascending=False, kind="stable").index[:_DEFAULT_PANELS])
     else:
         names = list(known.index)
-        found = indices_of(base_models, names, "base model", "forecast", ForecastError)
+        found = indices_of(base_models, names, what, "forecast", ForecastError)
         chosen = [names[index] for index in found]
     if len(chosen) > MOST_PANELS:
         raise ForecastError(
-            f"a fan chart has room for {MOST_PANELS} base models and {len(chosen)} are given; "
+            f"a fan chart has room for {MOST_PANELS} {what}s and {len(chosen)} are given; "
             "choose some"
         )
     levels = fan_levels(table)
@@ -80,7 +86,7 @@ def fan_chart(
             name = chosen[place]
             draw_fan(axes, table[table["base_model"] == name], history, levels, log=log)
             axes.set_title(panel_title(name, _TITLE if columns > 1 else 80), fontsize=7.5)
-        figure.supxlabel("Age of the base model (months)", fontsize=8)
+        figure.supxlabel(along, fontsize=8)
         figure.supylabel("Cumulative fine-tunes", fontsize=8)
         figure.legend(
             handles=fan_legend(levels), loc="outside upper left", ncols=len(levels) + 2,

@@ -110,6 +110,45 @@ def test_options_of_forecast(fitted, here, tmp_path):
     assert table["base_model"].tolist() == ["openai/whisper-small"] * 2
 
 
+@pytest.mark.parametrize("by", ["organization", "all"])
+def test_tables_of_sums(fitted, here, tmp_path, by):
+    out = tmp_path / "sums.csv"
+    done = here("forecast", fitted[1], "--months", 3, "--by", by, "--intervals", "80",
+                "--out", out)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(out)
+    expected = load_fit(fitted[1]).forecast(3).total(by, [80])
+    assert list(table.columns) == list(expected.columns) == [
+        *COLUMNS[1:8], "lower_80", "upper_80",
+    ]  # fmt: skip
+    names = ["Apple", "Meta", "OpenAI", "StabilityAI"] if by == "organization" else ["all"]
+    assert table["organization"].unique().tolist() == names
+    for column in ("observed", "mean", "median", "upper_80"):
+        np.testing.assert_allclose(table[column], expected[column])
+    dates = pd.to_datetime(table["date"], utc=True)
+    assert dates.dt.strftime("%Y-%m-%d").tolist() == [
+        "2024-09-01", "2024-10-01", "2024-11-01",
+    ] * len(names)  # fmt: skip
+
+
+def test_draws_are_those_of_base_models_whatever_the_table_is_by(fitted, forecast, here, tmp_path):
+    out = tmp_path / "forecast.nc"
+    done = here("forecast", fitted[1], "--months", 3, "--by", "all", "--out", out)
+    assert done.returncode == 0, done.stderr
+    xr.testing.assert_identical(xr.load_dataset(out), forecast[1])
+
+
+@pytest.mark.parametrize("by", ["organization", "all"])
+def test_sums_of_new_base_models(here, fitted, panel_file, tmp_path, by):
+    out = tmp_path / "sums.parquet"
+    done = here("forecast", fitted[1], "--panel", panel_file, "--months", 3, "--by", by,
+                "--out", out)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    population, panel = hfg.PopulationPosterior.load(fitted[1]), hfg.read_panel(panel_file)
+    expected = hfg.forecast_new(population, panel, 3, progress=False).total(by)
+    pd.testing.assert_frame_equal(pd.read_parquet(out), expected, check_dtype=False)
+
+
 def test_the_same_seed_gives_the_same_forecast_table(fitted, forecast, here, panel_file, tmp_path):
     done = here("fit", panel_file, "--out", tmp_path / "again.nc", *SHORT)
     assert done.returncode == 0
@@ -226,6 +265,8 @@ def test_fits_that_cannot_be(refused, panel_file, tmp_path, monkeypatch, options
         (("--months", 3, "--out", "f.csv", "--base-model", "openai/wisper-small"), "whisper-small"),
         (("--months", 3, "--out", "f.csv", "--intervals", "50,often"), "often"),
         (("--months", 3, "--out", "f.csv", "--intervals", "120"), "120"),
+        (("--months", 3, "--out", "f.csv", "--by", "country"), "no table by 'country'"),
+        (("--months", 3, "--out", "f.nc", "--by", ""), "take base_model, organization or all"),
         (("--out", "f.csv"), "--months"),
     ],
 )
