@@ -78,6 +78,15 @@ def test_what_a_base_model_teaches_reaches_its_unknown_organization(population):
     assert used < 0.9 * len(means)  # some draws of the population are ruled out
 
 
+def test_paths_of_all_base_models_go_with_about_the_same_draw_of_the_population(population):
+    """So that they can be added up: what they share stays shared."""
+    found = condition(Conditional(population, 5), History.from_panel(panel_of(**COUNTS)), 2000)
+    assert (np.diff(found.draw, axis=0) >= 0).all()
+    correlations = np.corrcoef(found.draw.T)
+    assert len(correlations) == len(COUNTS) > 1
+    assert correlations.min() > 0.9
+
+
 def test_unknown_organizations_come_from_the_global_level(population):
     means, shares = population.of_organizations(["Nobody", "Qwen"], np.random.default_rng(0))
     posterior = population.posterior
