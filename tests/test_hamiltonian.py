@@ -156,6 +156,18 @@ def test_a_density_that_is_not_a_number_is_not_entered() -> None:
     assert np.isfinite(chain.draws["logp"]).all()
 
 
+def test_where_no_density_is_a_number_nothing_moves() -> None:
+    """The energy's error is not a number either, and no comparison with it is true."""
+    chain = Chain(
+        Hierarchy(broken=-math.inf), np.zeros(1), np.ones((len(DATA), 1)),
+        np.random.default_rng(2), 0.8,
+    )  # fmt: skip
+    chain.draw(5, lambda: False)
+    assert (np.array(chain.draws["point"]) == 0.0).all()
+    assert (np.array(chain.draws["acceptance_rate"]) == 0.0).all()
+    assert chain.divergences == 5
+
+
 def test_it_stops_when_told() -> None:
     chain = run(Hierarchy(), 1, 0)
     finished = chain.finished
