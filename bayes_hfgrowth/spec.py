@@ -216,7 +216,13 @@ class GrowthSpec:
 
 
 def available_models() -> tuple[str, ...]:
-    """Names of the growth models that ship with the package, in alphabetical order."""
+    """Names of the growth models that ship with the package, in alphabetical order.
+
+    Examples
+    --------
+    >>> "surge" in available_models()
+    True
+    """
     return tuple(sorted(path.stem for path in _shipped_folder().glob("*.toml")))
 
 
@@ -237,8 +243,10 @@ def read_spec(name_or_path: str | os.PathLike[str]) -> GrowthSpec:
 
     Examples
     --------
-    >>> read_spec("surge").m
+    >>> read_spec("citation").m
     30.0
+    >>> sorted(read_spec("citation").parameters)
+    ['fitness', 'immediacy', 'longevity']
     """
     asked = os.fspath(name_or_path)
     shipped = available_models()
