@@ -14,7 +14,7 @@ help:
 	@echo "make test         run the tests"
 	@echo "make lint         check style and types"
 	@echo "make hooks        run the checks of a commit over all files"
-	@echo "make docs         write the documentation to docs/_site/ (NOTEBOOKS=off: run no notebook)"
+	@echo "make docs         write the documentation to docs/_build/site/ (NOTEBOOKS=off: run no notebook)"
 	@echo "make baselines    set up $(BASELINES), which the rivals of statsforecast run in"
 	@echo "make constraints  write the versions installed in $(VENV) to constraints.txt"
 	@echo "make clean        remove $(VENV), caches, demo/ and the documentation"
@@ -50,8 +50,8 @@ hooks: install
 # in the repository and on the site alike.
 docs: $(DOCS_INSTALLED)
 	NOTEBOOKS=$(NOTEBOOKS) $(VENV)/bin/sphinx-build --fail-on-warning --keep-going --quiet \
-	  --conf-dir docs --doctree-dir docs/_build/doctrees . docs/_site
-	@echo "open docs/_site/index.html"
+	  --conf-dir docs --doctree-dir docs/_build/doctrees . docs/_build/site
+	@echo "open docs/_build/site/index.html"
 
 $(DOCS_INSTALLED): $(INSTALLED)
 	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check \
@@ -75,4 +75,4 @@ constraints: $(DOCS_INSTALLED)
 
 clean:
 	rm -rf $(VENV) $(BASELINES) .hypothesis .mypy_cache .pytest_cache .ruff_cache build demo dist \
-	  docs/_build docs/_site docs/api
+	  docs/_build docs/api

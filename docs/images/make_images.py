@@ -1,7 +1,7 @@
 """Make the pictures of the README again.
 
-The comparison is drawn from the population posterior that comes with the package, in seconds. The
-forecast is the fan chart that ``make demo`` leaves in ``demo/``; it is taken over where there is one.
+The comparison is drawn from the population posterior that comes with the package, in seconds.
+The forecast is the fan chart that ``make demo`` leaves in ``demo/``, taken over if it is there.
 
     python docs/images/make_images.py
 """
