@@ -72,7 +72,7 @@ nb_merge_streams = True
 
 # Reference
 
-for name in ("arviz", "pytensor"):  # what they say when they are imported is no warning
+for name in ("arviz", "pytensor", "traitlets"):  # what they tell of their work is no warning
     logging.getLogger(name).setLevel(logging.WARNING)
 default_role = "py:obj"
 autodoc_member_order = "bysource"
