@@ -14,6 +14,7 @@ from bayes_hfgrowth.commands import (
     figures,
     fits,
     questions,
+    rank,
     report,
     sources,
 )
@@ -31,7 +32,7 @@ app = typer.Typer(
     help="Bayesian growth of the fine-tune counts of open-weight base models.",
     pretty_exceptions_enable=False,
 )
-for family in (demo, sources, fits, questions, figures, evaluation, report):
+for family in (demo, sources, fits, rank, questions, figures, evaluation, report):
     family.register(app)
 
 
