@@ -264,6 +264,8 @@ def _of_panel(
         threshold=ask.threshold, as_of=as_of, intervals=ask.intervals, by=ask.by,
         base_models=ask.base_models, dask=dask,
     )  # fmt: skip
+    if fit_file is None:  # only now, so that a refusal is one line
+        tell_shipped(population)
     announce(f"wrote {ask.out}: {done.base_models} base models, {ask.horizon}")
     tell_strangers(done.unknown)
     if done.unlike:
@@ -277,19 +279,20 @@ def _of_panel(
 
 
 def population_of(fit_file: Path | None) -> "PopulationPosterior":
-    """The population of a fit, or the one that comes with the package; that is announced."""
+    """The population of a fit, or the one that comes with the package."""
     from bayes_hfgrowth.population import PopulationPosterior, load_population
 
-    if fit_file is not None:
-        return PopulationPosterior.load(fit_file)
-    population = load_population()
+    return PopulationPosterior.load(fit_file) if fit_file else load_population()
+
+
+def tell_shipped(population: "PopulationPosterior") -> None:
+    """Announce that a forecast is from the population that comes with the package."""
     learned_from = population.about["panel"]
     announce(
         "from the population posterior that comes with the package: "
         f"{learned_from['base_models']:,} base models, months to "
         f"{learned_from['last_month'][:10]}"
     )
-    return population
 
 
 def tell_strangers(organizations: Sequence[str]) -> None:

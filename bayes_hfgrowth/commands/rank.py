@@ -14,6 +14,7 @@ from bayes_hfgrowth.commands.fits import (
     ReadSeed,
     Until,
     population_of,
+    tell_shipped,
     tell_strangers,
 )
 from bayes_hfgrowth.commands.outputs import check_file
@@ -75,6 +76,12 @@ def rank(
     if by not in ("base_model", "organization"):
         raise ForecastError(f"nothing is ranked by {by!r}; take base_model or organization")
     wanted = _wanted(base_model, overtakes if by == "base_model" else None)
+    if top is not None and top < 1:
+        raise ForecastError(f"top is {top}; give a number from 1 on")
+    if by == "base_model" and overtakes is None and base_model and len(set(base_model)) == 1:
+        raise ForecastError("a rank is one among several, and there is one alone; name more")
+    if overtakes is not None and overtakes[0] == overtakes[1]:
+        raise ForecastError(f"{overtakes[0]!r} cannot overtake itself; name two {by}s")
     predicted, convergence = _predicted(fit_file, panel, as_of, months, last, wanted, seed)
     series = DatedSeries.of(predicted.draws, by)
     if overtakes is not None:
@@ -129,6 +136,8 @@ def _predicted(
         known = known.select(base_models=base_models)
     population = population_of(fit_file)
     found = forecast_new(population, known, months, seed, until=until)
+    if fit_file is None:
+        tell_shipped(population)
     strangers = set(known.base_models["organization"]) - set(population.organizations)
     tell_strangers(sorted(strangers))
     return found, population.convergence
