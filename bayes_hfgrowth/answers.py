@@ -276,8 +276,9 @@ def sentence(row: dict[str, Any], level: str = "80") -> str:
     >>> sentence(row)
     'by 2027-06-01: 4,120 fine-tunes, 80% between 3,300 and 5,600; above 5,000: 19%'
     """
+    many = "" if row["median"] == 1 else "s"
     text = (
-        f"by {row['date']:%Y-%m-%d}: {row['median']:,} fine-tunes, {level}% between "
+        f"by {row['date']:%Y-%m-%d}: {row['median']:,} fine-tune{many}, {level}% between "
         f"{row[f'lower_{level}']:,} and {row[f'upper_{level}']:,}"
     )
     if "threshold" not in row:
