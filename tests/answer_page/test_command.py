@@ -82,7 +82,7 @@ def test_a_page_of_several(environment, tmp_path):
         (("Qwen/Q9", "--out", "p.html", "--threshold", -3), "is no count"),
         (("Qwen/Q9", "--out", "p.html", "--panel", "none.csv"), "no such file"),
         (("Qwen/Q9", "--out", "p.html", "--population", "none.nc"), "none.nc"),
-        (("Qwen/Q9", "--out", "p.html", "--relation", "cousin"), "cousin"),
+        (("Qwen/Q9", "--out", "p.html", "--relation", "cousin"), "--relation"),
     ],
 )
 def test_bad_input_is_one_line(here, tmp_path, monkeypatch, arguments, message):

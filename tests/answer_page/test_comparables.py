@@ -53,7 +53,7 @@ def test_sentences_tell_quantiles_of_many_only(panel):
     many = comparables(panel, "a/b", "Meta", 6, 0, 6)
     assert "the middle one of them gained 0; eight in ten gained 0 to " in many.sentence()
     assert "had 0 fine-tunes at the age of 6 months" in many.sentence()
-    few = comparables(panel, "a/b", "Meta", 6, 900, 6)
+    few = comparables(panel, "a/b", "Meta", 6, 3000, 6)
     assert 0 < len(few.new) < 10
     assert few.sentence().startswith(f"Only {len(few.new)} base models")
     none = comparables(panel, "a/b", "Meta", 6, 10**7, 6)
