@@ -194,6 +194,8 @@ def forecast(
     checked_by(by)
     last = until_date(months, until)
     limit = None if threshold is None else checked_threshold(threshold)
+    if limit is not None and out.suffix.lower() == ".nc":
+        raise ForecastError(f"--threshold asks for a table, and {out} are draws; write .csv")
     ask = _Asked(months, last, limit, base_model or None, seed, out, levels, by)
     if panel is not None:
         convergence = _of_panel(fit_file, panel, as_of, ask, dask)

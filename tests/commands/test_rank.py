@@ -99,6 +99,7 @@ PANEL = ("--panel", "{panel}")
         (("forecast", *PANEL, "--months", 3, "--until", "2026-01-01", "--out", "f.csv"), "both"),
         (("forecast", *PANEL, "--months", 3, "--threshold", -1, "--out", "f.csv"), "is no count"),
         (("forecast", *PANEL, "--months", 3, "--threshold", 1.5, "--out", "f.csv"), "threshold"),
+        (("forecast", *PANEL, "--months", 3, "--threshold", 9, "--out", "f.nc"), "are draws"),
         (("forecast", *PANEL, "--months", 3, "--as-of", "x", "--out", "f.csv"), "as-of date 'x'"),
         (
             ("forecast", "{fit}", "--months", 3, "--as-of", "2024-01-01", "--out", "f.csv"),
