@@ -4,32 +4,24 @@ import pytest
 
 
 @pytest.fixture
-def tab(example_page, tmp_path):
+def tab(example_page, chromium, tmp_path):
     """Opens the page on a telephone; fails at the end if it was not silent."""
-    from chromium import find_chromium
-    from playwright.sync_api import sync_playwright
-
     heard = []
     path = tmp_path / "page.html"
     path.write_text(example_page[0], encoding="utf-8")
-    with sync_playwright() as playwright:
-        found = find_chromium(playwright)
-        if found is None:
-            pytest.skip("no Chromium on the PATH; install one, as .ci/run does")
-        browser = playwright.chromium.launch(executable_path=found)
-        context = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True)
-        tab = context.new_page()
-        tab.on("console", lambda message: heard.append(message.text))
-        tab.on("pageerror", lambda error: heard.append(str(error)))
-        tab.on(
-            "request",
-            lambda request: (
-                request.url.startswith(("data:", path.as_uri())) or heard.append(request.url)
-            ),
-        )
-        tab.goto(path.as_uri())
-        yield tab
-        browser.close()
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, is_mobile=True)
+    tab = context.new_page()
+    tab.on("console", lambda message: heard.append(message.text))
+    tab.on("pageerror", lambda error: heard.append(str(error)))
+    tab.on(
+        "request",
+        lambda request: (
+            request.url.startswith(("data:", path.as_uri())) or heard.append(request.url)
+        ),
+    )
+    tab.goto(path.as_uri())
+    yield tab
+    context.close()
     assert heard == []
 
 

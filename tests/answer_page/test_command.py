@@ -1,5 +1,6 @@
 """`hfgrowth page`, as users run it, against the stand-in Hub."""
 
+import datetime as dt
 import os
 import signal
 import subprocess
@@ -96,7 +97,7 @@ def test_bad_input_is_one_line(here, tmp_path, monkeypatch, arguments, message):
 
 
 def test_a_killed_download_goes_on_where_it_stopped(hub, environment, tmp_path, now):
-    created = now.replace(year=now.year - 1)
+    created = now - dt.timedelta(days=365)
     hub.add_base("big/one", created)
     hub.add_children(make_children("big/one", 1200, created, now, seed=9))
     hub.page_size = 100
