@@ -122,3 +122,14 @@ def test_a_fit_is_forecast_until_a_date(made_fit):
         forecast(made_fit)
     with pytest.raises(ForecastError, match="is not after 2025-01-01"):
         forecast(made_fit, until="2024-12-31")
+
+
+def test_a_cluster_gives_the_same_table(population, panel, tmp_path):
+    panel.write(tmp_path / "panel.parquet")
+    for name, dask in (("here.csv", None), ("there.csv", "local")):
+        forecast_file(
+            population, tmp_path / "panel.parquet", None, tmp_path / name, until="2024-06-01",
+            threshold=50, as_of="2024-02-21", chunk=20, draws=40, dask=dask, jobs=1,
+            progress=False,
+        )  # fmt: skip
+    assert (tmp_path / "here.csv").read_bytes() == (tmp_path / "there.csv").read_bytes()
