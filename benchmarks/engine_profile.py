@@ -16,10 +16,10 @@ from typing import Any
 import pandas as pd
 
 import bayes_hfgrowth as hfg
-from bayes_hfgrowth import points, posterior_density, sampling
-from bayes_hfgrowth.crosses import CROSSES
-from bayes_hfgrowth.history import History
-from bayes_hfgrowth.progress import Progress
+from bayes_hfgrowth.inference import points, posterior_density, sampling
+from bayes_hfgrowth.inference.crosses import CROSSES
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.support.progress import Progress
 
 FLOOR = 40e-9  # seconds for the density of a month
 PARTS = {

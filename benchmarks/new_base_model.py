@@ -67,7 +67,7 @@ def costs() -> None:
 
     start = time.process_time()
     import bayes_hfgrowth as hfg
-    from bayes_hfgrowth.forecast import forecast_new
+    from bayes_hfgrowth.forecast.paths import forecast_new
 
     population = hfg.load_population()
     print(f"import and reading the population: {time.process_time() - start:.2f} s CPU")
@@ -93,8 +93,8 @@ def joint(number: int, named: list[str], draws: int, min_finetunes: int) -> None
     import arviz as az
 
     import bayes_hfgrowth as hfg
-    from bayes_hfgrowth.forecast import forecast_new
-    from bayes_hfgrowth.population import PopulationPosterior
+    from bayes_hfgrowth.forecast.paths import forecast_new
+    from bayes_hfgrowth.posterior.population import PopulationPosterior
 
     panel = hfg.load_example().as_of("2024-08-21").select(min_finetunes=min_finetunes)
     model = hfg.GrowthModel("surge")

@@ -18,7 +18,7 @@ import pandas as pd
 from bayes_hfgrowth.figures import paper_comparison, save_figure
 from bayes_hfgrowth.figures.paper import choose_base_models, published_curve
 from bayes_hfgrowth.fit import GrowthFit, GrowthModel
-from bayes_hfgrowth.growth import cumulative
+from bayes_hfgrowth.growth.curve import cumulative
 from bayes_hfgrowth.sources.example import load_example, load_paper_fits
 
 

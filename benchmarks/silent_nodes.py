@@ -14,12 +14,12 @@ import time
 import numpy as np
 from scipy.special import expit
 
-from bayes_hfgrowth.history import History
-from bayes_hfgrowth.silent import Nodes, SilentGroups, first_nodes, learned_nodes
-from bayes_hfgrowth.silent_density import log_density_silent
+from bayes_hfgrowth.growth.transition import LIKELIHOODS
+from bayes_hfgrowth.inference.silent import Nodes, SilentGroups, first_nodes, learned_nodes
+from bayes_hfgrowth.inference.silent_density import log_density_silent
+from bayes_hfgrowth.model.specification import read_spec
+from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.sources.example import load_example
-from bayes_hfgrowth.spec import read_spec
-from bayes_hfgrowth.transition import LIKELIHOODS
 
 CENTRE, SPREADS = (2.0, 4.5, 1.05, 1.05), (0.4, 1.25, 0.6, 0.95)
 """Where the posterior of all base models is: ln λ, μ, ln σ, ln of the dispersion."""

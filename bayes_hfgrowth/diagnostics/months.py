@@ -1,6 +1,6 @@
 """What the growth model expects of each observed month, and how likely a larger count is.
 
-The transition law of `bayes_hfgrowth.transition`, taken month by month for many draws: mean
+The transition law of `bayes_hfgrowth.growth.transition`, taken month by month for many draws: mean
 and size of the count's distribution, and its upper tail, which no number of simulated months
 would reach where it matters.
 """
@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from bayes_hfgrowth.growth import curve_increment, reinforced_increment
-from bayes_hfgrowth.history import History
-from bayes_hfgrowth.simulation import Floats
-from bayes_hfgrowth.spec import GrowthSpec
+from bayes_hfgrowth.growth.curve import curve_increment, reinforced_increment
+from bayes_hfgrowth.model.specification import GrowthSpec
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.posterior.simulation import Floats
 
 __all__ = ["month_laws", "upper_tails"]
 
@@ -31,7 +31,7 @@ def month_laws(
     history : History
         The months; each is taken given the months really observed before it.
     theta, carry : ndarray
-        From `bayes_hfgrowth.simulation.base_model_parameters` and ``carry_over``.
+        From `bayes_hfgrowth.posterior.simulation.base_model_parameters` and ``carry_over``.
 
     Returns
     -------

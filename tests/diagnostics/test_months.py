@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from bayes_hfgrowth.diagnostics.months import month_laws, upper_tails
-from bayes_hfgrowth.simulation import base_model_parameters, carry_over, log_likelihood
+from bayes_hfgrowth.posterior.simulation import base_model_parameters, carry_over, log_likelihood
 
 
 @pytest.mark.parametrize("model", ["citation", "reinforced", "surge"])

@@ -15,8 +15,8 @@ from bayes_hfgrowth.diagnostics.predictive import replicated_months
 from bayes_hfgrowth.diagnostics.surges import judge_months
 from bayes_hfgrowth.diagnostics.text import surge_sentence
 from bayes_hfgrowth.diagnostics.verdicts import judge
-from bayes_hfgrowth.months import month_end
-from bayes_hfgrowth.simulation import base_model_parameters, carry_over, simulated_history
+from bayes_hfgrowth.posterior.simulation import base_model_parameters, carry_over, simulated_history
+from bayes_hfgrowth.support.months import month_end
 
 
 def verdicts_of(fit, seed=0):
