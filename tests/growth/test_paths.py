@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from numba import njit
 from scipy import stats
-from tests.test_transition import COUNTS, by_hand, history_of, point_of, spec_of
 
 from bayes_hfgrowth.growth.curve import cumulative, reinforced_increment
 from bayes_hfgrowth.growth.transition import CAP, negative_binomial
 from bayes_hfgrowth.posterior.simulation import futures
+from tests.growth.test_transition import COUNTS, by_hand, history_of, point_of, spec_of
 
 
 def test_futures_start_from_today_and_never_fall() -> None:
