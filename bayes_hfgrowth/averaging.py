@@ -1,9 +1,11 @@
 """Log density of the population, base models averaged over points that stay where they are.
 
-    Σ_i ln 1/S Σ_s p(months_i | θ_is) N(θ_is; mean, diag(spread²)) / proposal(θ_is).
+    Σ_i ln [π + (1 - π) 1/S Σ_s p(months_i | θ_is) N(θ_is; mean, diag(spread²)) / proposal(θ_is)],
 
-What does not hang on the population, the months and the proposal, is the log weight of a point,
-reckoned once; so the sum costs no more than S normal densities a base model.
+with the share π of dormant base models, which those with a fine-tune are not: for them the
+first term is missing. What does not hang on the population, the months and the proposal, is the
+log weight of a point, reckoned once; so the sum costs no more than S normal densities a base
+model.
 """
 
 import math
@@ -11,17 +13,18 @@ import math
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth.crosses import fill_crosses, log_density_of
-from bayes_hfgrowth.elementary import exp, inner
-from bayes_hfgrowth.point_likelihoods import POINT_ROWS, log_likelihoods_at
+from bayes_hfgrowth.crosses import fill_crosses, fill_freely, log_density_of
+from bayes_hfgrowth.growth.elementary import exp, inner
+from bayes_hfgrowth.growth.law import Floats, Integers, Months
+from bayes_hfgrowth.growth.points import ROWS, log_likelihoods_at
 from bayes_hfgrowth.straightening import bend
-from bayes_hfgrowth.transition import Floats, Integers
-from bayes_hfgrowth.whitening import precisions
+from bayes_hfgrowth.whitening import ASLEEP, Drawn, precisions
 
 __all__ = ["log_average", "pick", "renew"]
 
 _LEAST = -1e300  # log weight of what is impossible
 _FURTHEST = 1e3  # where impossible growth parameters are put, lest they make others so
+_HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
 # --- Points -----------------------------------------------------------------------------
@@ -31,6 +34,9 @@ _FURTHEST = 1e3  # where impossible growth parameters are put, lest they make ot
 def _straight(centre: Floats, root: Floats, points: Floats, straight: Floats, out: Floats) -> None:
     """Straightened growth parameters at points; `out` gets minus their log proposal density."""
     size, number = points.shape
+    stretch = 0.0
+    for r in range(size):
+        stretch += math.log(root[r, r])
     for s in range(number):
         out[s] = 0.0
     for r in range(size):
@@ -41,7 +47,7 @@ def _straight(centre: Floats, root: Floats, points: Floats, straight: Floats, ou
             for s in range(number):
                 straight[r, s] += root[r, k] * points[k, s]
     for s in range(number):
-        out[s] = -log_density_of(out[s], size)
+        out[s] = stretch - log_density_of(out[s], size)
 
 
 @inner()
@@ -61,48 +67,56 @@ def _bent(i: int, pivots: Floats, straight: Floats, theta: Floats, out: Floats) 
 
 @njit(error_model="numpy")
 def renew(
-    kept: Floats, rng: np.random.Generator, law: int, centre: Floats, root: Floats, pivots: Floats,
-    start: Integers, log_age: Floats, previous: Floats, new: Floats, constants: Floats, m: float,
-    carry: Floats, points: Floats, theta: Floats, log_weights: Floats,
+    law: int, m: float, first: int, kept: Floats, state: Integers, rng: np.random.Generator,
+    centre: Floats, root: Floats, pivots: Floats, months: Months, shared: Floats, period: Floats,
+    points: Floats, theta: Floats, log_weights: Floats, fresh: bool,
 ) -> None:  # fmt: skip
-    """Draw the points of every base model anew, but for the kept ones.
+    """Draw the points of some base models anew, but for the kept ones, and weigh them.
 
     Parameters
     ----------
-    kept : ndarray, shape (base models, parameters)
-        First point of each.
+    law : int
+        One of the laws of `bayes_hfgrowth.growth.law`.
+    m : float
+        The constant m of the curve.
+    first : int
+        Position of the first of them among all.
+    kept : ndarray, shape (all base models, parameters)
+        First point of each; those of base models that are ``ASLEEP`` are drawn as well.
+    state : ndarray of int64, shape (all base models,)
+        As in `bayes_hfgrowth.whitening.log_density`.
     rng : numpy.random.Generator
         Source of randomness.
-    law : int
-        One of the laws of `bayes_hfgrowth.transition`.
     centre, root : ndarray
         Of `bayes_hfgrowth.proposals.Proposals`.
-    pivots : ndarray, shape (base models, 7)
+    pivots : ndarray, shape (all base models, 7)
         Of `bayes_hfgrowth.straightening.pivots_at`.
-    start, log_age, previous, new, constants, m
-        The months, as in `bayes_hfgrowth.transition.pointwise`.
-    carry : ndarray, shape (2,)
-        Strength and memory of the carry-over.
+    months : Months
+        The months of all.
+    shared, period : ndarray
+        As in `bayes_hfgrowth.growth.points.log_likelihoods_at`.
     points, theta : ndarray, shape (base models, parameters, points)
         Get the points and the growth parameters there.
     log_weights : ndarray, shape (base models, points)
-        Gets the log density of the months less that of the proposal, up to a constant.
+        Gets the log density of the months less that of the proposal.
+    fresh : bool
+        Whether to draw; else `points` holds them, and they are only weighed.
     """
-    size, number = points.shape[1], points.shape[2]
+    some, size, number = points.shape
     straight, value = np.empty((size, number)), np.empty(number)
-    work = np.empty((POINT_ROWS, number))
-    for i in range(len(kept)):
-        fill_crosses(kept[i], rng, points[i])
-        _straight(centre[i], root[i], points[i], straight, log_weights[i])
-        _bent(i, pivots, straight, theta[i], log_weights[i])
-        months = slice(start[i], start[i + 1])
-        log_likelihoods_at(
-            law, log_age[months], previous[months], new[months], constants[months], m, theta[i],
-            carry, value, work,
-        )  # fmt: skip
+    work = np.empty((ROWS, number))
+    for at in range(some):
+        i = first + at
+        if fresh:
+            if state[i] == ASLEEP:
+                fill_freely(rng, kept[i])
+            fill_crosses(kept[i], rng, points[at])
+        _straight(centre[i], root[i], points[at], straight, log_weights[at])
+        _bent(i, pivots, straight, theta[at], log_weights[at])
+        log_likelihoods_at(law, i, months, m, theta[at], shared, period, value, work)
         for s in range(number):
-            weight = log_weights[i, s] + value[s]
-            log_weights[i, s] = weight if weight > _LEAST else _LEAST
+            weight = log_weights[at, s] + value[s]
+            log_weights[at, s] = weight if weight > _LEAST else _LEAST
 
 
 # --- Their average, in loops that are turned into vector instructions ---------------------
@@ -166,70 +180,96 @@ def _weigh(
 
 @njit(error_model="numpy")
 def log_average(
-    theta: Floats, log_weights: Floats, group: Integers, means: Floats, log_spreads: Floats,
-    logit_dormancy: Floats, by_means: Floats, by_log_spreads: Floats, by_logit_dormancy: Floats,
+    theta: Floats, log_weights: Floats, first: int, silent: bool, group: Integers,
+    population: Drawn, by: Drawn,
 ) -> float:  # fmt: skip
-    """Log density of base models with fine-tunes, averaged over their points, up to a constant.
+    """Log density of some base models, averaged over their points.
 
     Parameters
     ----------
     theta, log_weights
         Filled by `renew`.
-    group : ndarray of int, shape (base models,)
+    first : int
+        Position of the first of them among all.
+    silent : bool
+        Whether they have no fine-tune, so that they may be dormant.
+    group : ndarray of int, shape (all base models,)
         Organization of each base model.
-    means : ndarray, shape (organizations, parameters)
-        Organization means of the growth parameters.
-    log_spreads : ndarray, shape (parameters,)
-        ln of the standard deviations of base models within their organization.
-    logit_dormancy : ndarray, shape (organizations,)
-        Logit of the share of dormant base models, which these are not; -inf where there is none.
-    by_means, by_log_spreads, by_logit_dormancy : ndarray
-        Get the derivatives added.
+    population : Drawn
+        The population.
+    by : Drawn
+        Gets the derivatives added.
     """
-    number, size = log_weights.shape[1], len(log_spreads)
-    q = precisions(log_spreads)
+    some, number = log_weights.shape
+    means, q = population.means, precisions(population.log_spreads)
+    size = len(q)
+    constant = -size * _HALF_LOG_2PI
+    for k in range(size):
+        constant -= population.log_spreads[k]
     logarithms, weights = np.empty(number), np.empty(number)
     total = 0.0
-    for k in range(size):
-        total -= len(group) * log_spreads[k]
-    for i in range(len(group)):
-        o = group[i]
-        top = _weigh(i, o, theta, log_weights, means, q, logarithms, weights)
+    for at in range(some):
+        o = group[first + at]
+        top = _weigh(at, o, theta, log_weights, means, q, logarithms, weights)
         whole = _sum(weights)
-        dormant = 1.0 / (1.0 + math.exp(-logit_dormancy[o]))
-        total += top + math.log(whole / number) + math.log1p(-dormant)
-        by_logit_dormancy[o] -= dormant
+        dormant = 1.0 / (1.0 + math.exp(-population.logits[o]))
+        value = top + math.log(whole / number) + constant
+        part = 1.0
+        if silent and dormant > 0.0:
+            mean = math.exp(min(value, 600.0))
+            both = dormant + (1.0 - dormant) * mean
+            part = (1.0 - dormant) * mean / both
+            by.logits[o] += dormant * (1.0 - dormant) * (1.0 - mean) / both
+            total += math.log(both)
+        else:
+            total += value + math.log1p(-dormant)
+            by.logits[o] -= dormant
         for k in range(size):
-            first, second = _moments(weights, theta[i, k], means[o, k])
-            by_means[o, k] += q[k] * first / whole
-            by_log_spreads[k] += q[k] * second / whole - 1.0
+            linear, square = _moments(weights, theta[at, k], means[o, k])
+            by.means[o, k] += part * q[k] * linear / whole
+            by.log_spreads[k] += part * (q[k] * square / whole - 1.0)
     return total
 
 
 @njit(error_model="numpy")
 def pick(
-    theta: Floats, log_weights: Floats, group: Integers, means: Floats, log_spreads: Floats,
-    uniform: Floats, picked: Integers,
+    theta: Floats, log_weights: Floats, first: int, silent: bool, group: Integers,
+    population: Drawn, uniform: Floats, picked: Integers,
 ) -> None:  # fmt: skip
-    """Pick a point of each base model in proportion to its weight.
+    """Pick a point of some base models in proportion to its weight, or none if they are dormant.
 
     Parameters
     ----------
-    theta, log_weights, group, means, log_spreads
+    theta, log_weights, first, silent, group, population
         As in `log_average`.
-    uniform : ndarray, shape (base models,)
+    uniform : ndarray, shape (all base models,)
         Random numbers between 0 and 1.
-    picked : ndarray of int, shape (base models,)
-        Gets the positions.
+    picked : ndarray of int, shape (all base models,)
+        Gets the positions; -1 for a base model that is dormant.
     """
-    number = log_weights.shape[1]
-    q = precisions(log_spreads)
+    some, number = log_weights.shape
+    q = precisions(population.log_spreads)
+    constant = -len(q) * _HALF_LOG_2PI
+    for k in range(len(q)):
+        constant -= population.log_spreads[k]
     logarithms, weights = np.empty(number), np.empty(number)
-    for i in range(len(group)):
-        _weigh(i, group[i], theta, log_weights, means, q, logarithms, weights)
-        height = uniform[i] * _sum(weights)
-        at = 0
-        while at < number - 1 and weights[at] < height:
-            height -= weights[at]
-            at += 1
-        picked[i] = at
+    for at in range(some):
+        i = first + at
+        o = group[i]
+        top = _weigh(at, o, theta, log_weights, population.means, q, logarithms, weights)
+        whole = _sum(weights)
+        left = uniform[i]
+        if silent:
+            dormant = 1.0 / (1.0 + math.exp(-population.logits[o]))
+            alive = (1.0 - dormant) * math.exp(min(top + constant, 600.0)) * whole / number
+            share = dormant / (dormant + alive)
+            if left < share:
+                picked[i] = -1
+                continue
+            left = (left - share) / (1.0 - share)
+        height = left * whole
+        s = 0
+        while s < number - 1 and weights[s] < height:
+            height -= weights[s]
+            s += 1
+        picked[i] = s

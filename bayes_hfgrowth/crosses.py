@@ -17,12 +17,18 @@ import math
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth.transition import Floats
+from bayes_hfgrowth.growth.law import Floats
 
-__all__ = ["CROSSES", "DEGREES", "WIDER", "fill_crosses", "log_density_of"]
+__all__ = [
+    "CROSSES", "DEGREES", "SILENT_CROSSES", "WIDER", "fill_crosses", "fill_freely",
+    "log_density_of",
+]  # fmt: skip
 
-CROSSES = 8
-"""Crosses of a base model."""
+CROSSES = 4
+"""Crosses of a base model with fine-tunes."""
+
+SILENT_CROSSES = 2
+"""Crosses of one without: its months tell less, so that less is to be averaged."""
 
 DEGREES = 8.0
 """Degrees of freedom of the t distribution: posteriors have heavier tails than the normal."""
@@ -72,8 +78,24 @@ def fill_crosses(kept: Floats, rng: np.random.Generator, points: Floats) -> None
 
 
 @njit(error_model="numpy")
+def fill_freely(rng: np.random.Generator, point: Floats) -> None:
+    """Draw one point by itself.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of randomness.
+    point : ndarray, shape (parameters,)
+        Gets it.
+    """
+    scale = WIDER / math.sqrt(rng.chisquare(DEGREES) / DEGREES)
+    for k in range(len(point)):
+        point[k] = scale * rng.standard_normal()
+
+
+@njit(error_model="numpy")
 def log_density_of(square: float, size: int) -> float:
-    """Log density of each point by itself, up to a constant.
+    """Log density of each point by itself.
 
     Parameters
     ----------
@@ -82,4 +104,6 @@ def log_density_of(square: float, size: int) -> float:
     size : int
         Number of coordinates.
     """
-    return -0.5 * (DEGREES + size) * math.log1p(square / (WIDER * WIDER * DEGREES))
+    constant = math.lgamma(0.5 * (DEGREES + size)) - math.lgamma(0.5 * DEGREES)
+    constant -= 0.5 * size * math.log(DEGREES * math.pi * WIDER * WIDER)
+    return constant - 0.5 * (DEGREES + size) * math.log1p(square / (WIDER * WIDER * DEGREES))

@@ -20,8 +20,9 @@ from bayes_hfgrowth.panel import Panel
 from bayes_hfgrowth.population import PopulationPosterior
 from bayes_hfgrowth.progress import Progress
 from bayes_hfgrowth.simulation import (
+    SharedDraws,
     base_model_parameters,
-    carry_over,
+    calendar_needed,
     dormancy_shares,
     futures,
     narrowed,
@@ -43,9 +44,6 @@ LONGEST = 600
 """Largest horizon in months; fifty years of a growth curve mean nothing any more."""
 
 
-POPULATION_DRAWS = 1000
-"""Most draws of a population that forecasts of new base models are made from."""
-
 CHUNK = 250
 """Base models that are forecast at a time; their draws are in memory together."""
 
@@ -62,8 +60,9 @@ def forecast(
     the posterior, so it is a whole number, never falls, and carries the uncertainty both of
     the parameters and of the months to come. A base model younger than a month has no data
     of its own; its parameters come from its organization. A base model's paths do not hang on
-    which others are forecast along with it. All have their counts at the same calendar dates too,
-    so they can be added up draw by draw; see `Forecast.total`.
+    which others are forecast along with it. Under each draw the period effect goes on along one
+    path for all base models, and all have their counts at the same calendar dates too, so they
+    can be added up draw by draw; see `Forecast.total`.
 
     Parameters
     ----------
@@ -89,16 +88,19 @@ def forecast(
     part = history.subset(chosen)
     posterior = fit.posterior.isel(base_model=chosen)
     theta = base_model_parameters(fit.spec, posterior)
-    carry, shares = carry_over(fit.spec, posterior), dormancy_shares(fit.spec, posterior)
+    shares = dormancy_shares(fit.spec, posterior)
     start = last_date(history, fit.observed_at)
     dates = dates_ahead(start, months)
     # The last date is within a month of age that may end after the horizon.
     needed = np.maximum(months_needed(history, dates), months)
+    # One path of the period effect for each draw, whichever base models are asked for.
+    shared = SharedDraws.of(fit.spec, posterior)
+    shared = shared.ahead_of(history, int(needed.max()), random_of(seed, 11))
 
     def paths(i: int) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]:
         one, name = part.subset(np.array([i])), part.base_models[i].encode()
         own, ahead, rng = theta[:, [i]], int(needed[chosen[i]]), random_of(seed, 3, name)
-        path = futures(fit.spec, one, own, carry, ahead, rng, shares)
+        path = futures(fit.spec, one, own, shared, ahead, rng, shares)
         dated = counts_at_dates(one, path, own, dates, random_of(seed, 12, name))
         return narrowed(path[:, 0, :months]), narrowed(dated[:, 0])
 
@@ -151,9 +153,9 @@ def forecast_new(
     seed : int, optional
         Same seed, same forecast; by default the seed of the population's fit.
     draws : int
-        Paths of each base model. Paths are in the order of the population's draws, so that path
-        j of all base models goes with about the same draw, and they can be added up path by
-        path; see `Forecast.total`.
+        Paths of each base model. Path j of every base model goes with draw j of the population,
+        as far as the base model's months allow, and with the same period effects ahead, so that
+        base models can be added up path by path; see `Forecast.total`.
     dask : str, optional
         Address of a Dask scheduler that is to do the work, or ``local`` for a cluster of this
         machine's cores; by default, threads do it.
@@ -173,11 +175,12 @@ def forecast_new(
     Raises
     ------
     ForecastError
-        When the panel is empty, the horizon is out of range, or the seed is negative.
+        When the panel is empty, the horizon is out of range, the seed is negative, or there is
+        no draw.
     ClusterError
         When the Dask cluster does not do its work.
     """
-    conditional = conditional_on(population, months, seed)
+    conditional = conditional_on(population, months, seed, draws)
     history = History.from_panel(panel)
     number = len(history.base_models)
     if not number:
@@ -193,7 +196,7 @@ def forecast_new(
         Progress(progress).stage("base models", number) as advance,
     ):
         shared = share(conditional)
-        pieces = ((forecast_chunk, shared, part, months, draws, start) for part in parts)
+        pieces = ((forecast_chunk, shared, part, months, start) for part in parts)
         for result in in_order(submit, pieces, 2 * hands):
             found.append(result)
             done += result.draws.sizes["base_model"]
@@ -201,26 +204,30 @@ def forecast_new(
     return joined(found)
 
 
-def conditional_on(population: PopulationPosterior, months: int, seed: int | None) -> Conditional:
+def conditional_on(
+    population: PopulationPosterior, months: int, seed: int | None, draws: int
+) -> Conditional:
     """Make a population ready to forecast from.
 
     Parameters
     ----------
-    population, months, seed
+    population, months, seed, draws
         As in `forecast_new`.
 
     Raises
     ------
     ForecastError
-        When the horizon is out of range, or the seed is negative.
+        When the horizon is out of range, the seed is negative, or there is no draw.
     """
     seed = population.about["seed"] if seed is None else seed
     _check_request(months, seed)
-    return Conditional(population.thinned(POPULATION_DRAWS), seed)
+    if draws < 1:
+        raise ForecastError(f"{draws} draws make no forecast; give at least 1")
+    return Conditional(population, seed, draws)
 
 
 def forecast_chunk(
-    conditional: Conditional, history: History, months: int, draws: int, start: pd.Timestamp
+    conditional: Conditional, history: History, months: int, start: pd.Timestamp
 ) -> Forecast:
     """Forecast some base models that were in no fit.
 
@@ -230,17 +237,17 @@ def forecast_chunk(
         From `conditional_on`.
     history : History
         Their months.
-    months, draws : int
+    months : int
         As in `forecast_new`.
     start : pandas.Timestamp
         Date from which sums are forecast; see `bayes_hfgrowth.dated_counts.last_date`.
     """
-    found, seed = condition(conditional, history, draws), conditional.seed
+    found, seed = condition(conditional, history), conditional.seed
     number = len(history.base_models)
     awake = replace(conditional.spec, dormancy=None)
     dates = dates_ahead(start, months)
     needed = np.maximum(months_needed(history, dates), months)
-    counts = np.empty((1, draws, number, months), dtype=np.int64)
+    counts = np.empty((1, conditional.draws, number, months), dtype=np.int64)
     counts[:] = history.finetunes[:, None]
     at_dates = counts.copy()
     for i in range(number):
@@ -251,8 +258,11 @@ def forecast_chunk(
         )
         name, ahead, some = one.base_models[0].encode(), int(needed[i]), ~found.dormant[:, i]
         theta = found.theta[some, i][:, None]
-        carry = conditional.carry[found.draw[some, i]]
-        paths = futures(awake, one, theta, carry, ahead, random_of(seed, 9, name))
+        first, span = calendar_needed(one, ahead)
+        known = sum(one.calendar_span) - 1 if len(one.month) else first
+        shared = conditional.shared_of(found.draw[:, i], first, span, known)
+        shared = shared.take(np.flatnonzero(some))
+        paths = futures(awake, one, theta, shared, ahead, random_of(seed, 9, name))
         counts[0, some, i] = paths[:, 0, :months]
         dated = counts_at_dates(one, paths, theta, dates, random_of(seed, 12, name))
         at_dates[0, some, i] = dated[:, 0]

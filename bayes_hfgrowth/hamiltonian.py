@@ -3,18 +3,18 @@
 The state of a chain is a population and a point of every base model, which is a draw of its
 parameters. A transition
 
-1. draws further points of every base model around the kept one;
-2. moves the population along a trajectory with the points as they are (Duane, Kennedy, Pendleton
-   and Roweth 1987);
-3. picks a point of each base model in proportion to its weight;
-4. moves population and picked points together along a short trajectory, in coordinates in which
-   base models follow their population.
+1. moves population and kept points together along a trajectory (Duane, Kennedy, Pendleton and
+   Roweth 1987), in coordinates in which base models follow their population;
+2. draws further points of every base model around the kept one;
+3. moves the population along slow directions, all points following it (Metropolis);
+4. moves what does not enter the months along a trajectory with the points as they are;
+5. picks a point of each base model in proportion to its weight.
 
 Each part leaves the joint posterior of population and base models as it is, however few points
 there are: an exact scheme with a random estimate in the place of the likelihood (Andrieu and
-Roberts 2009). The second does nearly all the moving, as a population by itself is a hundred
-coordinates and not thousands; but where it goes further than the points reach it sticks to the
-kept ones, and the fourth takes them along.
+Roberts 2009). What enters the months of every base model, the exponent and the period effects
+among them, moves in the first and third part; the fourth moves the rest in long steps, since a
+population by itself is a hundred coordinates and not thousands.
 """
 
 import math
@@ -24,7 +24,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bayes_hfgrowth.transition import Floats
+from bayes_hfgrowth.errors import FitError
+from bayes_hfgrowth.growth.law import Floats
 
 __all__ = ["LENGTH", "SHORT", "Chain", "Target"]
 
@@ -45,25 +46,41 @@ the density rough, steps that serve elsewhere are too long."""
 FINER = 5
 """How much finer its steps are."""
 
-JOINT_STEPS = 6
+JOINT_STEPS = 16
 """Steps of a trajectory of population and base models together."""
+
+SLOW_STEPS = 2
+"""Steps along slow directions in each transition."""
 
 _JOINT_ACCEPT = 0.7  # mean acceptance that their step is tuned to
 _MOST_STEPS = 64
 _LONGEST_STEP = 1.0
+_SLOW_ACCEPT, _LONGEST_SLOW = 0.35, 3.0  # of steps along slow directions
 _GAIN = 1.2  # of the first change of a step; falls with the root of their number
 
 
 class Target(Protocol):
     """What a chain samples; it keeps the points of one chain."""
 
-    def renew(self, kept: Floats, rng: np.random.Generator) -> None:
-        """Draw points around the kept ones, shape (base models, parameters)."""
+    held: int
+    """How many of the first coordinates the population keeps when it moves by itself."""
+
+    def renew(self, x: Floats, kept: Floats, rng: np.random.Generator) -> None:
+        """Draw points around the kept ones, shape (base models, parameters), for x."""
+
+    slow: Floats
+    """Directions, shape (directions, size), along which the population moves slowest."""
+
+    def move_points(self, x: Floats, rng: np.random.Generator) -> float:
+        """Let the points follow the population to x; log density there."""
+
+    def stay(self) -> None:
+        """Take the last `move_points` back."""
 
     def density(self, x: Floats) -> tuple[float, Floats]:
         """Log density of the population at x under the points, and its gradient."""
 
-    def pick(self, x: Floats, uniform: Floats) -> tuple[Floats, Floats, Floats]:
+    def pick(self, x: Floats, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
         """Pick points by their weights at x; the population as it is told, parameters, kept."""
 
     def joined(self, x: Floats, kept: Floats) -> Floats:
@@ -96,10 +113,12 @@ class _Place:
 type _Density = Callable[[Floats], tuple[float, Floats]]
 
 
-def _set_out(density: _Density, x: Floats, rng: np.random.Generator) -> _Place:
-    """A place with a fresh momentum."""
+def _set_out(density: _Density, x: Floats, rng: np.random.Generator, held: int = 0) -> _Place:
+    """A place with a fresh momentum, none along the first coordinates that are held."""
     value, slope = density(x)
-    return _Place(x, rng.standard_normal(len(x)), value, slope)
+    momentum = rng.standard_normal(len(x))
+    momentum[:held] = 0.0
+    return _Place(x, momentum, value, slope)
 
 
 def _trajectory(density: _Density, place: _Place, step: float, steps: int) -> tuple[_Place, float]:
@@ -128,12 +147,13 @@ class _Step:
 
     size: float
     target: float
+    longest: float = _LONGEST_STEP
     logs: list[float] = field(default_factory=list)
 
     def adapt(self, accepted: float) -> None:
         """Longer after acceptance, shorter after rejection."""
         gain = _GAIN / math.sqrt(len(self.logs) + 1.0)
-        self.size = min(self.size * math.exp(gain * (accepted - self.target)), _LONGEST_STEP)
+        self.size = min(self.size * math.exp(gain * (accepted - self.target)), self.longest)
         self.logs.append(math.log(self.size))
 
     def settle(self) -> None:
@@ -173,6 +193,7 @@ class Chain:
     draws: dict[str, list[Any]] = field(default_factory=dict)
     step: float = 0.2
     joint_step: float = 0.1
+    slow_step: float = 0.5
 
     def tune(self, number: int, stopped: Callable[[], bool]) -> None:
         """Make transitions that tune the steps and are not kept.
@@ -185,17 +206,27 @@ class Chain:
             Asked before every transition whether to end.
         """
         own = _Step(self.step, self.target_accept)
+        slow = _Step(self.slow_step, _SLOW_ACCEPT, _LONGEST_SLOW)
         joint = _Step(self.joint_step, _JOINT_ACCEPT)
+        if not math.isfinite(self.target.joint_density(self.target.joined(self.x, self.kept))[0]):
+            raise FitError(
+                "the sampler has no start with a finite density; give other priors, or look for "
+                "counts that no parameters allow"
+            )
+        # First the base models find their places in the population that the chain starts from.
+        self.target.renew(self.x, self.kept, self.rng)
+        self.kept = self.target.pick(self.x, self.rng)[2]
         for _ in range(number):
             if stopped():
                 return
             found, accepted = self._advanced()
             own.adapt(float(found["acceptance_rate"]))
             joint.adapt(accepted)
-            self.step, self.joint_step = own.size, joint.size
-        own.settle()
-        joint.settle()
-        self.step, self.joint_step = own.size, joint.size
+            slow.adapt(float(found["slow_acceptance"]))
+            self.step, self.joint_step, self.slow_step = own.size, joint.size, slow.size
+        for step in (own, joint, slow):
+            step.settle()
+        self.step, self.joint_step, self.slow_step = own.size, joint.size, slow.size
 
     def draw(self, number: int, stopped: Callable[[], bool]) -> None:
         """Make transitions and keep what they find; parameters as for `tune`."""
@@ -214,9 +245,11 @@ class Chain:
     def _transition(self) -> tuple[dict[str, Any], float]:
         """Make a transition; what it found, and the acceptance of its last part."""
         joint = self._move_together()
-        self.target.renew(self.kept, self.rng)
+        self.target.renew(self.x, self.kept, self.rng)
+        slow = self._move_slowly()
         found = self._move_population()
-        point, theta, self.kept = self.target.pick(self.x, self.rng.random(len(self.kept)))
+        point, theta, self.kept = self.target.pick(self.x, self.rng)
+        found["slow_acceptance"] = slow
         return {"point": point, "theta": theta, **found}, joint
 
     def _move_population(self) -> dict[str, Any]:
@@ -226,7 +259,7 @@ class Chain:
         rejection; Green and Mira 2001).
         """
         density = self.target.density
-        begin = _set_out(density, self.x, self.rng)
+        begin = _set_out(density, self.x, self.rng, self.target.held)
         step = self.step * self.rng.uniform(0.8, 1.2)
         length = self.length * self.rng.uniform(0.6, 1.4)
         steps = min(max(1, round(length / step)), _MOST_STEPS)
@@ -255,6 +288,25 @@ class Chain:
             "n_steps": taken,
             "step_size": step,
         }
+
+    def _move_slowly(self) -> float:
+        """Move the population along a slow direction, base models averaged; its mean acceptance.
+
+        Their points follow, so that the step is one of the pseudo-marginal Metropolis algorithm
+        (Andrieu and Roberts 2009) and need not be as short as one of a trajectory.
+        """
+        total = 0.0
+        for _ in range(SLOW_STEPS):
+            now, _ = self.target.density(self.x)
+            direction = self.target.slow[self.rng.integers(len(self.target.slow))]
+            x = self.x + self.slow_step * self.rng.standard_normal() * direction
+            accepted = _probability(now - self.target.move_points(x, self.rng))
+            if self.rng.random() < accepted:
+                self.x = x
+            else:
+                self.target.stay()
+            total += accepted
+        return total / max(SLOW_STEPS, 1)
 
     def _move_together(self) -> float:
         """Move population and base models along one trajectory; its acceptance."""

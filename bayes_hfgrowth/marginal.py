@@ -17,10 +17,14 @@ from bayes_hfgrowth.hamiltonian import Chain
 from bayes_hfgrowth.points import Points
 from bayes_hfgrowth.whitened import Aim, WhitenedPosterior
 
-__all__ = ["run_chains"]
+__all__ = ["OVERDISPERSED", "run_chains"]
+
+OVERDISPERSED = 1.5
+"""How much further from the middle chains start than draws of the pilot lie."""
 
 _STATISTICS = (
-    "acceptance_rate", "diverging", "energy", "energy_error", "logp", "n_steps", "step_size",
+    "acceptance_rate", "diverging", "energy", "energy_error", "logp", "n_steps", "slow_acceptance",
+    "step_size",
 )  # fmt: skip
 
 
@@ -41,7 +45,7 @@ def run_chains(
     ----------
     posterior : WhitenedPosterior
         What to sample.
-    aim : dict
+    aim : Aim
         In which coordinates, and where to start from.
     seeds : sequence of numpy.random.SeedSequence
         One for each chain.
@@ -63,12 +67,17 @@ def run_chains(
     statistics : xarray.Dataset
         Of the transitions, under the names that ArviZ knows.
     """
-    size, chains = posterior.layout.size, []
+    chains = []
     for seed in seeds:
         rng = np.random.default_rng(seed)
-        at = rng.integers(len(aim["starts"]))
-        x, kept = aim["starts"][at, :size], aim["kept"][at]
-        chains.append(Chain(Points(posterior, aim), x, kept, rng, target_accept, length))
+        at = rng.integers(len(aim.starts))
+        # Further apart than draws of the posterior are, so that R-hat sees who does not come home.
+        x, points = OVERDISPERSED * aim.starts[at], Points(posterior, aim)
+        kept = points.coordinates(x, aim.kept[at])
+        if not np.isfinite(points.joint_density(points.joined(x, kept))[0]):
+            x = aim.starts[at]  # that far out nothing may be possible any more
+            kept = points.coordinates(x, aim.kept[at])
+        chains.append(Chain(points, x, kept, rng, target_accept, length))
     stop = Event()
     with ThreadPoolExecutor(cores) as pool:
 
@@ -87,7 +96,7 @@ def run_chains(
         try:
             each(lambda chain: chain.tune(tune, stop.is_set))
             # One chain with a poor start must not go on in steps far too small.
-            for name in ("step", "joint_step"):
+            for name in ("step", "joint_step", "slow_step"):
                 step = float(np.median([getattr(chain, name) for chain in chains]))
                 for chain in chains:
                     setattr(chain, name, step)
@@ -103,7 +112,7 @@ def run_chains(
     coords = {"chain": np.arange(len(chains)), "draw": np.arange(draws)}
     found = {
         "point": ((*lead, "coordinate"), stacked("point")),
-        "theta": ((*lead, "told", "parameter"), stacked("theta")),
+        "theta": ((*lead, "member", "parameter"), stacked("theta")),
     }
     return (
         xr.Dataset(found, coords=coords),

@@ -113,7 +113,7 @@ def forecast_file(
     levels = list(intervals)
     interval_columns(levels)  # refuses impossible ones
     checked_by(by)
-    conditional = conditional_on(population, months, seed)
+    conditional = conditional_on(population, months, seed, draws)
     shown = Progress(progress)
     with shown.stage("panel"):
         source = PanelChunks(panel, chunk, base_models)
@@ -145,7 +145,7 @@ def forecast_file(
             else (_table, (levels,)) if by == BASE_MODEL
             else (_sums, (by,))
         )  # fmt: skip
-        options = (months, draws, start, *work[1])
+        options = (months, start, *work[1])
         pieces = ((work[0], shared, History.from_panel(part), *options) for part in source)
         results = in_order(submit, pieces, 2 * hands)
         if keep:
@@ -192,12 +192,11 @@ def _table(
     conditional: Conditional,
     history: History,
     months: int,
-    draws: int,
     start: pd.Timestamp,
     levels: list[float],
 ) -> tuple[pd.DataFrame, int, int]:
     """Table of some forecasts, and of how many base models, unlike the population and in all."""
-    found = forecast_chunk(conditional, history, months, draws, start)
+    found = forecast_chunk(conditional, history, months, start)
     return found.table(levels), _unlike(found), len(history.base_models)
 
 
@@ -205,12 +204,11 @@ def _sums(
     conditional: Conditional,
     history: History,
     months: int,
-    draws: int,
     start: pd.Timestamp,
     by: str,
 ) -> tuple[Totals, int, int]:
     """Sums of some forecasts, and of how many base models, unlike the population and in all."""
-    found = forecast_chunk(conditional, history, months, draws, start)
+    found = forecast_chunk(conditional, history, months, start)
     return Totals.of(found.draws, by), _unlike(found), len(history.base_models)
 
 

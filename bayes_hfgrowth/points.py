@@ -1,28 +1,25 @@
 """The posterior as a chain of the engine ``marginal`` sees it: under points of its own."""
 
 import time
-from pathlib import Path
+from typing import Any
 
-import joblib
 import numpy as np
 
-from bayes_hfgrowth.cluster import beside
-from bayes_hfgrowth.crosses import CROSSES
+from bayes_hfgrowth.crosses import CROSSES, SILENT_CROSSES
+from bayes_hfgrowth.growth.law import EXPONENT, Floats
 from bayes_hfgrowth.posterior_density import (
-    compile_base_models,
-    compile_population,
     pick_points,
+    population_at,
     population_density,
+    posterior_density,
     renew_points,
 )
+from bayes_hfgrowth.proposals import Proposals
 from bayes_hfgrowth.straightening import straightened
-from bayes_hfgrowth.summaries import Summaries, whitened_draws
-from bayes_hfgrowth.transition import Floats
 from bayes_hfgrowth.whitened import Aim, WhitenedPosterior
+from bayes_hfgrowth.whitening import ASLEEP, AWAKE, Drawn
 
 __all__ = ["Points", "compile_points"]
-
-_OF_MONTHS = ("start", "log_age", "previous", "new", "constants")
 
 
 class Points:
@@ -31,67 +28,113 @@ class Points:
     Parameters
     ----------
     posterior : WhitenedPosterior
-        The posterior; its carry-over must be fixed, since the months are read once a transition.
-    aim : dict
+        The posterior.
+    aim : Aim
         In which coordinates.
     """
 
     def __init__(self, posterior: WhitenedPosterior, aim: Aim) -> None:
-        self._posterior, self._proposals = posterior, aim["proposals"]
-        self._data = posterior.data(aim)
-        self._summaries = Summaries(self._data["precision"], self._data["weighted"])
-        self._size = posterior.layout.size
-        members, parameters = self._proposals.centre.shape
-        number = 2 * parameters * CROSSES
-        self._points = np.empty((members, parameters, number))
-        self._theta = np.empty((members, parameters, number))
-        self._log_weights = np.empty((members, number))
+        self._posterior = posterior
+        self._data, self._proposals = posterior.data(aim), aim.proposals
+        self._origin = aim.whitening.origin
+        self._size, self.held = posterior.layout.size, posterior.layout.held
+        members, parameters = aim.proposals.centre.shape
+        told = posterior.told
+        self._parts, self._others = [], []
+        for first, last, crosses in ((0, told, CROSSES), (told, members, SILENT_CROSSES)):
+            shape = (last - first, parameters, 2 * parameters * crosses)
+            points, weights = np.empty(shape), (shape[0], shape[2])
+            self._parts.append((first, points, np.empty(shape), np.empty(weights)))
+            # Where points are weighed for a proposal, which may be refused.
+            self._others.append((first, points, np.empty(shape), np.empty(weights)))
+        self.slow = aim.slow
+        self._state = posterior.first_states
         # What was found at places of the present transition, and may be asked for again.
-        self._populations: dict[bytes, Floats] = {}
+        self._populations: dict[bytes, tuple[Floats, Drawn]] = {}
         self._together: dict[bytes, tuple[Floats, Floats]] = {}
 
-    def renew(self, kept: Floats, rng: np.random.Generator) -> None:
-        """Draw points around the kept ones."""
-        data = self._data
-        renew_points(
-            np.ascontiguousarray(kept), rng, data["law"], self._proposals.centre,
-            self._proposals.root, data["pivots"], *(data[name] for name in _OF_MONTHS), data["m"],
-            data["fixed_carry"], self._points, self._theta, self._log_weights,
-        )  # fmt: skip
-        self._populations.clear()
+    def coordinates(self, x: Floats, straight: Floats) -> Floats:
+        """Coordinates of straightened growth parameters as points of a population at x."""
+        return self._proposals_at(x).coordinates(straight)
+
+    def _proposals_at(self, x: Floats) -> Proposals:
+        """Where points are drawn for a population at x."""
+        _, population = self._population(x)
+        shared = np.concatenate([population.shared[[EXPONENT]], population.period])
+        return self._proposals.moved(shared - self._origin)
+
+    def renew(self, x: Floats, kept: Floats, rng: np.random.Generator) -> None:
+        """Draw points around the kept ones, and read the months there as x has them."""
+        self._weigh(self._parts, x, np.ascontiguousarray(kept), rng, fresh=True)
+
+    def _weigh(
+        self, parts: list[Any], x: Floats, kept: Floats, rng: np.random.Generator, fresh: bool
+    ) -> None:
+        data, (_, population) = self._data, self._population(x)
+        proposals = self._proposals_at(x)
+        for first, points, theta, log_weights in parts:
+            renew_points(
+                data.law, data.m, first, kept, self._state, rng, proposals.centre,
+                proposals.root, data.whitening.pivots, data.months, population.shared,
+                population.period, points, theta, log_weights, fresh,
+            )  # fmt: skip
+
+    def move_points(self, x: Floats, rng: np.random.Generator) -> float:
+        """Let the points follow the population to x; log density there, base models averaged.
+
+        `stay` takes them back to where they were.
+        """
+        nothing = np.zeros(self._proposals.centre.shape)
+        self._weigh(self._others, x, nothing, rng, fresh=False)
+        self._parts, self._others = self._others, self._parts
+        return self.density(x)[0]
+
+    def stay(self) -> None:
+        """Take the last `move_points` back."""
+        self._parts, self._others = self._others, self._parts
 
     def density(self, x: Floats) -> tuple[float, Floats]:
         """Log density of the population at x under the points, and its gradient."""
-        value, slope, point = population_density(x, self._data, self._theta, self._log_weights)
-        self._populations[x.tobytes()] = point
+        told, silent = ((theta, weights) for _, _, theta, weights in self._parts)
+        value, slope, point, population = population_density(x, self._data, told, silent)
+        self._populations[x.tobytes()] = point, population
         return value, slope
 
-    def pick(self, x: Floats, uniform: Floats) -> tuple[Floats, Floats, Floats]:
+    def pick(self, x: Floats, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
         """Pick points by their weights at x."""
-        picked, point = np.zeros(len(uniform), dtype=np.int64), self._population(x)
-        pick_points(
-            point, self._data["places"], self._data["fixed_carry"],
-            len(self._data["silent_number"]), self._theta, self._log_weights,
-            self._data["group"], uniform, picked,
-        )  # fmt: skip
-        everyone = np.arange(len(picked))
-        return point, self._theta[everyone, :, picked], self._points[everyone, :, picked]
+        data, (point, population) = self._data, self._population(x)
+        members, parameters = self._proposals.centre.shape
+        picked, uniform = np.zeros(members, dtype=np.int64), rng.random(members)
+        theta, kept = np.empty((members, parameters)), np.empty((members, parameters))
+        for number, (first, points, at, log_weights) in enumerate(self._parts):
+            pick_points(
+                at, log_weights, first, number == 1, data.group, population, uniform, picked
+            )
+            everyone = np.arange(len(at))
+            own = picked[first : first + len(at)]
+            theta[first : first + len(at)] = at[everyone, :, own]
+            kept[first : first + len(at)] = points[everyone, :, own]
+        # The months of dormant base models say nothing of what they would be like awake.
+        asleep = picked < 0
+        noise = rng.standard_normal((int(asleep.sum()), parameters))
+        spreads = np.exp(population.log_spreads)
+        theta[asleep] = population.means[data.group[asleep]] + spreads * noise
+        self._state = np.where(asleep, ASLEEP, AWAKE).astype(np.int64)
+        self._populations.clear()
+        return point, theta.astype(np.float32), kept
 
     def joined(self, x: Floats, kept: Floats) -> Floats:
         """Coordinates of population and base models together."""
         self._together.clear()
-        parts = self._posterior.layout.read(self._population(x))
-        y = whitened_draws(
-            self._proposals.straight(kept)[None],
-            parts["means"][self._data["group"]][None],
-            parts["spreads"][None],
-            self._summaries,
-        )
+        point, _ = self._population(x)
+        straight = self._proposals_at(x).straight(kept)
+        y = self._posterior.whitened(point, straight, self._data.whitening)
+        y[self._state == ASLEEP] = 0.0
         return np.concatenate([x, y.ravel()])
 
     def joint_density(self, xy: Floats) -> tuple[float, Floats]:
         """Log density of population and base models, and its gradient."""
-        value, slope, *found = self._posterior.joint_density(xy, **self._data)
+        value, slope, *found = posterior_density(xy, self._data, self._state)
         self._together[xy.tobytes()] = (found[0], found[1])
         return value, slope
 
@@ -101,46 +144,29 @@ class Points:
             self.joint_density(xy)
         point, theta = self._together[xy.tobytes()]
         x = xy[: self._size].copy()
-        self._populations[x.tobytes()] = point
-        straight = straightened(self._data["pivots"], theta)
-        return x, self._proposals.coordinates(straight)
+        self._populations[x.tobytes()] = point, population_at(point, self._data)
+        straight = straightened(self._data.whitening.pivots, theta)
+        return x, self._proposals_at(x).coordinates(straight)
 
-    def _population(self, x: Floats) -> Floats:
-        """The point at x; most were met before."""
+    def _population(self, x: Floats) -> tuple[Floats, Drawn]:
+        """The point at x, and the population there; most were met before."""
         if x.tobytes() not in self._populations:
-            nothing = np.zeros(self._proposals.centre.size)
-            _, _, point, _ = self._posterior.joint_density(
-                np.concatenate([x, nothing]), **self._data
-            )
-            self._populations[x.tobytes()] = point
+            theta, weights = self._parts[0][2:]
+            nothing = np.empty((0, *theta.shape[1:])), np.empty((0, *weights.shape[1:]))
+            _, _, point, population = population_density(x, self._data, nothing, nothing)
+            self._populations[x.tobytes()] = point, population
         return self._populations[x.tobytes()]
 
 
 def compile_points(posterior: WhitenedPosterior) -> float:
-    """Compile, or load what was compiled before, and tell how many seconds it took.
-
-    Where nothing was compiled before, another process takes a part of it over, through Numba's
-    cache on disk.
-    """
+    """Compile, or load what was compiled before, and tell how many seconds it took."""
     begin = time.perf_counter()
     points = Points(posterior, posterior.blank_aim())
-    parts = [(posterior,)] if joblib.cpu_count() > 1 and not _compiled_before() else []
-    with beside(_compile_base_models, parts) as finished:
-        members = points._proposals.centre.shape
-        points.renew(np.zeros(members), np.random.default_rng(0))
-        compile_population(points._data)
-        finished()
+    kept, rng = np.zeros(points._proposals.centre.shape), np.random.default_rng(0)
     x = np.zeros(posterior.layout.size)
+    points.renew(x, kept, rng)
     points.density(x)
-    points.pick(x, np.zeros(members[0]))
-    points.joint_density(points.joined(x, np.zeros(members)))
+    points.move_points(x, rng)
+    points.pick(x, rng)
+    points.joint_density(points.joined(x, kept))
     return time.perf_counter() - begin
-
-
-def _compile_base_models(posterior: WhitenedPosterior) -> None:
-    compile_base_models(posterior.data(posterior.blank_aim()))
-
-
-def _compiled_before() -> bool:
-    """Whether Numba's cache holds some version of it; if an old one, only time is lost."""
-    return any(Path(renew_points.stats.cache_path).glob("*renew_points*.nbc"))

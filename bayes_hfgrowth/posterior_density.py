@@ -1,69 +1,113 @@
-"""The log densities that the engines move in, with their gradients, compiled by Numba.
+"""The log densities that the engine moves in, with their gradients, compiled by Numba.
 
 They put together what has its formulas elsewhere: the coordinates of the population
-(`bayes_hfgrowth.turning`, `bayes_hfgrowth.coordinates`), the base models in coordinates of their
-own (`bayes_hfgrowth.whitening`) or averaged over points (`bayes_hfgrowth.averaging`), and the
-silent ones (`bayes_hfgrowth.silent_density`).
+(`bayes_hfgrowth.turning`, `bayes_hfgrowth.coordinates`), and the base models in coordinates of
+their own (`bayes_hfgrowth.whitening`) or averaged over points (`bayes_hfgrowth.averaging`).
 """
 
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth import (
-    averaging,
-    coordinates,
-    crosses,
-    elementary,
-    gradient,
-    point_likelihoods,
-    silent_density,
-    straightening,
-    transition,
-    turning,
-    whitening,
-)
+from bayes_hfgrowth import averaging, coordinates, crosses, straightening, turning, whitening
 from bayes_hfgrowth.averaging import log_average, pick, renew
-from bayes_hfgrowth.coordinates import to_coordinates, to_point
-from bayes_hfgrowth.elementary import inner, version_of
-from bayes_hfgrowth.silent_density import log_density_silent
-from bayes_hfgrowth.transition import Floats, Integers
+from bayes_hfgrowth.coordinates import Layout, add_by_shared, shared_at, to_coordinates, to_point
+from bayes_hfgrowth.growth import adjoint, elementary, points
+from bayes_hfgrowth.growth import law as formulas
+from bayes_hfgrowth.growth.elementary import inner, version_of
+from bayes_hfgrowth.growth.law import SHARED, Floats, Integers, Months
 from bayes_hfgrowth.turning import turned, turned_back
-from bayes_hfgrowth.whitening import log_density
+from bayes_hfgrowth.whitening import Drawn, Whitening, log_density
 
 __all__ = [
-    "compile_base_models",
-    "compile_population",
+    "Data",
+    "Turning",
     "pick_points",
+    "population_at",
     "population_density",
     "posterior_density",
     "renew_points",
 ]
 
 
+class Turning(NamedTuple):
+    """Coordinates of the population, as an earlier run aimed them.
+
+    Parameters
+    ----------
+    centre, scale, skews : ndarray
+        Of `bayes_hfgrowth.turning`.
+    group_precision, group_weighted : ndarray
+        Normal summaries of what base models say of the organization means.
+    period_precision, period_weighted : ndarray
+        The same of the period effects.
+    """
+
+    centre: Floats
+    scale: Floats
+    skews: Floats
+    group_precision: Floats
+    group_weighted: Floats
+    period_precision: Floats
+    period_weighted: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What a log density reads beside the place at which it is taken.
+
+    Parameters
+    ----------
+    law : int
+        One of the laws of `bayes_hfgrowth.growth.law`.
+    m : float
+        The constant m of the curve.
+    layout : Layout
+        Where the parts of the population stand in a point.
+    turning : Turning
+        Coordinates of the population.
+    whitening : Whitening
+        Coordinates of the base models.
+    group : ndarray of int64, shape (base models,)
+        Organization of each; those with fine-tunes come first.
+    organizations : int
+        How many there are.
+    told : int
+        How many base models have fine-tunes.
+    months : Months
+        The observed months.
+    """
+
+    law: int
+    m: float
+    layout: Layout
+    turning: Turning
+    whitening: Whitening
+    group: Integers
+    organizations: int
+    told: int
+    months: Months
+
+
 @inner()
-def _population(
-    point: Floats, places: Integers, rows: int, fixed_carry: Floats
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Organization means, ln spreads, carry-over and logits of dormancy at a point."""
-    columns, organizations, parameters = places[0], places[1], places[2]
-    first, within = places[3], places[4]
+def _population(point: Floats, layout: Layout, rows: int) -> tuple[Drawn, Floats]:
+    """The population at a point, and all shared parameters."""
+    parameters = layout.parameters
     means, logits = np.empty((rows, parameters)), np.full(rows, -np.inf)
     for o in range(rows):
-        at = first + o * columns if organizations > 0 else 0
+        at = layout.means + o * layout.columns if layout.organizations > 0 else layout.location
         for k in range(parameters):
             means[o, k] = point[at + k]
-        if columns > parameters:
+        if layout.columns > parameters:
             logits[o] = point[at + parameters]
-    carry = fixed_carry.copy()
-    if places[5] >= 0:
-        carry[0] = point[places[5]]
-    if places[6] >= 0:
-        carry[1] = 1.0 / (1.0 + np.exp(-point[places[6]]))
-    return means, point[within : within + parameters].copy(), carry, logits
+    values, period = np.empty(SHARED + 2), np.empty(layout.calendar)
+    shared_at(point, layout, values, period)
+    log_spreads = point[layout.within : layout.within + parameters].copy()
+    return Drawn(means, log_spreads, values[:SHARED].copy(), period, logits), values
 
 
 def _compiled(sources: int) -> Any:
@@ -73,122 +117,124 @@ def _compiled(sources: int) -> Any:
     """
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def begin(  # type: ignore[no-untyped-def]
-        x, centre, scale, skews, group_precision, group_weighted, priors, places, fixed_carry, rows,
-        point,
-    ):  # fmt: skip
+    def begin(x, turning, layout, rows, point):  # type: ignore[no-untyped-def]
         """From x to the population: log density so far, what `finish` needs, the population."""
         _ = sources
-        size = places[7]
-        psi, slope, stretch = np.empty(size), np.empty(size), np.empty((2, size))
-        total = turned(x, centre, scale, skews, psi, stretch)
-        total += to_point(psi, group_precision, group_weighted, priors, places, point, slope)
-        means, log_spreads, carry, logits = _population(point, places, rows, fixed_carry)
-        return total, psi, slope, stretch, means, log_spreads, carry, logits
+        psi, slope, stretch = (
+            np.empty(layout.size),
+            np.empty(layout.size),
+            np.empty((2, layout.size)),
+        )
+        total = turned(x, turning.centre, turning.scale, turning.skews, psi, stretch)
+        total += to_point(
+            psi, turning.group_precision, turning.group_weighted, turning.period_precision,
+            turning.period_weighted, layout, point, slope,
+        )  # fmt: skip
+        population, values = _population(point, layout, rows)
+        return total, psi, slope, stretch, population, values
 
     @njit(error_model="numpy", nogil=True, cache=True)
     def finish(  # type: ignore[no-untyped-def]
-        psi, slope, stretch, scale, group_precision, group_weighted, places, point, carry, by_means,
-        by_log_spreads, by_carry, by_logits, slopes,
-    ):  # fmt: skip
+        psi, slope, stretch, turning, layout, point, population, values, by, slopes
+    ):
         """Take the derivatives by the population back to x; fills the first places of `slopes`."""
         _ = sources
-        columns, organizations, parameters = places[0], places[1], places[2]
-        first, within = places[3], places[4]
-        by_point = np.zeros(places[7])
-        for o in range(len(by_means)):
-            at = first + o * columns if organizations > 0 else 0
+        parameters = layout.parameters
+        by_point = np.zeros(layout.size)
+        for o in range(len(by.means)):
+            at = layout.means + o * layout.columns if layout.organizations > 0 else layout.location
             for k in range(parameters):
-                by_point[at + k] += by_means[o, k]
-            if columns > parameters:
-                by_point[at + parameters] += by_logits[o]
+                by_point[at + k] += by.means[o, k]
+            if layout.columns > parameters:
+                by_point[at + parameters] += by.logits[o]
         for k in range(parameters):
-            by_point[within + k] += by_log_spreads[k]
-        if places[5] >= 0:
-            by_point[places[5]] += by_carry[0]
-        if places[6] >= 0:
-            by_point[places[6]] += by_carry[1] * carry[1] * (1.0 - carry[1])
-        to_coordinates(psi, group_precision, group_weighted, places, point, by_point, slope)
-        turned_back(slope, scale, stretch, slopes)
-
-    @njit(error_model="numpy", nogil=True, cache=True)
-    def silent(  # type: ignore[no-untyped-def]
-        law, means, log_spreads, carry, logits, ages, number, start, points, weights, m, by_means,
-        by_log_spreads, by_carry, by_logits,
-    ):  # fmt: skip
-        """As `bayes_hfgrowth.silent_density.log_density_silent`."""
-        _ = sources
-        return log_density_silent(
-            law, means, log_spreads, carry, logits, ages, number, start, points, weights, m,
-            by_means, by_log_spreads, by_carry, by_logits,
+            by_point[layout.within + k] += by.log_spreads[k]
+        add_by_shared(layout, values, by.shared, by.period, by_point)
+        to_coordinates(
+            psi, turning.group_precision, turning.group_weighted, turning.period_precision,
+            turning.period_weighted, layout, point, by_point, slope,
         )  # fmt: skip
+        turned_back(slope, turning.scale, stretch, slopes)
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def told(  # type: ignore[no-untyped-def]
-        law, y, means, log_spreads, carry, logits, precision, weighted, pivots, group, start,
-        log_age, previous, new, constants, m, theta, by_means, by_log_spreads, by_carry, by_logits,
-    ):  # fmt: skip
+    def base_models(  # type: ignore[no-untyped-def]
+        law, m, y, state, group, months, aim, population, theta, by
+    ):
         """As `bayes_hfgrowth.whitening.log_density`."""
         _ = sources
-        return log_density(
-            law, y, means, log_spreads, carry, logits, precision, weighted, pivots, group, start,
-            log_age, previous, new, constants, m, theta, by_means, by_log_spreads, by_carry,
-            by_logits,
-        )  # fmt: skip
+        return log_density(law, m, y, state, group, months, aim, population, theta, by)
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def averaged(  # type: ignore[no-untyped-def]
-        theta, log_weights, group, means, log_spreads, logits, by_means, by_log_spreads, by_logits
-    ):
+    def averaged(theta, log_weights, first, silent, group, population, by):  # type: ignore[no-untyped-def]
         """As `bayes_hfgrowth.averaging.log_average`."""
         _ = sources
-        return log_average(
-            theta, log_weights, group, means, log_spreads, logits, by_means, by_log_spreads,
-            by_logits,
-        )  # fmt: skip
+        return log_average(theta, log_weights, first, silent, group, population, by)
 
     @njit(error_model="numpy", nogil=True, cache=True)
     def renew_points(  # type: ignore[no-untyped-def]
-        kept, rng, law, centre, root, pivots, start, log_age, previous, new, constants, m, carry,
-        points, theta, log_weights,
+        law, m, first, kept, state, rng, centre, root, pivots, months, shared, period, points,
+        theta, log_weights, fresh,
     ):  # fmt: skip
         """As `bayes_hfgrowth.averaging.renew`."""
         _ = sources
         renew(
-            kept, rng, law, centre, root, pivots, start, log_age, previous, new, constants, m,
-            carry, points, theta, log_weights,
+            law, m, first, kept, state, rng, centre, root, pivots, months, shared, period, points,
+            theta, log_weights, fresh,
         )  # fmt: skip
 
     @njit(error_model="numpy", nogil=True, cache=True)
     def pick_points(  # type: ignore[no-untyped-def]
-        point, places, fixed_carry, rows, theta, log_weights, group, uniform, picked
+        theta, log_weights, first, silent, group, population, uniform, picked
     ):
-        """As `bayes_hfgrowth.averaging.pick`, with the population as a point."""
+        """As `bayes_hfgrowth.averaging.pick`."""
         _ = sources
-        means, log_spreads, _, _ = _population(point, places, rows, fixed_carry)
-        pick(theta, log_weights, group, means, log_spreads, uniform, picked)
+        pick(theta, log_weights, first, silent, group, population, uniform, picked)
 
-    return begin, finish, silent, told, averaged, renew_points, pick_points
+    @njit(error_model="numpy", nogil=True, cache=True)
+    def population_of(point, layout, rows):  # type: ignore[no-untyped-def]
+        """The population at a point."""
+        _ = sources
+        return _population(point, layout, rows)[0]
+
+    return begin, finish, base_models, averaged, renew_points, pick_points, population_of
 
 
 _PARTS = (
-    averaging, coordinates, crosses, elementary, gradient, point_likelihoods, silent_density,
-    straightening, transition, turning, whitening,
+    adjoint, averaging, coordinates, crosses, elementary, formulas, points, straightening, turning,
+    whitening,
 )  # fmt: skip
-_begin, _finish, _silent, _told, _averaged, renew_points, pick_points = _compiled(
+_begin, _finish, _base_models, _averaged, renew_points, pick_points, _population_of = _compiled(
     version_of(*(module.__file__ for module in _PARTS), __file__)
 )
 
 
-def posterior_density(x: Floats, data: dict[str, Any]) -> tuple[float, Floats, Floats, Floats]:
+def population_at(point: Floats, data: Data) -> Drawn:
+    """The population at a point.
+
+    Parameters
+    ----------
+    point : ndarray, shape (size of the population,)
+    data : Data
+        Says where its parts stand.
+    """
+    return Drawn(*_population_of(point, data.layout, data.organizations))
+
+
+def posterior_density(
+    x: Floats, data: Data, state: Integers, pool: Executor | None = None
+) -> tuple[float, Floats, Floats, Floats]:
     """Log density of population and base models, and its gradient.
 
     Parameters
     ----------
     x : ndarray, shape (dimensions,)
-        Coordinates of the population, then of the base models with fine-tunes.
-    data : dict
-        Of `bayes_hfgrowth.whitened.WhitenedPosterior.data`.
+        Coordinates of the population, then of the base models.
+    data : Data
+        What it reads beside.
+    state : ndarray of int64, shape (base models,)
+        Which may be dormant; as in `bayes_hfgrowth.whitening.log_density`.
+    pool : concurrent.futures.Executor, optional
+        Threads that take a half of the base models each.
 
     Returns
     -------
@@ -198,116 +244,85 @@ def posterior_density(x: Floats, data: dict[str, Any]) -> tuple[float, Floats, F
     point : ndarray, shape (size of the population,)
     theta : ndarray, shape (base models, parameters)
     """
-    size, shape = len(data["centre"]), data["weighted"].shape
-    y, theta = x[size:].reshape(shape), np.empty(shape)
-    parts = (partial(_of_silent, data), partial(_of_base_models, data, y, theta))
-    value, slope, point = _with_parts(x, data, parts)
+    aim = data.whitening
+    y, theta = x[data.layout.size :].reshape(aim.weighted.shape), np.empty(aim.weighted.shape)
+
+    def some(part: slice, population: Drawn, by: Drawn) -> tuple[float, Floats]:
+        start = data.months.start[part.start : part.stop + 1]
+        cross = aim.cross[part.start : part.stop]
+        own = Whitening(
+            aim.precision[part], aim.weighted[part], cross, aim.origin, aim.pivots[part]
+        )
+        value, by_y = _base_models(
+            data.law, data.m, y[part], state[part], data.group[part],
+            data.months._replace(start=start), own, population, theta[part], by,
+        )  # fmt: skip
+        return value, by_y.ravel()
+
+    def base_models(population: Drawn, by: Drawn) -> tuple[float, Floats]:
+        if pool is None:
+            return some(slice(0, len(y)), population, by)
+        middle = int(np.searchsorted(data.months.start, data.months.start[-1] // 2))
+        other = Drawn(*(np.zeros_like(part) for part in by))
+        running = pool.submit(some, slice(middle, len(y)), population, other)
+        value, by_y = some(slice(0, middle), population, by)
+        more, by_rest = running.result()
+        for part, addend in zip(by, other, strict=True):
+            part += addend
+        return value + more, np.concatenate([by_y, by_rest])
+
+    value, slope, point, _ = _with_parts(x, data, base_models)
     return value, slope, point, theta
 
 
 def population_density(
-    x: Floats, data: dict[str, Any], theta: Floats, log_weights: Floats
-) -> tuple[float, Floats, Floats]:
+    x: Floats, data: Data, told: tuple[Floats, Floats], silent: tuple[Floats, Floats]
+) -> tuple[float, Floats, Floats, Drawn]:
     """Log density of the population, base models averaged over points, and its gradient.
+
+    What enters the months themselves is held: its derivatives are 0.
 
     Parameters
     ----------
     x : ndarray, shape (size of the population,)
         Its coordinates.
-    data : dict
-        As in `posterior_density`.
-    theta, log_weights : ndarray
-        Filled by `renew_points`.
+    data : Data
+        What it reads beside.
+    told, silent : tuple of ndarray
+        ``theta`` and ``log_weights`` of the base models with and without fine-tunes, filled by
+        `renew_points`.
 
     Returns
     -------
     value : float
         Up to a constant.
     slope, point : ndarray, shape (size of the population,)
+    population : Drawn
     """
 
-    def averaged(population: Any, by: Any) -> tuple[float, Floats]:
-        means, log_spreads, _, logits = population
-        by_means, by_log_spreads, _, by_logits = by
-        value = _averaged(
-            theta, log_weights, data["group"], means, log_spreads, logits, by_means,
-            by_log_spreads, by_logits,
-        )  # fmt: skip
+    def averaged(population: Drawn, by: Drawn) -> tuple[float, Floats]:
+        value = _averaged(*told, 0, False, data.group, population, by)
+        value += _averaged(*silent, data.told, True, data.group, population, by)
         return value, np.empty(0)
 
-    return _with_parts(x, data, (partial(_of_silent, data), averaged))
-
-
-def compile_population(data: dict[str, Any]) -> None:
-    """Compile what has to do with the population by itself.
-
-    Parameters
-    ----------
-    data : dict
-        As in `posterior_density`.
-    """
-    _with_parts(np.zeros(len(data["centre"])), data, ())
-
-
-def compile_base_models(data: dict[str, Any]) -> None:
-    """Compile what has to do with silent and other base models.
-
-    Parameters
-    ----------
-    data : dict
-        As in `posterior_density`.
-    """
-    shape, rows = data["weighted"].shape, len(data["silent_number"])
-    sizes = ((rows, shape[1]), (shape[1],), (2,), (rows,))
-    population = tuple(np.zeros(size) for size in sizes)
-    for part in (partial(_of_silent, data), partial(_of_base_models, data, *np.zeros((2, *shape)))):
-        part(population, tuple(np.zeros(size) for size in sizes))
+    value, slope, point, population = _with_parts(x, data, averaged)
+    slope[: data.layout.held] = 0.0
+    return value, slope, point, population
 
 
 def _with_parts(
-    x: Floats, data: dict[str, Any], parts: Iterable[Callable[[Any, Any], tuple[float, Floats]]]
-) -> tuple[float, Floats, Floats]:
-    """Put the parts together: value, slope and point.
-
-    Each takes the population and where its derivatives are to be added, and returns its value
-    and the derivatives by the coordinates that follow those of the population, if any.
-    """
-    point = np.empty(len(data["centre"]))
-    total, psi, slope, stretch, means, log_spreads, carry, logits = _begin(
-        x, data["centre"], data["scale"], data["skews"], data["group_precision"],
-        data["group_weighted"], data["priors"], data["places"], data["fixed_carry"],
-        len(data["silent_number"]), point,
-    )  # fmt: skip
-    population = (means, log_spreads, carry, logits)
-    by = tuple(np.zeros(part.shape) for part in population)
+    x: Floats, data: Data, base_models: Callable[[Drawn, Drawn], tuple[float, Floats]]
+) -> tuple[float, Floats, Floats, Drawn]:
+    """Put population and base models together: value, slope, point and population."""
+    layout = data.layout
+    point = np.empty(layout.size)
+    total, psi, slope, stretch, population, values = _begin(
+        x, data.turning, layout, data.organizations, point
+    )
+    population = Drawn(*population)
+    by = Drawn(*(np.zeros(part.shape) for part in population))
     slopes = np.empty(len(x))
-    for part in parts:
-        value, further = part(population, by)
-        total += value
-        slopes[len(x) - len(further) :] = further
-    _finish(
-        psi, slope, stretch, data["scale"], data["group_precision"], data["group_weighted"],
-        data["places"], point, carry, *by, slopes,
-    )  # fmt: skip
-    return total, slopes, point
-
-
-def _of_silent(data: dict[str, Any], population: Any, by: Any) -> tuple[float, Floats]:
-    """Base models without fine-tunes."""
-    value = _silent(
-        data["law"], *population, data["silent_ages"], data["silent_number"], data["node_start"],
-        data["node_points"], data["node_weights"], data["m"], *by,
-    )  # fmt: skip
-    return value, np.empty(0)
-
-
-def _of_base_models(
-    data: dict[str, Any], y: Floats, theta: Floats, population: Any, by: Any
-) -> tuple[float, Floats]:
-    """Base models with fine-tunes at y; fills `theta`."""
-    value, by_y = _told(
-        data["law"], y, *population, data["precision"], data["weighted"], data["pivots"],
-        data["group"], data["start"], data["log_age"], data["previous"], data["new"],
-        data["constants"], data["m"], theta, *by,
-    )  # fmt: skip
-    return value, by_y.ravel()
+    value, further = base_models(population, by)
+    slopes[len(x) - len(further) :] = further
+    _finish(psi, slope, stretch, data.turning, layout, point, population, values, by, slopes)
+    return total + value, slopes, point, population

@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 
-from bayes_hfgrowth.transition import Floats
+from bayes_hfgrowth.growth.law import Floats
 
 __all__ = ["Proposals"]
 
@@ -27,13 +27,28 @@ class Proposals:
     centre : ndarray, shape (base models, parameters)
     root : ndarray, shape (base models, parameters, parameters)
         Lower triangular.
+    shift : ndarray, shape (some of the base models, parameters, 1 + calendar months)
+        How the centres move with the exponent and the period effects; base models beyond it stay.
     """
 
     centre: Floats
     root: Floats
+    shift: Floats
+
+    def moved(self, shared: Floats) -> Self:
+        """Where they are for other exponents and period effects.
+
+        Parameters
+        ----------
+        shared : ndarray, shape (1 + calendar months,)
+            Distance from where the centres were found.
+        """
+        centre = self.centre.copy()
+        centre[: len(self.shift)] += self.shift @ shared
+        return type(self)(centre, self.root, self.shift)
 
     @classmethod
-    def from_draws(cls, straight: Floats, spreads: Floats, wider: float) -> Self:
+    def from_draws(cls, straight: Floats, spreads: Floats, wider: float, shift: Floats) -> Self:
         """Take mean and covariance of draws.
 
         Parameters
@@ -44,12 +59,22 @@ class Proposals:
             Standard deviations of the population.
         wider : float
             Factor of the standard deviations.
+        shift : ndarray
+            As in the class.
         """
         centre = straight.mean(axis=0)
         away = straight - centre
         covariance = wider**2 * np.einsum("sni,snj->nij", away, away) / len(straight)
         floor = np.diag((_NARROWEST * spreads) ** 2)
-        return cls(centre, np.linalg.cholesky(covariance + floor))
+        return cls(centre, np.linalg.cholesky(covariance + floor), shift)
+
+    def joined(self, others: Self) -> Self:
+        """These base models and others behind them."""
+        return type(self)(
+            np.concatenate([self.centre, others.centre]),
+            np.concatenate([self.root, others.root]),
+            self.shift,
+        )
 
     def coordinates(self, straight: Floats) -> Floats:
         """Coordinates of straightened growth parameters.

@@ -1,11 +1,8 @@
-"""Draw from the posterior: three engines, one posterior, one set of posterior variables.
+"""Draw from the posterior: two engines, one posterior, one set of posterior variables.
 
 ``marginal`` moves the population by itself and averages over the base models
-(`bayes_hfgrowth.marginal`); it is the fast one. Where the carry-over has priors it does what
-``whitened`` does. ``whitened`` moves all together in the same
-coordinates (`bayes_hfgrowth.whitened`), by the No-U-Turn sampler of nutpie. ``nuts`` is that
-sampler on the PyMC model of `bayes_hfgrowth.model` as it stands, non-centred; it is the
-reference.
+(`bayes_hfgrowth.marginal`); it is the fast one. ``nuts`` is the No-U-Turn sampler of nutpie on
+the PyMC model of `bayes_hfgrowth.model` as it stands, non-centred; it is the reference.
 """
 
 import os
@@ -33,7 +30,7 @@ __all__ = ["Engine", "Settings", "sample"]
 
 _PILOT_ACCEPT = 0.85
 
-type Engine = Literal["marginal", "whitened", "nuts"]
+type Engine = Literal["marginal", "nuts"]
 
 
 @dataclass(frozen=True)
@@ -52,15 +49,15 @@ class Settings:
         Mean acceptance the step size is tuned to.
     cores : int or None
         Chains that run at once; all cores when None.
-    engine : {"marginal", "whitened", "nuts"}
+    engine : {"marginal", "nuts"}
         How to sample.
     pilots : tuple of (int, int)
         Warm-up draws and draws of the pilot runs of the first two engines, each aimed by what
         came before it. They enter no result.
     """
 
-    draws: int = 650
-    tune: int = 80
+    draws: int = 400
+    tune: int = 60
     chains: int = 4
     seed: int = 0
     target_accept: float = 0.9
@@ -168,7 +165,7 @@ def _sample_plain(
     internal = [
         name
         for name in posterior.data_vars
-        if str(name).endswith("_offset") or str(name).startswith("location_")
+        if str(name).endswith(("_offset", "_innovations")) or str(name).startswith("location_")
     ]
     posterior = posterior.drop_vars(internal)
     seconds = {"compilation": compilation, "sampling": time.perf_counter() - begin}
@@ -178,36 +175,22 @@ def _sample_plain(
 def _sample_aimed(
     spec: GrowthSpec, history: History, settings: Settings, progress: Progress
 ) -> tuple[xr.Dataset, xr.Dataset, dict[str, float]]:
-    """Aim by pilot runs, then sample, by the engine ``marginal`` or ``whitened``."""
+    """Aim by pilot runs, then sample."""
     posterior = WhitenedPosterior(spec, history)
     with progress.stage("compile"):
-        # Where the carry-over is learned, points cannot stay where they are.
-        marginal = settings.engine == "marginal" and not posterior.layout.carried
-        compilation = compile_points(posterior) if marginal else posterior.compile()
+        compilation = compile_points(posterior)
     begin = time.perf_counter()
     with progress.stage("aim"):
         aim = posterior.aim_blind(np.random.default_rng(_stage_seed(settings.seed, 6)))
-    run = _run_marginal if marginal else _run_whitened
     for number, (tune, draws) in enumerate(settings.pilots, start=1):
         pilot = replace(settings, tune=tune, draws=draws, chains=4, target_accept=_PILOT_ACCEPT)
-        found, _ = run(posterior, aim, pilot, progress, f"pilot {number}", number)
+        found, _ = _run_marginal(posterior, aim, pilot, progress, f"pilot {number}", number)
         with progress.stage("aim"):
-            aim = posterior.aim_by(found, last=number == len(settings.pilots))
-    found, statistics = run(posterior, aim, settings, progress, "sample", 0)
-    with progress.stage("draw base models without fine-tunes"):
-        rng = np.random.default_rng(np.random.SeedSequence([settings.seed, 5]))
-        named = posterior.named(found, rng)
+            aim = posterior.aim_by(found)
+    found, statistics = _run_marginal(posterior, aim, settings, progress, "sample", 0)
+    named = posterior.named(found, np.random.default_rng(_stage_seed(settings.seed, 5)))
     seconds = {"compilation": compilation, "sampling": time.perf_counter() - begin}
     return named, statistics, seconds
-
-
-def _run_whitened(
-    posterior: WhitenedPosterior, aim: Aim, settings: Settings, progress: Progress, title: str,
-    stage: int,
-) -> tuple[xr.Dataset, xr.Dataset]:  # fmt: skip
-    seed = _stage_seed(settings.seed, stage)
-    tree = _run(posterior.aimed(aim), replace(settings, seed=seed), progress, title)
-    return tree["posterior"].to_dataset(), _statistics(tree)
 
 
 def _run_marginal(

@@ -25,8 +25,8 @@ from numba import njit
 from scipy.special import log_ndtr
 from scipy.stats import norm
 
-from bayes_hfgrowth.elementary import inner, mills
-from bayes_hfgrowth.transition import Floats
+from bayes_hfgrowth.growth.elementary import inner, mills
+from bayes_hfgrowth.growth.law import Floats
 
 __all__ = ["bend", "bend_back", "pivot_of", "pivots_at", "straightened", "straighter"]
 

@@ -16,7 +16,7 @@ from bayes_hfgrowth.panel import Panel
 from bayes_hfgrowth.priors import LOG_SCALE, draw_prior
 from bayes_hfgrowth.progress import Progress
 from bayes_hfgrowth.sampling import Settings, sample
-from bayes_hfgrowth.simulation import base_model_parameters, carry_over, simulated_history
+from bayes_hfgrowth.simulation import SharedDraws, base_model_parameters, simulated_history
 from bayes_hfgrowth.spec import read_spec
 
 PANELS = 16
@@ -73,9 +73,9 @@ def recovered(empty):
     rng = np.random.default_rng(20)
     ranks = []
     while len(ranks) < PANELS:
-        truth = draw_prior(spec, empty.organization_of, 2, 1, rng)
-        theta, carry = base_model_parameters(spec, truth)[0], carry_over(spec, truth)[0]
-        history = simulated_history(spec, empty, theta, carry, rng)
+        truth = draw_prior(spec, empty.organization_of, 2, 1, rng, empty.calendar_span[1])
+        theta, shared = base_model_parameters(spec, truth)[0], SharedDraws.of(spec, truth)
+        history = simulated_history(spec, empty, theta, shared, rng)
         if history.finetunes.max() > TOO_MANY:
             continue
         draws, _, _ = sample(spec, history, Settings(seed=len(ranks), **SHORT), Progress(False))

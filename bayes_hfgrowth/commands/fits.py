@@ -57,7 +57,7 @@ def fit(
     min_finetunes: Annotated[
         int, typer.Option(min=0, help="Leave out base models with fewer fine-tunes.")
     ] = 0,
-    draws: Annotated[int, typer.Option(help="Kept draws of each chain.")] = 650,
+    draws: Annotated[int, typer.Option(help="Kept draws of each chain.")] = 400,
     tune: Annotated[int, typer.Option(help="Warm-up draws of each chain; nuts needs more.")] = 80,
     chains: Annotated[int, typer.Option(help="Independent chains, at least 2.")] = 4,
     target_accept: Annotated[
@@ -71,8 +71,8 @@ def fit(
     engine: Annotated[
         str,
         typer.Option(
-            metavar="marginal|whitened|nuts",
-            help="How to sample: marginal is fast, whitened slower, nuts the plain reference.",
+            metavar="marginal|nuts",
+            help="How to sample: marginal is fast, nuts the plain reference.",
         ),
     ] = "marginal",
 ) -> None:

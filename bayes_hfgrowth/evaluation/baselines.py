@@ -18,9 +18,9 @@ from scipy.spatial import KDTree
 from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.evaluation.time_series import TIME_SERIES, simulated_increments
 from bayes_hfgrowth.growth import cumulative
+from bayes_hfgrowth.growth.law import CAP
 from bayes_hfgrowth.names import indices_of
 from bayes_hfgrowth.panel import Panel
-from bayes_hfgrowth.transition import CAP
 
 __all__ = ["BASELINES", "Baseline", "BaselineForecast", "forecast_baseline"]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bayes_hfgrowth.attention import (
+from bayes_hfgrowth.growth.attention import (
     attention_increment,
     attention_increment_pt,
     attention_peak,

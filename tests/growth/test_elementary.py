@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numba import njit
 from scipy.special import erfcx
 
-from bayes_hfgrowth import elementary
+from bayes_hfgrowth.growth import elementary
 
 type Floats = npt.NDArray[np.float64]
 

@@ -1,0 +1,260 @@
+r"""The growth curve of fine-tunes and its increments, in NumPy and in PyTensor.
+
+Attention and what has come already bring fine-tunes at the rate [1]_, [2]_, [3]_
+
+.. math:: \frac{dc}{dt} = \lambda F'(t) \, (c(t) + m)^\gamma, \qquad c(0) = 0,
+
+with the share of attention F(t) of `bayes_hfgrowth.growth.attention` (immediacy μ, longevity
+σ), fitness λ, the attention at birth m, counted in fine-tunes, and the exponent of the
+reinforcement γ, above 0 and at most 1. With :math:`\delta = 1 - \gamma` the cumulative count is
+
+.. math:: c(t) = (m^\delta + \delta \lambda F(t))^{1 / \delta} - m,
+
+and, as γ goes to 1, :math:`c(t) = m (e^{\lambda F(t)} - 1)`, the curve of the papers on citations
+and on fine-tunes [1]_, [4]_. Both are computed as
+
+.. math:: c = m (e^{g(v)} - 1), \quad g(v) = \ln(1 + \delta v) / \delta, \quad
+          v = \lambda F \, m^{-\delta},
+
+which loses no digits where δ is next to 0.
+
+The two forms of each formula, shapes and units are as in `bayes_hfgrowth.growth.attention`. Fitness
+and m are positive. Results overflow to infinity only where the true value is beyond the
+largest float64 (1.8e308).
+
+References
+----------
+.. [1] D. Wang, C. Song, A.-L. Barabási, "Quantifying long-term scientific impact",
+   Science 342 (2013): the curve, fitness, immediacy, longevity and ultimate impact.
+.. [2] H. Shen, D. Wang, C. Song, A.-L. Barabási, "Modeling and predicting popularity
+   dynamics via reinforced Poisson processes", AAAI (2014): the process behind the curve.
+.. [3] P. L. Krapivsky, S. Redner, F. Leyvraz, "Connectivity of growing random networks",
+   Physical Review Letters 85 (2000): attachment in proportion to a power below 1.
+.. [4] K. Bhandari, P.-Y. Chen, J. Gao, "Forecasting open-weight AI model growth on Hugging
+   Face", arXiv 2502.15987 (2025): the curve for fine-tunes.
+"""
+
+import numpy as np
+import pytensor.tensor as pt
+from numpy.typing import ArrayLike
+
+from bayes_hfgrowth.growth.attention import (
+    Floats,
+    Tensor,
+    as_floats,
+    as_tensor,
+    attention_increment,
+    attention_increment_pt,
+    attention_share,
+    attention_share_pt,
+)
+
+__all__ = [
+    "cumulative",
+    "curve_increment",
+    "curve_increment_pt",
+    "reinforced_increment",
+    "reinforced_increment_pt",
+    "ultimate_impact",
+]
+
+_SERIES = 1e-3
+"""Argument y up to which ln(1 + y) / y is a series: its terms left out are below 1e-18."""
+
+_LARGEST = np.finfo(np.float64).max
+
+
+def cumulative(
+    age: ArrayLike,
+    fitness: ArrayLike,
+    immediacy: ArrayLike,
+    longevity: ArrayLike,
+    m: ArrayLike,
+    exponent: ArrayLike = 1.0,
+) -> Floats:
+    """Fine-tunes by an age on the curve, c(t) = (m^δ + δ λ Φ(z))^(1/δ) - m [1]_, [3]_.
+
+    Parameters
+    ----------
+    age : array_like
+        Age t in months.
+    fitness, immediacy, longevity, m : array_like
+        λ, μ in log-months, σ, and m in fine-tunes.
+    exponent : array_like, default 1.0
+        γ = 1 - δ; at 1 the curve is m (exp(λ Φ(z)) - 1).
+
+    Returns
+    -------
+    ndarray
+        Cumulative counts; 0 at age 0.
+    """
+    share = attention_share(age, immediacy, longevity)
+    return _grown(as_floats(m), as_floats(fitness) * share, exponent)
+
+
+def curve_increment(
+    start: ArrayLike,
+    end: ArrayLike,
+    fitness: ArrayLike,
+    immediacy: ArrayLike,
+    longevity: ArrayLike,
+    m: ArrayLike,
+    exponent: ArrayLike = 1.0,
+) -> Floats:
+    """Fine-tunes that the curve brings between two ages.
+
+    This is `reinforced_increment` from the count c(start) of the curve itself.
+
+    Parameters
+    ----------
+    start, end : array_like
+        Ages in months, ``start <= end``.
+    fitness, immediacy, longevity, m : array_like
+        λ, μ in log-months, σ, and m in fine-tunes.
+    exponent : array_like, default 1.0
+        γ.
+
+    Returns
+    -------
+    ndarray
+        c(end) - c(start), without the cancellation of that difference.
+    """
+    fitness, m = as_floats(fitness), as_floats(m)
+    delta = 1.0 - as_floats(exponent)
+    scaled = fitness * m**-delta
+    before = scaled * attention_share(start, immediacy, longevity)
+    # The root of (c(start) + m) / m: the count itself may overflow where the increment does not.
+    root = np.exp(0.5 * _log_growth(before, delta))
+    added = scaled * attention_increment(start, end, immediacy, longevity) / (1.0 + delta * before)
+    return _scaled_expm1(m * root, _log_growth(added, delta)) * root
+
+
+def curve_increment_pt(
+    start: Tensor,
+    end: Tensor,
+    fitness: Tensor,
+    immediacy: Tensor,
+    longevity: Tensor,
+    m: Tensor,
+    exponent: Tensor = 1.0,
+) -> Tensor:
+    """PyTensor form of `curve_increment`."""
+    fitness, m = as_tensor(fitness), as_tensor(m)
+    delta = 1.0 - as_tensor(exponent)
+    scaled = fitness * m**-delta
+    before = scaled * attention_share_pt(start, immediacy, longevity)
+    root = pt.exp(0.5 * _log_growth_pt(before, delta))
+    share = attention_increment_pt(start, end, immediacy, longevity)
+    added = scaled * share / (1.0 + delta * before)
+    return _scaled_expm1_pt(m * root, _log_growth_pt(added, delta)) * root
+
+
+def reinforced_increment(
+    count: ArrayLike,
+    start: ArrayLike,
+    end: ArrayLike,
+    fitness: ArrayLike,
+    immediacy: ArrayLike,
+    longevity: ArrayLike,
+    m: ArrayLike,
+    exponent: ArrayLike = 1.0,
+) -> Floats:
+    """New fine-tunes that reinforcement brings from a count, (A^δ + δ λ ΔF)^(1/δ) - A, A = c + m.
+
+    This solves dc/dt = λ F'(t) (c + m)^γ from the count c at `start` [3]_. With γ = 1 it is
+    (c + m) (exp(λ ΔF) - 1), the mean of the reinforced Poisson process [2]_: given c, the
+    increment is negative binomial with size c + m and success probability exp(-λ ΔF). From
+    c = 0 at age 0 it is the curve.
+
+    Parameters
+    ----------
+    count : array_like
+        Cumulative count c at `start`.
+    start, end : array_like
+        Ages in months, ``start <= end``.
+    fitness, immediacy, longevity, m : array_like
+        λ, μ in log-months, σ, and m in fine-tunes.
+    exponent : array_like, default 1.0
+        γ = 1 - δ.
+
+    Returns
+    -------
+    ndarray
+        Expected increments.
+    """
+    growth = as_floats(fitness) * attention_increment(start, end, immediacy, longevity)
+    return _grown(as_floats(count) + as_floats(m), growth, exponent)
+
+
+def reinforced_increment_pt(
+    count: Tensor,
+    start: Tensor,
+    end: Tensor,
+    fitness: Tensor,
+    immediacy: Tensor,
+    longevity: Tensor,
+    m: Tensor,
+    exponent: Tensor = 1.0,
+) -> Tensor:
+    """PyTensor form of `reinforced_increment`."""
+    growth = as_tensor(fitness) * attention_increment_pt(start, end, immediacy, longevity)
+    attractiveness = as_tensor(count) + as_tensor(m)
+    delta = 1.0 - as_tensor(exponent)
+    return _scaled_expm1_pt(attractiveness, _log_growth_pt(growth * attractiveness**-delta, delta))
+
+
+def ultimate_impact(fitness: ArrayLike, m: ArrayLike, exponent: ArrayLike = 1.0) -> Floats:
+    """Fine-tunes that the curve ends at, c(∞) = (m^δ + δ λ)^(1/δ) - m [1]_, [3]_.
+
+    Parameters
+    ----------
+    fitness, m : array_like
+        λ, and m in fine-tunes.
+    exponent : array_like, default 1.0
+        γ = 1 - δ; at 1 the curve ends at m (exp(λ) - 1).
+
+    Returns
+    -------
+    ndarray
+        Ultimate counts.
+    """
+    return _grown(as_floats(m), as_floats(fitness), exponent)
+
+
+def _grown(attractiveness: Floats, growth: Floats, exponent: ArrayLike) -> Floats:
+    """(A^δ + δ h)^(1/δ) - A for the attractiveness A = c + m and growth h = λ ΔF."""
+    delta = 1.0 - as_floats(exponent)
+    return _scaled_expm1(attractiveness, _log_growth(growth * attractiveness**-delta, delta))
+
+
+def _log_growth(v: Floats, delta: Floats) -> Floats:
+    """Log ratio of attractiveness after to before, ln(1 + δ v) / δ for v >= 0; v where δ is 0."""
+    v = np.minimum(v, _LARGEST)  # 0 * infinity would be no number
+    y = delta * v
+    low = np.minimum(y, _SERIES)
+    series = 1.0 - low * (1 / 2 - low * (1 / 3 - low * (1 / 4 - low * (1 / 5 - low / 6))))
+    high = np.maximum(y, _SERIES)
+    return np.asarray(v * np.where(y < _SERIES, series, np.log1p(high) / high))
+
+
+def _log_growth_pt(v: Tensor, delta: Tensor) -> Tensor:
+    """PyTensor form of `_log_growth`."""
+    y = delta * v
+    low = pt.minimum(y, _SERIES)
+    series = 1.0 - low * (1 / 2 - low * (1 / 3 - low * (1 / 4 - low * (1 / 5 - low / 6))))
+    high = pt.maximum(y, _SERIES)
+    return v * pt.switch(pt.lt(y, _SERIES), series, pt.log1p(high) / high)
+
+
+def _scaled_expm1(scale: Floats, x: Floats) -> Floats:
+    """Scale * (exp(x) - 1), for x >= 0; infinite only where the product is.
+
+    exp(x) - 1 = 2 sinh(x/2) exp(x/2), and no partial product exceeds the whole by much.
+    """
+    with np.errstate(over="ignore"):
+        return np.asarray(scale * (2.0 * np.sinh(0.5 * x)) * np.exp(0.5 * x))
+
+
+def _scaled_expm1_pt(scale: Tensor, x: Tensor) -> Tensor:
+    """PyTensor form of `_scaled_expm1`."""
+    return scale * (2.0 * pt.sinh(0.5 * x)) * pt.exp(0.5 * x)

@@ -1,0 +1,425 @@
+"""The curve against 450 digits, closed forms, and the process that it describes."""
+
+import mpmath
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from bayes_hfgrowth import growth
+from bayes_hfgrowth.growth import (
+    cumulative,
+    curve_increment,
+    reinforced_increment,
+    ultimate_impact,
+)
+from bayes_hfgrowth.growth.attention import attention_increment
+
+DIGITS = 450  # 1 - Φ(40) is 4e-350
+LARGEST = np.finfo(float).max
+FITNESSES = [1e-300, 1e-12, 1e-3, 0.5, 1.6487, 5, 40, 300, 690, 700, 708, 715, 1e4]
+EXPONENTS = [0.3, 0.7, 0.95, 1 - 1e-6, 1 - 1e-12, 1]
+
+
+@pytest.fixture
+def digits():
+    """Calculate with that many digits, and leave other tests theirs."""
+    with mpmath.workdps(DIGITS):
+        yield
+
+
+def exact_share(age, immediacy, longevity):
+    """F(t) with all digits."""
+    if age == 0:
+        return mpmath.mpf(0)
+    z = (mpmath.log(mpmath.mpf(age)) - mpmath.mpf(immediacy)) / mpmath.mpf(longevity)
+    return mpmath.erfc(-z / mpmath.sqrt(2)) / 2
+
+
+def exact_increment(attractiveness, growth, exponent):
+    """(A^δ + δ h)^(1/δ) - A, with digits enough for h = 1e-300 * 1e-172."""
+    if exponent == 1:
+        return attractiveness * mpmath.expm1(growth)
+    with mpmath.workdps(2 * DIGITS + 100):
+        delta = 1 - mpmath.mpf(exponent)
+        grown = mpmath.power(attractiveness, delta) + delta * growth
+        return mpmath.power(grown, 1 / delta) - attractiveness
+
+
+def assert_is(value, exact, rel):
+    """Compare with an exact value: infinity only where that is beyond float64."""
+    if exact > LARGEST:
+        assert value == np.inf
+    else:
+        assert np.isfinite(value)
+        assert value == pytest.approx(float(exact), rel=rel, abs=1e-307)
+
+
+# Against 450 digits
+
+
+@pytest.mark.parametrize("exponent", EXPONENTS)
+@pytest.mark.parametrize("fitness", FITNESSES)
+@pytest.mark.parametrize("m", [1e-6, 1, 30])
+def test_ultimate_impact(digits, fitness, m, exponent):
+    exact = exact_increment(mpmath.mpf(m), mpmath.mpf(fitness), exponent)
+    with np.errstate(over="ignore"):
+        rel = 1e-14 if exponent == 1 else 1e-12  # the logarithm and exp of it, up to 708
+        assert_is(ultimate_impact(fitness, m, exponent), exact, rel)
+
+
+@pytest.mark.parametrize("exponent", EXPONENTS)
+@pytest.mark.parametrize("fitness", FITNESSES)
+@pytest.mark.parametrize("age", [0, 0.02, 3, 12, 60, 1e9])
+def test_curve(digits, fitness, age, exponent):
+    share = exact_share(age, 2.5, 0.4)
+    exact = exact_increment(mpmath.mpf(30), mpmath.mpf(fitness) * share, exponent)
+    with np.errstate(over="ignore"):
+        assert_is(cumulative(age, fitness, 2.5, 0.4, 30, exponent), exact, rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [(0, 1), (0, 1e9), (3, 4), (12, 12.001), (30, 31), (60, 61), (1e6, 1e7)]
+)
+def test_increments(digits, start, end):
+    immediacy, longevity, m, count = 2.5, 0.4, 30, 1234
+    before, after = (exact_share(age, immediacy, longevity) for age in (start, end))
+    for fitness in FITNESSES:
+        for exponent in EXPONENTS:
+            growth = mpmath.mpf(fitness) * (after - before)
+            mean = exact_increment(mpmath.mpf(count + m), growth, exponent)
+            begun = m + exact_increment(mpmath.mpf(m), mpmath.mpf(fitness) * before, exponent)
+            difference = exact_increment(begun, growth, exponent)
+            arguments = start, end, fitness, immediacy, longevity, m, exponent
+            with np.errstate(over="ignore"):
+                assert_is(curve_increment(*arguments), difference, rel=1e-9)
+                assert_is(reinforced_increment(count, *arguments), mean, rel=1e-9)
+
+
+# Closed forms
+
+
+@pytest.mark.parametrize("exponent", EXPONENTS)
+def test_curve_grows_at_the_rate_that_defines_it(exponent):
+    """The derivative dc/dt is λ F'(t) (c + m)^γ."""
+    rng = np.random.default_rng(3)
+    ages = rng.uniform(0.5, 40, 200)
+    fitness, immediacy = np.exp(rng.normal(0.5, 0.6, 200)), rng.normal(2.5, 0.5, 200)
+    rest = fitness, immediacy, 1.2, 30, exponent
+    step = 1e-4
+    slope = (cumulative(ages + step, *rest) - cumulative(ages - step, *rest)) / 2 / step
+    attention = stats.lognorm(s=1.2, scale=np.exp(immediacy)).pdf(ages)
+    rate = fitness * attention * (cumulative(ages, *rest) + 30) ** exponent
+    np.testing.assert_allclose(slope, rate, rtol=1e-6)
+
+
+@pytest.mark.parametrize("exponent", EXPONENTS)
+def test_reinforced_increment_from_a_point_of_the_curve_stays_on_it(exponent):
+    ages = np.linspace(0, 40, 11)
+    rest = 1.6, 2.5, 1.2, 30, exponent
+    np.testing.assert_allclose(
+        reinforced_increment(0, 0, ages, *rest), cumulative(ages, *rest), rtol=1e-13
+    )
+    np.testing.assert_allclose(
+        reinforced_increment(cumulative(ages, *rest), ages, ages + 3, *rest),
+        curve_increment(ages, ages + 3, *rest),
+        rtol=1e-12,
+    )
+
+
+def test_square_root_law():
+    """With the exponent 1/2 the root of c + m grows by λ F / 2."""
+    root = np.sqrt(30) + 0.5 * 1.6 * stats.norm.cdf((np.log(9.0) - 2.5) / 1.2)
+    assert cumulative(9, 1.6, 2.5, 1.2, 30, 0.5) == pytest.approx(root**2 - 30, rel=1e-13)
+
+
+def test_fitness_beyond_float64_gives_infinity_not_nan():
+    for exponent in EXPONENTS:
+        assert reinforced_increment(5, 1, 2, np.inf, 2.5, 1.2, 30, exponent) == np.inf
+        assert ultimate_impact(np.inf, 30, exponent) == np.inf
+    assert np.isnan(ultimate_impact(np.nan, 30, 0.7))
+
+
+def test_draws_in_float32_do_not_overflow():
+    assert ultimate_impact(np.float32(100), 30) == pytest.approx(30 * np.expm1(100), rel=1e-12)
+
+
+def test_each_draw_has_its_exponent():
+    exponent = np.array([[0.4], [0.8], [1.0]])
+    together = cumulative([3.0, 12.0], 1.6, 2.5, 1.2, 30, exponent)
+    assert together.shape == (3, 2)
+    for row, column in np.ndindex(3, 2):
+        alone = cumulative([3.0, 12.0][column], 1.6, 2.5, 1.2, 30, exponent[row, 0])
+        assert together[row, column] == pytest.approx(alone, rel=1e-14)
+
+
+# Properties
+
+fitnesses = st.floats(1e-6, 700)
+immediacies = st.floats(-5, 10)
+longevities = st.floats(0.05, 20)
+attentions = st.floats(1e-3, 1e3)
+exponents = st.floats(0.05, 1) | st.sampled_from(EXPONENTS)
+curves = st.tuples(fitnesses, immediacies, longevities, attentions, exponents)
+moments = st.floats(0, 1e4)
+
+
+@given(moments, moments, curves)
+def test_curve_rises_and_stays_below_its_ultimate_impact(one, other, curve):
+    start, end = sorted((one, other))
+    early, late = cumulative([start, end], *curve)
+    fitness, *_, m, exponent = curve
+    assert 0 <= early <= late * (1 + 1e-12)
+    assert late <= ultimate_impact(fitness, m, exponent) * (1 + 1e-12)
+
+
+@given(st.lists(moments, min_size=2, max_size=6).map(sorted), curves)
+def test_increments_add_up_to_the_curve(ages, curve):
+    parts = curve_increment(ages[:-1], ages[1:], *curve)
+    assert np.all(parts >= 0)
+    before, after = cumulative([ages[0], ages[-1]], *curve)
+    assert before + parts.sum() == pytest.approx(after, rel=1e-10, abs=1e-300)
+
+
+@given(fitnesses, attentions, exponents, exponents)
+def test_weaker_reinforcement_brings_less_from_a_count_above_1(fitness, m, one, other):
+    weak, strong = sorted((one, other))
+    less = reinforced_increment(1.0, 2, 3, fitness, 2.5, 1.2, m, weak)
+    assert less <= reinforced_increment(1.0, 2, 3, fitness, 2.5, 1.2, m, strong) * (1 + 1e-12)
+
+
+# PyTensor
+
+ARGUMENTS = ("count", "start", "end", "fitness", "immediacy", "longevity", "m", "exponent")
+FORMS = {"curve_increment": ARGUMENTS[1:], "reinforced_increment": ARGUMENTS}
+
+
+@pytest.fixture(scope="module")
+def tensors():
+    """All PyTensor forms with their gradients, compiled at once as samplers compile."""
+    inputs = {name: pt.dvector(name) for name in ARGUMENTS}
+    forms = {
+        name: getattr(growth, f"{name}_pt")(*(inputs[argument] for argument in arguments))
+        for name, arguments in FORMS.items()
+    }
+    gradients = {
+        f"{name} by {argument}": pytensor.grad(forms[name].sum(), inputs[argument])
+        for name, arguments in FORMS.items()
+        for argument in arguments
+    }
+    outputs = forms | gradients
+    function = pytensor.function(list(inputs.values()), list(outputs.values()))
+
+    def evaluate(point):
+        values = np.broadcast_arrays(*(np.atleast_1d(float_array(point[a])) for a in ARGUMENTS))
+        results = function(*map(np.ascontiguousarray, values))
+        return dict(zip(outputs, results, strict=True))
+
+    return evaluate
+
+
+def float_array(value):
+    return np.asarray(value, dtype=float)
+
+
+def numpy_forms(point):
+    return {
+        name: getattr(growth, name)(*(point[argument] for argument in arguments))
+        for name, arguments in FORMS.items()
+    }
+
+
+@pytest.fixture
+def usual():
+    """Base models as the shipped priors have them, each in some month of its life."""
+    rng = np.random.default_rng(5)
+    start = rng.uniform(0.5, 36, 200)
+    return {
+        "count": rng.integers(0, 500, 200).astype(float),
+        "start": start,
+        "end": start + 1,
+        "fitness": np.exp(rng.normal(0.5, 0.6, 200)),
+        "immediacy": rng.normal(2.5, 0.6, 200),
+        "longevity": np.exp(rng.normal(0.4, 0.4, 200)),
+        "m": rng.uniform(1, 50, 200),
+        "exponent": rng.uniform(0.2, 0.99, 200),
+    }
+
+
+@pytest.mark.parametrize("exponent", [None, *EXPONENTS])
+def test_pytensor_agrees_with_numpy(tensors, usual, exponent):
+    point = usual if exponent is None else usual | {"exponent": exponent}
+    values = tensors(point)
+    for name, expected in numpy_forms(point).items():
+        np.testing.assert_allclose(values[name], expected, rtol=1e-11, err_msg=name)
+
+
+def test_without_an_exponent_pytensor_takes_1(tensors, usual):
+    values = tensors(usual | {"exponent": 1.0})
+    for name, arguments in FORMS.items():
+        plain = getattr(growth, f"{name}_pt")(*(usual[argument] for argument in arguments[:-1]))
+        np.testing.assert_allclose(plain.eval(), values[name], rtol=1e-13, err_msg=name)
+
+
+@pytest.mark.parametrize("exponent", [None, 0.3, 0.95, 1 - 1e-4])
+def test_gradients_agree_with_finite_differences(tensors, usual, exponent):
+    point = usual if exponent is None else usual | {"exponent": np.full(200, exponent)}
+    values = tensors(point)
+    for argument in ARGUMENTS:
+        step = 1e-5
+        above = numpy_forms(point | {argument: point[argument] + step})
+        below = numpy_forms(point | {argument: point[argument] - step})
+        for name, arguments in FORMS.items():
+            if argument in arguments:
+                slope = (above[name] - below[name]) / (2 * step)
+                np.testing.assert_allclose(
+                    values[f"{name} by {argument}"],
+                    slope,
+                    rtol=1e-4,
+                    atol=1e-6 * np.abs(slope).max(),
+                    err_msg=f"{name} by {argument}",
+                )
+
+
+@pytest.mark.parametrize("exponent", EXPONENTS)
+def test_gradient_by_the_exponent(tensors, exponent):
+    """Against 60 digits: also at 1, beyond which no finite difference can step."""
+    point = {
+        "count": 100.0,
+        "start": 12.0,
+        "end": 13.0,
+        "fitness": 1.6,
+        "immediacy": 2.5,
+        "longevity": 1.5,
+        "m": 30.0,
+        "exponent": exponent,
+    }
+    with mpmath.workdps(60):
+        before, after = (exact_share(age, 2.5, 1.5) for age in (12, 13))
+        fitness = mpmath.mpf(1.6)
+
+        def curve(gamma):
+            begun = 30 + exact_increment(mpmath.mpf(30), fitness * before, gamma)
+            return exact_increment(begun, fitness * (after - before), gamma)
+
+        def reinforced(gamma):
+            return exact_increment(mpmath.mpf(130), fitness * (after - before), gamma)
+
+        values = tensors(point)
+        at = mpmath.mpf(exponent)
+        for name, form in (("curve_increment", curve), ("reinforced_increment", reinforced)):
+            step = mpmath.mpf(10) ** -25
+            slope = (form(at + step) - form(at - step)) / (2 * step)
+            assert values[f"{name} by exponent"][0] == pytest.approx(float(slope), rel=1e-10)
+
+
+EXTREMES = {
+    "birth": {"start": 0.0},
+    "hardly any fitness": {"fitness": [1e-12, 1e-100]},
+    "enormous fitness": {"fitness": [500.0, 700.0]},
+    "left tail": {"start": 0.9 * np.exp(-4), "end": np.exp(-4), "immediacy": 0, "longevity": 0.1},
+    "right tail": {"start": np.exp(4), "end": np.exp(4.1), "immediacy": 0, "longevity": 0.1},
+    "short-lived": {"longevity": [1e-2, 1e-3]},
+    "long-lived": {"longevity": [30.0, 300.0]},
+    "huge count": {"count": 1e12},
+}
+
+
+@pytest.mark.parametrize("exponent", EXPONENTS)
+@pytest.mark.parametrize("change", EXTREMES.values(), ids=EXTREMES)
+def test_values_agree_and_gradients_are_finite_at_extremes(tensors, change, exponent):
+    point = {
+        "count": 100.0,
+        "start": 12.0,
+        "end": 13.0,
+        "fitness": 1.6,
+        "immediacy": 2.5,
+        "longevity": 1.5,
+        "m": 30.0,
+        "exponent": exponent,
+    } | change
+    values = tensors(point)
+    for name, expected in numpy_forms(point).items():
+        np.testing.assert_allclose(
+            values[name],
+            np.broadcast_to(expected, values[name].shape),
+            rtol=1e-9,
+            atol=3e-308,
+            err_msg=name,
+        )
+    for name, value in values.items():
+        assert np.all(np.isfinite(value)), name
+
+
+# The process itself
+
+
+def simulate(rng, replicates, count, start, end, fitness, immediacy, longevity, m):
+    """Increments of the reinforced Poisson process, event by event, by thinning.
+
+    Candidates come at the rate that the process would have if attention were always at its
+    densest, and each is kept with the probability attention / densest. Neither the transition
+    law nor the curve is used, only the rate that defines the process.
+    """
+    attention = stats.lognorm(s=longevity, scale=np.exp(immediacy))
+    densest = attention.pdf(np.exp(immediacy - longevity**2))
+    ages = np.full(replicates, float(start))
+    counts = np.full(replicates, float(count))
+    alive = np.arange(replicates)
+    while alive.size:
+        ages[alive] += rng.exponential(1 / (fitness * densest * (counts[alive] + m)))
+        alive = alive[ages[alive] <= end]
+        kept = rng.uniform(size=alive.size) * densest < attention.pdf(ages[alive])
+        counts[alive[kept]] += 1
+    return counts - count
+
+
+CASES = {
+    "from birth": (0, 0.0, 12.0, 1.5, 2.0, 0.8, 5.0),
+    "a later month": (40, 9.0, 10.0, 2.0, 2.2, 0.7, 10.0),
+    "a late year": (7, 24.0, 36.0, 3.0, 3.0, 1.2, 2.0),
+}
+
+
+def goodness_of_fit(increments, law):
+    """p-value of a chi-square test, in classes of at least 20 expected replicates."""
+    size = len(increments)
+    cuts = np.unique(law.ppf(np.linspace(0, 1, 30)[1:-1]))
+    shares = np.diff(np.r_[0, law.cdf(cuts), 1])
+    observed = np.bincount(np.searchsorted(cuts, increments), minlength=len(cuts) + 1)
+    enough = size * shares >= 20
+    observed = np.r_[observed[enough], observed[~enough].sum()]
+    expected = size * np.r_[shares[enough], shares[~enough].sum()]
+    some = expected > 1e-9 * size
+    return stats.chisquare(observed[some], expected[some]).pvalue
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_simulated_process_follows_the_transition_law(case):
+    count, start, end, fitness, immediacy, longevity, m = case
+    replicates = 20_000
+    increments = simulate(np.random.default_rng(6), replicates, *case)
+    mean = reinforced_increment(*case)
+    share = attention_increment(start, end, immediacy, longevity)
+    law = stats.nbinom(count + m, np.exp(-fitness * share))
+    assert law.mean() == pytest.approx(mean, rel=1e-12)
+
+    error = increments.std() / np.sqrt(replicates)
+    assert abs(increments.mean() - mean) < 4 * error
+    squares = (increments - increments.mean()) ** 2
+    assert abs(squares.mean() - law.var()) < 4 * squares.std() / np.sqrt(replicates)
+    assert goodness_of_fit(increments, law) > 1e-3
+    # The test would notice another law with the same mean, or another mean of the same law.
+    assert goodness_of_fit(increments, stats.poisson(mean)) < 1e-6
+    larger = (count + m) / (count + m + 1.1 * mean)
+    assert goodness_of_fit(increments, stats.nbinom(count + m, larger)) < 1e-6
+
+
+def test_the_curve_is_the_mean_of_the_process():
+    count, start, end, *curve = CASES["from birth"]
+    increments = simulate(np.random.default_rng(7), 20_000, count, start, end, *curve)
+    error = increments.std() / np.sqrt(len(increments))
+    assert abs(increments.mean() - cumulative(end, *curve)) < 4 * error
