@@ -24,7 +24,7 @@ from numba import njit
 from bayes_hfgrowth.growth import adjoint, elementary
 from bayes_hfgrowth.growth import law as formulas
 from bayes_hfgrowth.growth import points as likelihoods
-from bayes_hfgrowth.growth.adjoint import SCRATCH, gradient
+from bayes_hfgrowth.growth.adjoint import Block, backward, block_for, forward
 from bayes_hfgrowth.growth.elementary import exp, version_of
 from bayes_hfgrowth.growth.law import (
     HUGE,
@@ -193,18 +193,22 @@ def student_constant(dimensions: int) -> float:
 @njit(error_model="numpy")
 def _slope(
     observed: Observed, shared: Floats, period: Floats, theta: Floats, slope: Floats,
-    scratch: Floats,
+    block: Block,
 ) -> float:  # fmt: skip
     """Log likelihood, and its gradient by the growth parameters alone."""
-    return gradient(
-        observed.law, 0, observed.months, observed.m, theta, shared, period, slope,
-        np.zeros(len(shared)), np.zeros(len(period)), scratch,
-    )  # fmt: skip
+    for k in range(len(theta)):
+        block.theta[k, 0] = theta[k]
+    block.seed[0] = 1.0
+    forward(observed.law, observed.m, block, observed.months, shared, period)
+    backward(observed.law, observed.m, block, observed.months, shared)
+    for k in range(len(theta)):
+        slope[k] = block.by_theta[k, 0]
+    return float(block.value[0])
 
 
 @njit(error_model="numpy")
 def _curvature(
-    observed: Observed, centre: Centre, theta: Floats, scratch: Floats
+    observed: Observed, centre: Centre, theta: Floats, block: Block
 ) -> tuple[Floats, Floats]:
     """Eigenvalues (at least 0) and vectors of minus the Hessian, in units of the spreads."""
     size = len(theta)
@@ -212,9 +216,9 @@ def _curvature(
     hessian = np.empty((size, size))
     for k in range(size):
         moved[k] = theta[k] + _WIDTH
-        _slope(observed, centre.shared, centre.period, moved, up, scratch)
+        _slope(observed, centre.shared, centre.period, moved, up, block)
         moved[k] = theta[k] - _WIDTH
-        _slope(observed, centre.shared, centre.period, moved, down, scratch)
+        _slope(observed, centre.shared, centre.period, moved, down, block)
         moved[k] = theta[k]
         for r in range(size):
             difference = (down[r] - up[r]) / (2.0 * _WIDTH)
@@ -234,7 +238,7 @@ def _penalty(theta: Floats, centre: Centre) -> float:
 
 
 @njit(error_model="numpy")
-def mode_of(observed: Observed, centre: Centre, scratch: Floats) -> tuple[Floats, Floats, Floats]:
+def mode_of(observed: Observed, centre: Centre, block: Block) -> tuple[Floats, Floats, Floats]:
     """Mode of a base model's parameters under a population, and the curvature there.
 
     Parameters
@@ -243,8 +247,8 @@ def mode_of(observed: Observed, centre: Centre, scratch: Floats) -> tuple[Floats
         The base model.
     centre : Centre
         The population.
-    scratch : ndarray
-        Working space of `bayes_hfgrowth.growth.adjoint.gradient`.
+    block : Block
+        One lane with the months of the base model.
 
     Returns
     -------
@@ -256,7 +260,7 @@ def mode_of(observed: Observed, centre: Centre, scratch: Floats) -> tuple[Floats
     size = len(centre.mean)
     theta, slope, pull = centre.mean.copy(), np.empty(size), np.empty(size)
     for _ in range(_STEPS):
-        current = _slope(observed, centre.shared, centre.period, theta, slope, scratch)
+        current = _slope(observed, centre.shared, centre.period, theta, slope, block)
         current -= _penalty(theta, centre)
         steepest = 0.0
         for k in range(size):
@@ -266,7 +270,7 @@ def mode_of(observed: Observed, centre: Centre, scratch: Floats) -> tuple[Floats
             steepest = max(steepest, abs(pull[k]))
         if steepest < _FLAT:
             break
-        values, vectors = _curvature(observed, centre, theta, scratch)
+        values, vectors = _curvature(observed, centre, theta, block)
         move = np.zeros(size)
         for j in range(size):
             along = 0.0
@@ -279,7 +283,7 @@ def mode_of(observed: Observed, centre: Centre, scratch: Floats) -> tuple[Floats
         better = False
         for _ in range(_HALVINGS):
             trial = theta + scale * move * centre.spreads
-            found = _slope(observed, centre.shared, centre.period, trial, slope, scratch)
+            found = _slope(observed, centre.shared, centre.period, trial, slope, block)
             if found - _penalty(trial, centre) > current:
                 theta[:] = trial
                 better = True
@@ -287,7 +291,7 @@ def mode_of(observed: Observed, centre: Centre, scratch: Floats) -> tuple[Floats
             scale *= 0.5
         if not better:
             break
-    values, vectors = _curvature(observed, centre, theta, scratch)
+    values, vectors = _curvature(observed, centre, theta, block)
     return theta, values, vectors
 
 
@@ -303,7 +307,7 @@ def _apart(one: Floats, other: Floats, spreads: Floats) -> float:
 @njit(error_model="numpy")
 def _shift(
     observed: Observed, population: PopulationDraws, centre: Centre, mode: Floats, values: Floats,
-    vectors: Floats, shifts: Floats, heights: Floats, scratch: Floats,
+    vectors: Floats, shifts: Floats, heights: Floats, block: Block,
 ) -> None:  # fmt: skip
     """Where each draw of the population moves the likelihood, and by how much it lifts it.
 
@@ -313,11 +317,11 @@ def _shift(
     size = len(mode)
     target, slope, found = np.empty(size), np.empty(size), np.empty(size)
     trial = np.empty(size)
-    level = _slope(observed, centre.shared, centre.period, mode, target, scratch)
+    level = _slope(observed, centre.shared, centre.period, mode, target, block)
     for d in range(len(shifts)):
         shared, period, shift = population.shared[d], population.period[d], shifts[d]
         shift[:] = 0.0
-        value = _slope(observed, shared, period, mode, slope, scratch)
+        value = _slope(observed, shared, period, mode, slope, block)
         apart, scale = _apart(slope, target, centre.spreads), 1.0
         for _ in range(_MOVES):
             if not _NEAR < apart < np.inf:
@@ -333,7 +337,7 @@ def _shift(
             for k in range(_MOVED):
                 most = _FARTHEST * centre.spreads[k]
                 trial[k] = min(max(trial[k], -most), most)
-            tried = _slope(observed, shared, period, mode + trial, found, scratch)
+            tried = _slope(observed, shared, period, mode + trial, found, block)
             nearer = _apart(found, target, centre.spreads)
             if math.isfinite(tried) and nearer < apart:
                 shift[:], slope[:] = trial, found
@@ -451,13 +455,14 @@ def _compiled(sources: int) -> Any:
         points, log_weights = weighed.points, weighed.log_weights
         size, number = points.shape
         age = len(observed.months.new)
-        scratch = np.empty((max(age, 1), SCRATCH))
+        block = block_for(1, max(age, 1), size, len(centre.period))
+        block.length[0] = age
         weighed.shifts[:] = 0.0
         weighed.heights[:] = 0.0
         covariance = np.diag(centre.spreads**2)
         mode = centre.mean.copy()
         if age > 0:
-            mode, values, vectors = mode_of(observed, centre, scratch)
+            mode, values, vectors = mode_of(observed, centre, block)
             for r in range(size):
                 for c in range(size):
                     total = 0.0
@@ -467,7 +472,7 @@ def _compiled(sources: int) -> Any:
             if observed.law == SURGE:
                 _shift(
                     observed, population, centre, mode, values, vectors, weighed.shifts,
-                    weighed.heights, scratch,
+                    weighed.heights, block,
                 )  # fmt: skip
         scale = _WIDER * covariance
         for k in range(size):

@@ -2,10 +2,10 @@
 
 They put together what has its formulas elsewhere: the coordinates of the population
 (`bayes_hfgrowth.turning`, `bayes_hfgrowth.coordinates`), and the base models in coordinates of
-their own (`bayes_hfgrowth.whitening`) or averaged over points (`bayes_hfgrowth.averaging`).
+their own (`bayes_hfgrowth.whitening`) or, without fine-tunes, in those of their organization
+(`bayes_hfgrowth.zero_counts`).
 """
 
-from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,24 +13,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth import averaging, coordinates, crosses, straightening, turning, whitening
-from bayes_hfgrowth.averaging import log_average, pick, renew
+from bayes_hfgrowth import coordinates, straightening, turning, whitening
 from bayes_hfgrowth.coordinates import Layout, add_by_shared, shared_at, to_coordinates, to_point
-from bayes_hfgrowth.growth import adjoint, elementary, points
+from bayes_hfgrowth.growth import elementary
 from bayes_hfgrowth.growth import law as formulas
+from bayes_hfgrowth.growth.adjoint import gradients_of
 from bayes_hfgrowth.growth.elementary import inner, version_of
 from bayes_hfgrowth.growth.law import SHARED, Floats, Integers, Months
 from bayes_hfgrowth.turning import turned, turned_back
-from bayes_hfgrowth.whitening import Drawn, Whitening, log_density
+from bayes_hfgrowth.whitening import Drawn, Whitening, to_coordinates_back, to_parameters
+from bayes_hfgrowth.zero_counts import log_zero_counts
 
 __all__ = [
     "Data",
     "Turning",
-    "pick_points",
     "population_at",
-    "population_density",
     "posterior_density",
-    "renew_points",
 ]
 
 
@@ -73,13 +71,12 @@ class Data:
     whitening : Whitening
         Coordinates of the base models.
     group : ndarray of int64, shape (base models,)
-        Organization of each; those with fine-tunes come first.
+        Organization of each base model; those with fine-tunes come first.
     organizations : int
         How many there are.
-    told : int
-        How many base models have fine-tunes.
-    months : Months
-        The observed months.
+    months, zeros : Months
+        Months of the base models with and without fine-tunes. Those of an age should stand
+        together.
     """
 
     law: int
@@ -89,8 +86,8 @@ class Data:
     whitening: Whitening
     group: Integers
     organizations: int
-    told: int
     months: Months
+    zeros: Months
 
 
 @inner()
@@ -157,38 +154,22 @@ def _compiled(sources: int) -> Any:
         turned_back(slope, turning.scale, stretch, slopes)
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def base_models(  # type: ignore[no-untyped-def]
-        law, m, y, state, group, months, aim, population, theta, by
+    def parameters(y, group, aim, population, weighted, chol, inverse, centre, straight, theta):  # type: ignore[no-untyped-def]
+        """As `bayes_hfgrowth.whitening.to_parameters`."""
+        _ = sources
+        return to_parameters(
+            y, group, aim, population, weighted, chol, inverse, centre, straight, theta
+        )
+
+    @njit(error_model="numpy", nogil=True, cache=True)
+    def parameters_back(  # type: ignore[no-untyped-def]
+        group, aim, population, chol, inverse, centre, straight, theta, by_theta, by, by_y
     ):
-        """As `bayes_hfgrowth.whitening.log_density`."""
+        """As `bayes_hfgrowth.whitening.to_coordinates_back`."""
         _ = sources
-        return log_density(law, m, y, state, group, months, aim, population, theta, by)
-
-    @njit(error_model="numpy", nogil=True, cache=True)
-    def averaged(theta, log_weights, first, silent, group, population, by):  # type: ignore[no-untyped-def]
-        """As `bayes_hfgrowth.averaging.log_average`."""
-        _ = sources
-        return log_average(theta, log_weights, first, silent, group, population, by)
-
-    @njit(error_model="numpy", nogil=True, cache=True)
-    def renew_points(  # type: ignore[no-untyped-def]
-        law, m, first, kept, state, rng, centre, root, pivots, months, shared, period, points,
-        theta, log_weights, fresh,
-    ):  # fmt: skip
-        """As `bayes_hfgrowth.averaging.renew`."""
-        _ = sources
-        renew(
-            law, m, first, kept, state, rng, centre, root, pivots, months, shared, period, points,
-            theta, log_weights, fresh,
-        )  # fmt: skip
-
-    @njit(error_model="numpy", nogil=True, cache=True)
-    def pick_points(  # type: ignore[no-untyped-def]
-        theta, log_weights, first, silent, group, population, uniform, picked
-    ):
-        """As `bayes_hfgrowth.averaging.pick`."""
-        _ = sources
-        pick(theta, log_weights, first, silent, group, population, uniform, picked)
+        return to_coordinates_back(
+            group, aim, population, chol, inverse, centre, straight, theta, by_theta, by, by_y
+        )
 
     @njit(error_model="numpy", nogil=True, cache=True)
     def population_of(point, layout, rows):  # type: ignore[no-untyped-def]
@@ -196,14 +177,11 @@ def _compiled(sources: int) -> Any:
         _ = sources
         return _population(point, layout, rows)[0]
 
-    return begin, finish, base_models, averaged, renew_points, pick_points, population_of
+    return begin, finish, parameters, parameters_back, population_of
 
 
-_PARTS = (
-    adjoint, averaging, coordinates, crosses, elementary, formulas, points, straightening, turning,
-    whitening,
-)  # fmt: skip
-_begin, _finish, _base_models, _averaged, renew_points, pick_points, _population_of = _compiled(
+_PARTS = (coordinates, elementary, formulas, straightening, turning, whitening)
+_begin, _finish, _parameters, _parameters_back, _population_of = _compiled(
     version_of(*(module.__file__ for module in _PARTS), __file__)
 )
 
@@ -221,7 +199,7 @@ def population_at(point: Floats, data: Data) -> Drawn:
 
 
 def posterior_density(
-    x: Floats, data: Data, state: Integers, pool: Executor | None = None
+    x: Floats, data: Data, pool: Executor | None = None
 ) -> tuple[float, Floats, Floats, Floats]:
     """Log density of population and base models, and its gradient.
 
@@ -231,10 +209,8 @@ def posterior_density(
         Coordinates of the population, then of the base models.
     data : Data
         What it reads beside.
-    state : ndarray of int64, shape (base models,)
-        Which may be dormant; as in `bayes_hfgrowth.whitening.log_density`.
     pool : concurrent.futures.Executor, optional
-        Threads that take a half of the base models each.
+        A thread that takes the base models without fine-tunes meanwhile.
 
     Returns
     -------
@@ -244,85 +220,50 @@ def posterior_density(
     point : ndarray, shape (size of the population,)
     theta : ndarray, shape (base models, parameters)
     """
-    aim = data.whitening
-    y, theta = x[data.layout.size :].reshape(aim.weighted.shape), np.empty(aim.weighted.shape)
-
-    def some(part: slice, population: Drawn, by: Drawn) -> tuple[float, Floats]:
-        start = data.months.start[part.start : part.stop + 1]
-        cross = aim.cross[part.start : part.stop]
-        own = Whitening(
-            aim.precision[part], aim.weighted[part], cross, aim.origin, aim.pivots[part]
-        )
-        value, by_y = _base_models(
-            data.law, data.m, y[part], state[part], data.group[part],
-            data.months._replace(start=start), own, population, theta[part], by,
-        )  # fmt: skip
-        return value, by_y.ravel()
-
-    def base_models(population: Drawn, by: Drawn) -> tuple[float, Floats]:
-        if pool is None:
-            return some(slice(0, len(y)), population, by)
-        middle = int(np.searchsorted(data.months.start, data.months.start[-1] // 2))
-        other = Drawn(*(np.zeros_like(part) for part in by))
-        running = pool.submit(some, slice(middle, len(y)), population, other)
-        value, by_y = some(slice(0, middle), population, by)
-        more, by_rest = running.result()
-        for part, addend in zip(by, other, strict=True):
-            part += addend
-        return value + more, np.concatenate([by_y, by_rest])
-
-    value, slope, point, _ = _with_parts(x, data, base_models)
-    return value, slope, point, theta
-
-
-def population_density(
-    x: Floats, data: Data, told: tuple[Floats, Floats], silent: tuple[Floats, Floats]
-) -> tuple[float, Floats, Floats, Drawn]:
-    """Log density of the population, base models averaged over points, and its gradient.
-
-    What enters the months themselves is held: its derivatives are 0.
-
-    Parameters
-    ----------
-    x : ndarray, shape (size of the population,)
-        Its coordinates.
-    data : Data
-        What it reads beside.
-    told, silent : tuple of ndarray
-        ``theta`` and ``log_weights`` of the base models with and without fine-tunes, filled by
-        `renew_points`.
-
-    Returns
-    -------
-    value : float
-        Up to a constant.
-    slope, point : ndarray, shape (size of the population,)
-    population : Drawn
-    """
-
-    def averaged(population: Drawn, by: Drawn) -> tuple[float, Floats]:
-        value = _averaged(*told, 0, False, data.group, population, by)
-        value += _averaged(*silent, data.told, True, data.group, population, by)
-        return value, np.empty(0)
-
-    value, slope, point, population = _with_parts(x, data, averaged)
-    slope[: data.layout.held] = 0.0
-    return value, slope, point, population
-
-
-def _with_parts(
-    x: Floats, data: Data, base_models: Callable[[Drawn, Drawn], tuple[float, Floats]]
-) -> tuple[float, Floats, Floats, Drawn]:
-    """Put population and base models together: value, slope, point and population."""
-    layout = data.layout
-    point = np.empty(layout.size)
+    layout, told = data.layout, len(data.whitening.weighted)
+    y = x[layout.size :].reshape(-1, layout.parameters)
+    point, theta, by_y = np.empty(layout.size), np.empty(y.shape), np.empty(y.shape)
     total, psi, slope, stretch, population, values = _begin(
         x, data.turning, layout, data.organizations, point
     )
     population = Drawn(*population)
-    by = Drawn(*(np.zeros(part.shape) for part in population))
+    by, by_zeros = (Drawn(*(np.zeros(part.shape) for part in population)) for _ in range(2))
+    zeros = (
+        data.law, data.m, y[told:], data.group[told:], data.zeros, population, theta[told:],
+        by_zeros,
+    )  # fmt: skip
+    running = None if pool is None else pool.submit(log_zero_counts, *zeros)
+    value, by_y[:told] = _base_models(y[:told], data, population, theta[:told], by)
+    more, by_y[told:] = log_zero_counts(*zeros) if running is None else running.result()
+    for part, addend in zip(by, by_zeros, strict=True):
+        part += addend
     slopes = np.empty(len(x))
-    value, further = base_models(population, by)
-    slopes[len(x) - len(further) :] = further
+    slopes[layout.size :] = by_y.ravel()
     _finish(psi, slope, stretch, data.turning, layout, point, population, values, by, slopes)
-    return total + value, slopes, point, population
+    total += value + more
+    return total if total == total else -np.inf, slopes, point, theta
+
+
+def _base_models(
+    y: Floats, data: Data, population: Drawn, theta: Floats, by: Drawn
+) -> tuple[float, Floats]:
+    """Log density of base models with fine-tunes at whitened coordinates, and its gradient."""
+    n, size = y.shape
+    matrices = (np.zeros((n, size, size)), np.zeros((n, size, size)))  # L and its inverse
+    weighted, centre, straight, by_y = (np.empty((n, size)) for _ in range(4))
+    value = _parameters(
+        y, data.group[:n], data.whitening, population, weighted, *matrices, centre, straight,
+        theta,
+    )  # fmt: skip
+    start = data.months.start
+    months, by_theta, by_shared, by_period = gradients_of(
+        data.law, data.months, start[:-1], np.diff(start), data.m, theta, population.shared,
+        population.period,
+    )  # fmt: skip
+    by.shared[:] += by_shared.sum(axis=0)
+    by.period[:] += by_period.sum(axis=0)
+    value += _parameters_back(
+        data.group[:n], data.whitening, population, *matrices, centre, straight, theta, by_theta,
+        by, by_y,
+    )  # fmt: skip
+    return value + months.sum(), by_y

@@ -1,8 +1,8 @@
 """Draw from the posterior: two engines, one posterior, one set of posterior variables.
 
-``marginal`` moves the population by itself and averages over the base models
-(`bayes_hfgrowth.marginal`); it is the fast one. ``nuts`` is the No-U-Turn sampler of nutpie on
-the PyMC model of `bayes_hfgrowth.model` as it stands, non-centred; it is the reference.
+Both are the No-U-Turn sampler of nutpie. ``marginal`` runs it on a compiled density in coordinates
+that short pilot runs find (`bayes_hfgrowth.marginal`); it is the fast one. ``nuts`` runs it on the
+PyMC model of `bayes_hfgrowth.model` as it stands, non-centred; it is the reference.
 """
 
 import os
@@ -17,18 +17,17 @@ import pytensor
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
-from bayes_hfgrowth.hamiltonian import LENGTH, SHORT
 from bayes_hfgrowth.history import History
-from bayes_hfgrowth.marginal import run_chains
+from bayes_hfgrowth.marginal import compiled_for, draws_of
 from bayes_hfgrowth.model import build_model
-from bayes_hfgrowth.points import compile_points
+from bayes_hfgrowth.posterior_density import posterior_density
 from bayes_hfgrowth.progress import Progress
 from bayes_hfgrowth.spec import GrowthSpec
-from bayes_hfgrowth.whitened import Aim, WhitenedPosterior
+from bayes_hfgrowth.whitened import WhitenedPosterior
 
 __all__ = ["Engine", "Settings", "sample"]
 
-_PILOT_ACCEPT = 0.85
+_DEEPEST = 8  # doublings of a trajectory of the engine marginal; its coordinates need fewer
 
 type Engine = Literal["marginal", "nuts"]
 
@@ -52,18 +51,18 @@ class Settings:
     engine : {"marginal", "nuts"}
         How to sample.
     pilots : tuple of (int, int)
-        Warm-up draws and draws of the pilot runs of the first two engines, each aimed by what
-        came before it. They enter no result.
+        Warm-up draws and draws of the pilot runs of ``marginal``, each in coordinates that come of
+        what went before it. They enter no result.
     """
 
-    draws: int = 400
-    tune: int = 60
+    draws: int = 300
+    tune: int = 100
     chains: int = 4
     seed: int = 0
-    target_accept: float = 0.9
+    target_accept: float = 0.8
     cores: int | None = None
     engine: Engine = "marginal"
-    pilots: tuple[tuple[int, int], ...] = ((30, 30), (30, 50), (30, 80))
+    pilots: tuple[tuple[int, int], ...] = ((60, 40), (60, 40))
 
 
 def sample(
@@ -110,7 +109,9 @@ def _compile(model: pm.Model) -> Any:
         return nutpie.compile_pymc_model(model)
 
 
-def _run(compiled: Any, settings: Settings, progress: Progress, title: str) -> xr.DataTree:
+def _run(
+    compiled: Any, settings: Settings, progress: Progress, title: str, **more: Any
+) -> xr.DataTree:
     """Run nutpie in the background, so that it can be watched and interrupted."""
     options: dict[str, Any] = {
         "draws": settings.draws,
@@ -121,6 +122,7 @@ def _run(compiled: Any, settings: Settings, progress: Progress, title: str) -> x
         "target_accept": settings.target_accept,
         "save_warmup": False,
         "progress_bar": False,
+        **more,
     }
     total = options["chains"] * (options["tune"] + options["draws"])
     with progress.stage(title, total) as advance:
@@ -175,35 +177,28 @@ def _sample_plain(
 def _sample_aimed(
     spec: GrowthSpec, history: History, settings: Settings, progress: Progress
 ) -> tuple[xr.Dataset, xr.Dataset, dict[str, float]]:
-    """Aim by pilot runs, then sample."""
+    """Find coordinates by pilot runs, then sample."""
     posterior = WhitenedPosterior(spec, history)
+    begin = time.perf_counter()
     with progress.stage("compile"):
-        compilation = compile_points(posterior)
+        posterior_density(np.zeros(posterior.dimensions), posterior.data(posterior.blank_aim()))
+    compilation = time.perf_counter() - begin
     begin = time.perf_counter()
     with progress.stage("aim"):
         aim = posterior.aim_blind(np.random.default_rng(_stage_seed(settings.seed, 6)))
     for number, (tune, draws) in enumerate(settings.pilots, start=1):
-        pilot = replace(settings, tune=tune, draws=draws, chains=4, target_accept=_PILOT_ACCEPT)
-        found, _ = _run_marginal(posterior, aim, pilot, progress, f"pilot {number}", number)
+        pilot = replace(
+            settings, tune=tune, draws=draws, chains=4, seed=_stage_seed(settings.seed, number)
+        )
+        compiled = compiled_for(posterior, aim)
+        tree = _run(compiled, pilot, progress, f"pilot {number}", maxdepth=_DEEPEST)
         with progress.stage("aim"):
-            aim = posterior.aim_by(found)
-    found, statistics = _run_marginal(posterior, aim, settings, progress, "sample", 0)
+            aim = posterior.aim_by(draws_of(posterior, tree["posterior"].to_dataset()))
+    tree = _run(compiled_for(posterior, aim), settings, progress, "sample", maxdepth=_DEEPEST)
+    found = draws_of(posterior, tree["posterior"].to_dataset())
     named = posterior.named(found, np.random.default_rng(_stage_seed(settings.seed, 5)))
     seconds = {"compilation": compilation, "sampling": time.perf_counter() - begin}
-    return named, statistics, seconds
-
-
-def _run_marginal(
-    posterior: WhitenedPosterior, aim: Aim, settings: Settings, progress: Progress, title: str,
-    stage: int,
-) -> tuple[xr.Dataset, xr.Dataset]:  # fmt: skip
-    seeds = np.random.SeedSequence([settings.seed, stage]).spawn(settings.chains)
-    total = settings.chains * (settings.tune + settings.draws)
-    with progress.stage(title, total) as advance:
-        return run_chains(
-            posterior, aim, seeds, settings.tune, settings.draws, settings.target_accept,
-            SHORT if stage else LENGTH, settings.cores or _cores(), advance,
-        )  # fmt: skip
+    return named, _statistics(tree), seconds
 
 
 def _stage_seed(seed: int, stage: int) -> int:

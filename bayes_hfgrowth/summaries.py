@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayes_hfgrowth.growth.adjoint import gradients
-from bayes_hfgrowth.growth.law import LIKELIHOODS, SHARED, Floats, Months
+from bayes_hfgrowth.growth.adjoint import gradients_of
+from bayes_hfgrowth.growth.law import LIKELIHOODS, Floats, Months
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.spec import GrowthSpec
 
@@ -124,12 +124,10 @@ def log_likelihood_gradients(
     value : ndarray, shape (base models,)
     slope : ndarray, shape (base models, parameters)
     """
-    value, slope = np.empty(len(theta)), np.empty(theta.shape)
-    by_shared, by_period = np.empty((len(theta), SHARED)), np.empty((len(theta), len(period)))
-    gradients(
-        law.number, law.months, law.m, np.ascontiguousarray(theta), shared,
-        np.ascontiguousarray(period), value, slope, by_shared, by_period,
-    )  # fmt: skip
+    start = law.months.start
+    value, slope, _, _ = gradients_of(
+        law.number, law.months, start[:-1], np.diff(start), law.m, theta, shared, period
+    )
     return np.nan_to_num(value, nan=-np.inf), np.nan_to_num(slope, posinf=0.0, neginf=0.0)
 
 

@@ -1,9 +1,9 @@
 """The posterior in coordinates that suit a sampler, and where to aim them.
 
-The population moves in the coordinates of `bayes_hfgrowth.coordinates`, turned and scaled by
-pilot runs; the base models in those of `bayes_hfgrowth.whitening`. The densities are those of
-`bayes_hfgrowth.posterior_density`. Base models with fine-tunes come first, those without any
-behind them; one that is not a month old has no data and is drawn from its organization.
+The population moves in the coordinates of `bayes_hfgrowth.coordinates`, turned and scaled; base
+models with fine-tunes in those of `bayes_hfgrowth.whitening`, those without in those of
+`bayes_hfgrowth.zero_counts`. One that is not a month old has no data and is drawn from its
+organization. The density is that of `bayes_hfgrowth.posterior_density`.
 """
 
 from collections.abc import Callable
@@ -15,15 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 from scipy.special import expit
-from scipy.stats import norm, qmc
 
 from bayes_hfgrowth.coordinates import PopulationLayout, period_whitening, unbounded
 from bayes_hfgrowth.growth.law import EXPONENT, Floats, Integers
-from bayes_hfgrowth.growth.points import log_likelihoods
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.posterior_density import Data, Turning, posterior_density
 from bayes_hfgrowth.priors import LOG_SCALE, frozen
-from bayes_hfgrowth.proposals import Proposals
 from bayes_hfgrowth.spec import GrowthSpec
 from bayes_hfgrowth.straightening import pivot_of, pivots_at, straightened, straighter
 from bayes_hfgrowth.summaries import (
@@ -38,20 +35,18 @@ from bayes_hfgrowth.summaries import (
 )
 from bayes_hfgrowth.turning import find_skews, no_skews, unskewed
 from bayes_hfgrowth.variational import first_look
-from bayes_hfgrowth.whitening import ASLEEP, AWAKE, EITHER, Whitening
+from bayes_hfgrowth.whitening import Whitening
 
 __all__ = ["Aim", "WhitenedPosterior"]
 
-_BLIND_WIDER = 1.4  # proposals by a first look, which is too sure of itself
 _MANY = 100  # fine-tunes from which on a base model is straightened as long as no draws tell
 _SOME = 100  # draws that later chains may start from, and that coordinates are chosen by
 _LOOKS, _LOOK_DRAWS = 2, 400  # first looks before the pilots, and draws that aim the next
-_CANDIDATES = 512  # points by which proposals for base models without fine-tunes are found
 _STEP = 1e-3  # of exponent and period effects, for differences
-_SLOW = 6  # slow directions
 _CURVED = 4  # draws at which the curvature of the density is taken
 _DIFFERENCE = 0.02  # of a standard deviation, for its differences
 _MOST_HEARD = 1e6  # precision of a period effect; beyond it nothing more is gained
+_LONG = 3.0  # variance of a direction in which draws show that it is longer than curvature says
 _FLATTEST, _STEEPEST = 0.1, 1e4  # curvatures that are believed, in units of the draws' widths
 
 
@@ -65,22 +60,16 @@ class Aim:
         Coordinates of the population.
     whitening : Whitening
         Coordinates of the base models.
-    proposals : Proposals
-        Where the points of each base model are drawn.
     starts : ndarray, shape (starts, size of the population)
         Coordinates of the population to start from.
-    kept : ndarray, shape (starts, base models, parameters)
+    straight : ndarray, shape (starts, base models, parameters)
         Straightened growth parameters of each base model to start from.
-    slow : ndarray, shape (directions, size of the population)
-        Directions, with lengths, in which the population moves slowest.
     """
 
     turning: Turning
     whitening: Whitening
-    proposals: Proposals
     starts: Floats
-    kept: Floats
-    slow: Floats
+    straight: Floats
 
 
 class WhitenedPosterior:
@@ -99,15 +88,18 @@ class WhitenedPosterior:
         first, calendar = history.calendar_span
         self.layout = PopulationLayout(spec, len(history.organizations), calendar)
         told = np.flatnonzero(history.finetunes > 0)
-        silent = np.flatnonzero((history.finetunes == 0) & (history.months > 0))
-        self.told = len(told)
-        self._members = np.concatenate([told, silent]).astype(np.int64)
+        # From young to old, as base models of one age share a block of lanes.
+        zeros = np.flatnonzero((history.finetunes == 0) & (history.months > 0))
+        own, others = (
+            some[np.argsort(history.months[some], kind="stable")] for some in (told, zeros)
+        )
+        self.told = len(own)
+        self._members = np.concatenate([own, others]).astype(np.int64)
         self._newborn = np.flatnonzero(history.months == 0)
-        self.law = law_of(spec, history.subset(self._members), first)
-        self.group = self.law.history.organization_of
-        own = history.subset(told)
-        self._told_law = law_of(spec, own, first)
-        self._last_age, self._many = np.log(own.months), own.finetunes >= _MANY
+        self.law = law_of(spec, history.subset(own), first)
+        self.zeros = law_of(spec, history.subset(others), first)
+        self.group = history.organization_of[self._members]
+        self._last_age, self._many = np.log(history.months[own]), history.finetunes[own] >= _MANY
 
     @property
     def members(self) -> int:
@@ -115,19 +107,9 @@ class WhitenedPosterior:
         return len(self._members)
 
     @property
-    def states(self) -> Integers:
-        """Base models that may be dormant, and others."""
-        states = np.full(self.members, AWAKE, dtype=np.int64)
-        if self.spec.dormancy is not None:
-            states[self.told :] = EITHER
-        return states
-
-    @property
-    def first_states(self) -> Integers:
-        """The same with every base model that may be dormant taken as dormant."""
-        states = self.states
-        states[states == EITHER] = ASLEEP
-        return states
+    def dimensions(self) -> int:
+        """How many coordinates there are, of the population and of base models."""
+        return self.layout.size + self.members * self.layout.parameters
 
     def data(self, aim: Aim) -> Data:
         """What the densities read in the coordinates of an aim."""
@@ -136,7 +118,7 @@ class WhitenedPosterior:
     def _data(self, turning: Turning, whitening: Whitening) -> Data:
         return Data(
             self.law.number, self.law.m, self.layout.encoded, turning, whitening, self.group,
-            len(self.history.organizations), self.told, self.law.months,
+            len(self.history.organizations), self.law.months, self.zeros.months,
         )  # fmt: skip
 
     def blank_aim(self) -> Aim:
@@ -145,14 +127,11 @@ class WhitenedPosterior:
         turning = Turning(
             np.zeros(size), np.eye(size), no_skews(size), *self._groups_untold(), *self._unheard()
         )
-        shape = (self.members, p)
+        shape = (self.told, p)
         whitening = Whitening(
-            np.zeros((*shape, p)), np.zeros(shape), *self._no_cross(), np.zeros((self.members, 7))
+            np.zeros((*shape, p)), np.zeros(shape), *self._no_cross(), np.zeros((self.told, 7))
         )
-        roots = np.tile(np.eye(p), (self.members, 1, 1))
-        proposals = Proposals(np.zeros(shape), roots, self._no_cross()[0])
-        starts, slow = np.zeros((1, size)), np.zeros((1, size))
-        return Aim(turning, whitening, proposals, starts, np.zeros((1, *shape)), slow)
+        return Aim(turning, whitening, np.zeros((1, size)), np.zeros((1, self.members, p)))
 
     def _groups_untold(self) -> tuple[Floats, Floats]:
         shape = (self.layout.organizations, self.layout.columns)
@@ -178,19 +157,18 @@ class WhitenedPosterior:
         rng : numpy.random.Generator
             Source of randomness.
         """
-        data, states = self._aimed_at_prior(), self.states
-        dimensions = self.layout.size + self.members * self.layout.parameters
+        data, dimensions = self._aimed_at_prior(), self.dimensions
         with ThreadPoolExecutor(1) as pool:
             for _ in range(_LOOKS):
 
                 def density(x: Floats, data: Data = data) -> tuple[float, Floats]:
-                    return posterior_density(x, data, states, pool)[:2]
+                    return posterior_density(x, data, pool)[:2]
 
                 mean, spreads = first_look(density, dimensions, rng)
                 found = []
                 for _ in range(_LOOK_DRAWS):
                     x = mean + spreads * rng.standard_normal(dimensions)
-                    found.append(posterior_density(x, data, states, pool)[2:])
+                    found.append(posterior_density(x, data, pool)[2:])
                 point, theta = (np.stack(part) for part in zip(*found, strict=True))
                 aim = self._aim_at(point, theta, blind=True)
                 data = self.data(aim)
@@ -206,8 +184,8 @@ class WhitenedPosterior:
             point[blocks["means"]] = np.tile(point[blocks["location"]], layout.organizations)
         parts = layout.read(point)
         population = Population(parts["means"], parts["spreads"], parts["shared"], parts["period"])
-        own = self._told_law.history.organization_of
-        modes, summaries = laplace(self._told_law, population, population.means[own], 20)
+        own = self.group[: self.told]
+        modes, summaries = laplace(self.law, population, population.means[own], 20)
         locations = np.arange(blocks["location"].start, blocks["location"].start + p)
         scale[locations] = np.minimum(scale[locations], 0.2)
         scale[blocks["within"]] = 0.1
@@ -227,18 +205,14 @@ class WhitenedPosterior:
         whitening = self._whitening(summaries.precision, summaries.weighted, cross, origin, pivots)
         return self._data(turning, whitening)
 
+    @staticmethod
     def _whitening(
-        self, precision: Floats, weighted: Floats, cross: Floats, origin: Floats, pivots: Floats
+        precision: Floats, weighted: Floats, cross: Floats, origin: Floats, pivots: Floats
     ) -> Whitening:
-        """Coordinates of all base models; those without fine-tunes follow their organization."""
-        p, silent = self.layout.parameters, self.members - self.told
         return Whitening(
-            np.ascontiguousarray(np.concatenate([precision, np.zeros((silent, p, p))])),
-            np.ascontiguousarray(np.concatenate([weighted, np.zeros((silent, p))])),
-            np.ascontiguousarray(cross),
-            origin,
-            np.ascontiguousarray(np.concatenate([pivots, np.zeros((silent, 7))])),
-        )
+            np.ascontiguousarray(precision), np.ascontiguousarray(weighted),
+            np.ascontiguousarray(cross), origin, np.ascontiguousarray(pivots),
+        )  # fmt: skip
 
     def _shift(
         self, theta: Floats, shared: Floats, period: Floats, spreads: Floats
@@ -250,7 +224,7 @@ class WhitenedPosterior:
         """
         cross, origin = self._no_cross()
         origin[0], origin[1:] = shared[EXPONENT], period
-        law = self._told_law
+        law = self.law
         moves: list[tuple[int, Floats, Floats]] = []
         if "reinforcement_exponent" in self.layout.learned:
             step = np.zeros(len(shared))
@@ -301,11 +275,10 @@ class WhitenedPosterior:
 
     def _aim_at(self, point: Floats, theta: Floats, blind: bool) -> Aim:
         """Aim by draws; those of a first look know no correlations."""
-        layout, told = self.layout, slice(0, self.told)
+        layout, own = self.layout, theta[:, : self.told]
         parts = layout.read(point)
         some = np.linspace(0, len(point) - 1, _SOME).astype(np.int64)
         few = {name: part[some] for name, part in parts.items()}
-        own = theta[:, told]
         chosen = straighter(self._last_age, own[some], self._slopes(own[some], few))
         pivots = pivots_at(self._last_age, pivot_of(self._last_age, own), chosen)
         straight = straightened(pivots, own)
@@ -317,12 +290,10 @@ class WhitenedPosterior:
         # Base models as they would be, were exponent and period effects at the origin.
         moved = np.concatenate([parts["shared"][:, [EXPONENT]], parts["period"]], axis=1) - origin
         settled = straight - np.einsum("nkc,sc->snk", shift, moved)
-        summaries = normal_summaries(settled, means[self.group[told]], spreads)
+        summaries = normal_summaries(settled, means[self.group[: self.told]], spreads)
         cross = (summaries.precision + np.diag(spreads**-2.0)) @ shift
         whitening = self._whitening(summaries.precision, summaries.weighted, cross, origin, pivots)
-        wider = _BLIND_WIDER if blind else 1.0
-        proposals = Proposals.from_draws(settled, spreads, wider, shift)
-        proposals = proposals.joined(self._silent_proposals(parts))
+        straight = np.concatenate([straight, theta[:, self.told :]], axis=1)
         groups = self._groups_untold()
         if layout.pooled:
             groups_of = point[:, layout.blocks["means"]].reshape(len(point), -1, layout.columns)
@@ -330,9 +301,8 @@ class WhitenedPosterior:
             between = np.exp(np.log(parts["between"]).mean(axis=0))
             level = normal_summaries(groups_of, overall, between)
             groups = level.precision, level.weighted
-        everyone = np.concatenate([straight, theta[:, self.told :]], axis=1)
         at = np.linspace(0, len(point) - 1, _CURVED).astype(np.int64)
-        heard = self._heard(point[at], everyone[at], groups, whitening, parts)
+        heard = self._heard(point[at], straight[at], groups, whitening, parts)
         told_of = (*groups, *heard)
         psi = layout.coordinates(point, *told_of)
         skews = no_skews(layout.size) if blind else find_skews(psi)
@@ -340,18 +310,20 @@ class WhitenedPosterior:
         centre, width = v.mean(axis=0), np.maximum(v.std(axis=0), 1e-6)
         apart = Turning(centre, np.eye(layout.size), skews, *told_of)
         columns = np.arange(layout.size)
-        precision = self._curvature(apart, whitening, v[at], everyone[at], width, columns)
+        precision = self._curvature(apart, whitening, v[at], straight[at], width, columns)
         precision *= np.outer(width, width)
         scale = width[:, None] * _root_of_inverse(precision)
         u = np.linalg.solve(scale, (v - centre).T).T
+        if not blind:
+            values, vectors = np.linalg.eigh(np.cov(u.T))
+            longer = np.where(values > _LONG, values / _LONG, 1.0)
+            scale = scale @ (vectors * np.sqrt(longer)) @ vectors.T
+            # Any root serves; a triangular one is cheap.
+            scale = np.linalg.cholesky(scale @ scale.T)
+            u = np.linalg.solve(scale, (v - centre).T).T
         turning = Turning(centre, scale, skews, *told_of)
         starts = np.ascontiguousarray(u[some])
-        return Aim(turning, whitening, proposals, starts, everyone[some], self._slow(u))
-
-    def _slow(self, u: Floats) -> Floats:
-        """Directions in which draws of the population lie furthest apart."""
-        values, vectors = np.linalg.eigh(np.cov(u.T))
-        return np.ascontiguousarray((vectors * np.sqrt(np.clip(values, 0.0, None))).T[-_SLOW:])
+        return Aim(turning, whitening, starts, straight[some])
 
     def _heard(
         self,
@@ -402,18 +374,18 @@ class WhitenedPosterior:
         ndarray, shape (size, size)
             Only the rows and columns asked for are filled.
         """
-        data, states, size = self._data(turning, whitening), self.states, self.layout.size
+        data, size = self._data(turning, whitening), self.layout.size
         step = _DIFFERENCE * width
 
         def hessian(row: int) -> Floats:
             x = np.concatenate([v[row] - turning.centre, np.zeros(straight[row].size)])
-            point = posterior_density(x, data, self.first_states)[2]
+            point = posterior_density(x, data)[2]
             x[size:] = self.whitened(point, straight[row], whitening).ravel()
-            here, found = posterior_density(x, data, states)[1][:size], np.zeros((size, size))
+            here, found = posterior_density(x, data)[1][:size], np.zeros((size, size))
             for k in columns:
                 moved = x.copy()
                 moved[k] += step[k]
-                found[k] = (here - posterior_density(moved, data, states)[1][:size]) / step[k]
+                found[k] = (here - posterior_density(moved, data)[1][:size]) / step[k]
             return 0.5 * (found + found.T)
 
         with ThreadPoolExecutor(2) as pool:
@@ -434,13 +406,14 @@ class WhitenedPosterior:
             Which coordinates.
         """
         parts = self.layout.read(point)
-        weighted = aim.weighted.copy()
         shared = np.concatenate([parts["shared"][[EXPONENT]], parts["period"]])
-        weighted[: len(aim.cross)] += aim.cross @ (shared - aim.origin)
-        return whitened_draws(
-            straight[None], parts["means"][self.group][None], parts["spreads"][None],
+        weighted = aim.weighted + aim.cross @ (shared - aim.origin)
+        told, means = self.told, parts["means"][self.group]
+        own = whitened_draws(
+            straight[None, :told], means[None, :told], parts["spreads"][None],
             Summaries(aim.precision, weighted),
         )[0]  # fmt: skip
+        return np.concatenate([own, (straight[told:] - means[told:]) / parts["spreads"]])
 
     def _slopes(self, theta: Floats, parts: dict[str, Floats]) -> Floats:
         """Derivatives of each base model's log density, given draws of the population."""
@@ -449,44 +422,29 @@ class WhitenedPosterior:
         for own, point, shared, period in zip(
             slopes, theta, parts["shared"], parts["period"], strict=True
         ):
-            own += log_likelihood_gradients(self._told_law, point, shared, period)[1]
+            own += log_likelihood_gradients(self.law, point, shared, period)[1]
         return np.asarray(slopes)
 
-    def _silent_proposals(self, parts: dict[str, Floats]) -> Proposals:
-        """Proposals for base models without fine-tunes: their organization's population, tilted.
+    def start(self, aim: Aim, seed: int, apart: float) -> Floats:
+        """Coordinates for a chain to start from.
 
-        What is proposed is the posterior in case they are not dormant, by importance sampling.
+        Parameters
+        ----------
+        aim : Aim
+            Which coordinates, and draws to start from.
+        seed : int
+            Says which of these.
+        apart : float
+            How much further from the middle than the draw the population starts.
         """
-        p, silent = self.layout.parameters, np.arange(self.told, self.members)
-        means, spreads = parts["means"].mean(axis=0), parts["spreads"].mean(axis=0)
-        apart = parts["means"].std(axis=0)
-        uniform = qmc.Sobol(p, rng=2).random(_CANDIDATES)
-        z = norm.ppf(np.clip(uniform, 1e-9, 1.0 - 1e-9))
-        centre, root = np.empty((len(silent), p)), np.empty((len(silent), p, p))
-        found: dict[tuple[int, int], int] = {}
-        months, start = self.law.months, self.law.months.start
-        shared, period = parts["shared"].mean(axis=0), parts["period"].mean(axis=0)
-        for at, i in enumerate(silent):
-            o = int(self.group[i])
-            key = o, int(start[i + 1] - start[i])
-            if key in found:
-                centre[at], root[at] = centre[found[key]], root[found[key]]
-                continue
-            found[key] = at
-            theta = means[o] + np.sqrt(spreads**2 + apart[o] ** 2) * z
-            value = np.empty((1, _CANDIDATES))
-            one = months._replace(start=start[i : i + 2])
-            log_likelihoods(
-                self.law.number, one, self.law.m, np.ascontiguousarray(theta.T)[None], shared,
-                period, value,
-            )  # fmt: skip
-            weight = np.exp(np.maximum(value[0] - value[0].max(), -50.0))
-            weight /= weight.sum()
-            centre[at] = weight @ theta
-            away = theta - centre[at]
-            covariance = (away * weight[:, None]).T @ away + np.diag((0.1 * spreads) ** 2)
-            root[at] = np.linalg.cholesky(covariance)
-        return Proposals(centre, root, np.empty((0, p, 1)))
+        at, data = int(np.random.default_rng(seed).integers(len(aim.starts))), self.data(aim)
+        for further in (apart, 1.0, 0.0):  # far out nothing may be possible any more
+            x = np.concatenate([further * aim.starts[at], np.zeros(aim.straight[at].size)])
+            point = posterior_density(x, data)[2]
+            x[self.layout.size :] = self.whitened(point, aim.straight[at], aim.whitening).ravel()
+            if np.isfinite(posterior_density(x, data)[0]):
+                break
+        return x
 
     # --- What is kept -------------------------------------------------------------------
 
@@ -533,7 +491,7 @@ class WhitenedPosterior:
         """Draws of all base models' parameters, in the order of the history."""
         chains, draws, _, size = members.shape
         shape = (chains, draws, len(self.history.base_models), size)
-        theta = np.empty(shape, dtype=members.dtype)
+        theta = np.empty(shape, dtype=np.float32)
         theta[:, :, self._members] = members
         own = self.history.organization_of[self._newborn]
         noise = rng.standard_normal((chains, draws, len(own), size))

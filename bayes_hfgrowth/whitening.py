@@ -25,25 +25,20 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth.growth.adjoint import SCRATCH, gradient
-from bayes_hfgrowth.growth.law import EXPONENT, SHARED, Floats, Integers, Months
+from bayes_hfgrowth.growth.law import EXPONENT, Floats, Integers
 from bayes_hfgrowth.straightening import bend, bend_back
 
 __all__ = [
-    "ASLEEP",
-    "AWAKE",
-    "EITHER",
     "Drawn",
     "Whitening",
     "back",
     "by_log_normal",
     "factorise",
-    "log_density",
     "log_normal",
     "precisions",
+    "to_coordinates_back",
+    "to_parameters",
 ]
-
-AWAKE, EITHER, ASLEEP = 0, 1, 2
 
 
 class Drawn(NamedTuple):
@@ -77,8 +72,8 @@ class Whitening(NamedTuple):
     ----------
     precision, weighted : ndarray, shape (base models, parameters[, parameters])
         Precision matrix H and precision-weighted centre b.
-    cross : ndarray, shape (some of the base models, parameters, 1 + calendar months)
-        How b moves with the exponent and the period effects; base models beyond it do not.
+    cross : ndarray, shape (base models, parameters, 1 + calendar months)
+        How b moves with the exponent and the period effects.
     origin : ndarray, shape (1 + calendar months,)
         Exponent and period effects at which b is as it stands.
     pivots : ndarray, shape (base models, 7)
@@ -280,121 +275,97 @@ def back(
 
 
 @njit(error_model="numpy")
-def log_density(
-    law: int, m: float, y: Floats, state: Integers, group: Integers, months: Months,
-    aim: Whitening, population: Drawn, theta: Floats, by: Drawn,
-) -> tuple[float, Floats]:  # fmt: skip
-    """Log density of base models in whitened coordinates, and its gradient.
+def to_parameters(
+    y: Floats, group: Integers, aim: Whitening, population: Drawn, weighted: Floats, chol: Floats,
+    inverse: Floats, centre: Floats, straight: Floats, theta: Floats,
+) -> float:  # fmt: skip
+    """Growth parameters at whitened coordinates, and their log prior density in the latter.
 
     Parameters
     ----------
-    law : int
-        One of the laws of `bayes_hfgrowth.growth.law`.
-    m : float
-        The constant m of the curve.
     y : ndarray, shape (base models, parameters)
         Whitened coordinates; parameters are 3, or 4 under ``SURGE``.
-    state : ndarray of int64, shape (base models,)
-        ``AWAKE`` where a base model is not dormant, as whoever has a fine-tune; ``EITHER`` where
-        it may be; ``ASLEEP`` where it is, and its coordinates have no density.
     group : ndarray of int64, shape (base models,)
         Organization of each base model.
-    months : Months
-        Their months.
     aim : Whitening
         The normal summaries.
     population : Drawn
         The population.
+    weighted, chol, inverse, centre, straight : ndarray
+        Filled with the moved centres b, with what `factorise` finds, and with the parameters
+        before they are bent.
     theta : ndarray, shape (base models, parameters)
-        Filled with the growth parameters at `y`.
-    by : Drawn
-        Gets the derivatives by the population added.
-
-    Returns
-    -------
-    total : float
-        Log density, up to a constant; -inf where it is not a number.
-    by_y : ndarray, shape (base models, parameters)
-        Its derivatives by `y`.
+        Filled with the growth parameters.
     """
     n, size = y.shape
-    straight, by_y = np.empty((n, size)), np.zeros((n, size))
-    means, q = population.means, precisions(population.log_spreads)
-    chol, inverse = np.zeros((1, size, size)), np.zeros((1, size, size))
-    centre, by_theta = np.zeros((1, size)), np.empty((n, size))
-    scratch, by_weighted = np.zeros((2, size, size)), np.empty(size)
-    longest = 1
-    for i in range(n):
-        longest = max(longest, months.start[i + 1] - months.start[i])
-    work = np.empty((longest, SCRATCH))
-    calendar = len(population.period)
-    own_shared, own_period = np.zeros(SHARED), np.zeros(calendar)
+    means, q, calendar = population.means, precisions(population.log_spreads), len(aim.origin) - 1
     # Where the summaries' centres move with what all base models share.
     moved = np.empty(1 + calendar)
     moved[0] = population.shared[EXPONENT] - aim.origin[0]
     for k in range(calendar):
         moved[1 + k] = population.period[k] - aim.origin[1 + k]
-    weighted, by_moved = np.empty((n, size)), np.zeros(1 + calendar)
     total = 0.0
     for i in range(n):
         o = group[i]
-        logit = population.logits[o]
-        dormant = 1.0 / (1.0 + math.exp(-logit))
-        if state[i] == ASLEEP:
-            total += -math.log1p(math.exp(-logit))
-            by.logits[o] += 1.0 - dormant
-            for k in range(size):
-                theta[i, k] = means[o, k]
-            continue
-        crossed = i < len(aim.cross)
         for k in range(size):
             weighted[i, k] = aim.weighted[i, k]
-            if crossed:
-                for c in range(1 + calendar):
-                    weighted[i, k] += aim.cross[i, k, c] * moved[c]
-        factorise(i, o, 0, aim.precision, weighted, means, q, chol, inverse, centre)
+            for c in range(1 + calendar):
+                weighted[i, k] += aim.cross[i, k, c] * moved[c]
+        factorise(i, o, i, aim.precision, weighted, means, q, chol, inverse, centre)
         for r in range(size):
-            value = centre[0, r]
+            value = centre[i, r]
             for k in range(r, size):
-                value += inverse[0, k, r] * y[i, k]
+                value += inverse[i, k, r] * y[i, k]
             straight[i, r] = value
         total += bend(i, aim.pivots, straight, theta)
-        own_shared[:] = 0.0
-        own_period[:] = 0.0
-        value = gradient(
-            law, i, months, m, theta[i], population.shared, population.period, by_theta[i],
-            own_shared, own_period, work,
-        )  # fmt: skip
-        part = 1.0
-        if state[i] == EITHER and dormant > 0.0:
-            alive = (1.0 - dormant) * math.exp(value)
-            both = dormant + alive
-            part = alive / both
-            by.logits[o] += dormant * (1.0 - dormant) * (1.0 - math.exp(value)) / both
-            value = math.log(both)
-        else:
-            value += math.log1p(-dormant)
-            by.logits[o] -= dormant
-        total += value + log_normal(0, theta[i], means[o], q, chol)
-        for k in range(SHARED):
-            by.shared[k] += part * own_shared[k]
-        for k in range(calendar):
-            by.period[k] += part * own_period[k]
-        for k in range(size):
-            by_theta[i, k] *= part
+        total += log_normal(i, theta[i], means[o], q, chol)
+    return total
+
+
+@njit(error_model="numpy")
+def to_coordinates_back(
+    group: Integers, aim: Whitening, population: Drawn, chol: Floats, inverse: Floats,
+    centre: Floats, straight: Floats, theta: Floats, by_theta: Floats, by: Drawn, by_y: Floats,
+) -> float:  # fmt: skip
+    """Take derivatives of `to_parameters` and by growth parameters back to the coordinates.
+
+    Parameters
+    ----------
+    group, aim, population, chol, inverse, centre, straight, theta
+        As in `to_parameters`, filled by it.
+    by_theta : ndarray, shape (base models, parameters)
+        Derivatives of the months' log density, overwritten.
+    by : Drawn
+        Gets the derivatives by the population added.
+    by_y : ndarray, shape (base models, parameters)
+        Filled with those by the coordinates.
+
+    Returns
+    -------
+    float
+        Log probability that no base model is dormant.
+    """
+    n, size = theta.shape
+    means, q = population.means, precisions(population.log_spreads)
+    scratch, by_weighted = np.zeros((2, size, size)), np.empty(size)
+    calendar = len(aim.origin) - 1
+    by_moved = np.zeros(1 + calendar)
+    total = 0.0
+    for i in range(n):
+        o = group[i]
+        dormant = 1.0 / (1.0 + math.exp(-population.logits[o]))
+        total += math.log1p(-dormant)
+        by.logits[o] -= dormant
         by_log_normal(i, o, theta, means, q, by_theta, by.means, by.log_spreads)
         bend_back(i, aim.pivots, theta, by_theta)
         back(
-            i, o, 0, by_theta, straight, means, q, chol, inverse, centre, scratch, by_y, by.means,
+            i, o, i, by_theta, straight, means, q, chol, inverse, centre, scratch, by_y, by.means,
             by.log_spreads, by_weighted, True,
         )  # fmt: skip
-        if crossed:
-            for k in range(size):
-                for c in range(1 + calendar):
-                    by_moved[c] += by_weighted[k] * aim.cross[i, k, c]
+        for k in range(size):
+            for c in range(1 + calendar):
+                by_moved[c] += by_weighted[k] * aim.cross[i, k, c]
     by.shared[EXPONENT] += by_moved[0]
     for k in range(calendar):
         by.period[k] += by_moved[1 + k]
-    if math.isnan(total):
-        total = -np.inf
-    return total, by_y
+    return total

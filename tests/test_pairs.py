@@ -9,8 +9,8 @@ from scipy.optimize import minimize
 from scipy.stats import kstest, multivariate_t
 
 from bayes_hfgrowth.conditional import POINTS, Conditional, condition
-from bayes_hfgrowth.growth.adjoint import SCRATCH, gradients
-from bayes_hfgrowth.growth.law import LIKELIHOODS, SHARED
+from bayes_hfgrowth.growth.adjoint import Block, block_for, gradients_of
+from bayes_hfgrowth.growth.law import LIKELIHOODS
 from bayes_hfgrowth.history import History
 from bayes_hfgrowth.importance import log_normal_densities
 from bayes_hfgrowth.pairs import (
@@ -32,6 +32,13 @@ SERIES = {"busy": NEW, "silent": np.zeros(4), "newborn": np.empty(0)}
 
 
 @pytest.fixture(scope="module", params=["citation", "reinforced", "surge"])
+def one_lane(months: int, calendar: int) -> Block:
+    """A block of one lane with so many months."""
+    block = block_for(1, months, 4, calendar)
+    block.length[0] = months
+    return block
+
+
 def conditional(request, make_fit):
     return Conditional(PopulationPosterior.from_fit(make_fit(request.param, draws=50)), 1, 200)
 
@@ -204,14 +211,13 @@ def test_the_mode_is_where_the_density_is_largest(conditional):
     observed, population = found._seen(months_of(conditional, NEW))
     mean, spreads = found.means.mean(axis=0), np.sqrt((found.spreads**2).mean(axis=0))
     centre = Centre(mean, spreads, conditional.middle, population.period.mean(axis=0))
-    mode, values, vectors = mode_of(observed, centre, np.empty((len(NEW), SCRATCH)))
+    mode, values, vectors = mode_of(observed, centre, one_lane(len(NEW), len(centre.period)))
 
     def slope_at(theta):
-        value, by_theta = np.empty(1), np.empty((1, len(theta)))
-        rest = np.empty((1, SHARED)), np.empty((1, population.period.shape[1]))
-        gradients(
-            observed.law, observed.months, observed.m, theta[None], centre.shared, centre.period,
-            value, by_theta, *rest,
+        start = observed.months.start
+        value, by_theta, _, _ = gradients_of(
+            observed.law, observed.months, start[:-1], np.diff(start), observed.m, theta[None],
+            centre.shared, centre.period,
         )  # fmt: skip
         return value[0], by_theta[0]
 

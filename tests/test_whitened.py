@@ -17,8 +17,8 @@ from bayes_hfgrowth.priors import draw_prior, frozen
 from bayes_hfgrowth.sources.example import load_example
 from bayes_hfgrowth.spec import GrowthSpec
 from bayes_hfgrowth.straightening import straightened
+from bayes_hfgrowth.summaries import Law
 from bayes_hfgrowth.whitened import Aim, WhitenedPosterior
-from bayes_hfgrowth.whitening import ASLEEP, AWAKE, EITHER
 
 type Floats = npt.NDArray[np.float64]
 
@@ -30,34 +30,22 @@ NEWBORN = ("meta-llama/Llama-3.1-8B",)
 
 
 class Case:
-    """A posterior of a few base models, aimed in two ways.
-
-    Of those without fine-tunes the first may be dormant, and the second is.
-    """
+    """A posterior of a few base models, aimed in two ways."""
 
     def __init__(self, spec: GrowthSpec) -> None:
         panel = load_example().as_of(AS_OF).select(base_models=TOLD + SILENT + NEWBORN)
         self.history = History.from_panel(panel)
         self.spec = spec
         self.posterior = WhitenedPosterior(spec, self.history)
-        self.states = self.posterior.states
-        if spec.dormancy is not None:
-            assert self.states.tolist() == [AWAKE] * len(TOLD) + [EITHER] * len(SILENT)
-            self.states[-1] = ASLEEP
         blind = self.posterior.aim_blind(np.random.default_rng(1))
-        layout = self.posterior.layout
-        self.dimensions = layout.size + self.posterior.members * layout.parameters
+        self.dimensions = self.posterior.dimensions
         self.aims = {"blind": blind, "draws": self.posterior.aim_by(self.draws(blind))}
-        # The coordinates that have a density.
-        self.moving = np.ones(self.dimensions, dtype=bool)
-        asleep = np.repeat(self.states == ASLEEP, layout.parameters)
-        self.moving[layout.size :] = ~asleep
 
     def draws(self, aim: Aim) -> xr.Dataset:
         """Draws around the middle of an aim, as a pilot would leave them."""
         rng = np.random.default_rng(2)
         x = 0.5 * rng.standard_normal((4 * 60, self.dimensions))
-        found = [self(aim, row, self.posterior.states)[2:] for row in x]
+        found = [self(aim, row)[2:] for row in x]
         point, theta = (
             np.array(part).reshape(4, 60, *part[0].shape) for part in zip(*found, strict=True)
         )
@@ -67,12 +55,9 @@ class Case:
             coords={"chain": np.arange(4), "draw": np.arange(60)},
         )
 
-    def __call__(
-        self, aim: Aim, x: Floats, states: npt.NDArray[np.int64] | None = None
-    ) -> tuple[float, Floats, Floats, Floats]:
+    def __call__(self, aim: Aim, x: Floats) -> tuple[float, Floats, Floats, Floats]:
         """Log density, its gradient, the point and the growth parameters."""
-        states = self.states if states is None else states
-        return posterior_density(x, self.posterior.data(aim), states)
+        return posterior_density(x, self.posterior.data(aim))
 
     def by_hand(self, point: Floats, theta: Floats) -> float:
         """Log density of the growth model at a point and growth parameters, term by term."""
@@ -96,21 +81,27 @@ class Case:
         if layout.pooled:
             with_dormancy = point[layout.blocks["means"]].reshape(-1, layout.columns)
             total += stats.norm(parts["location"], parts["between"]).logpdf(with_dormancy).sum()
-        awake = self.states != ASLEEP
-        total += stats.norm(means[group], parts["spreads"]).logpdf(theta)[awake].sum()
+        total += stats.norm(means[group], parts["spreads"]).logpdf(theta).sum()
+        told = self.posterior.told
+        alive = np.concatenate(
+            [self.months_at(self.posterior.law, theta[:told], parts),
+             self.months_at(self.posterior.zeros, theta[told:], parts)]
+        )  # fmt: skip
+        with np.errstate(divide="ignore"):
+            dormant = logit(parts["dormancy"])[group]
+        alive += log_expit(-dormant)
+        total += alive[:told].sum()
+        return float(total + np.logaddexp(log_expit(dormant), alive)[told:].sum())
+
+    @staticmethod
+    def months_at(law: Law, theta: Floats, parts: dict[str, Floats]) -> Floats:
+        """Log likelihood of each base model, in case it is not dormant."""
         months = np.empty((len(theta), 1))
-        law = self.posterior.law
         log_likelihoods(
             law.number, law.months, law.m, theta[:, :, None].copy(), parts["shared"].copy(),
             parts["period"].copy(), months,
         )  # fmt: skip
-        with np.errstate(divide="ignore"):
-            dormant = logit(parts["dormancy"])[group]
-        alive = log_expit(-dormant) + months[:, 0]
-        total += alive[self.states == AWAKE].sum()
-        either = np.logaddexp(log_expit(dormant), alive)
-        total += either[self.states == EITHER].sum()
-        return float(total + log_expit(dormant)[~awake].sum())
+        return months[:, 0]
 
     def log_jacobian(self, aim: Aim, x: Floats) -> float:
         """Log determinant of point and growth parameters by the coordinates, by differences."""
@@ -118,9 +109,9 @@ class Case:
 
         def flat(x: Floats) -> Floats:
             _, _, point, theta = self(aim, x)
-            return np.concatenate([point, theta.ravel()])[self.moving]
+            return np.concatenate([point, theta.ravel()])
 
-        unit = step * np.eye(len(x))[self.moving]
+        unit = step * np.eye(len(x))
         matrix = np.array([flat(x + u) - flat(x - u) for u in unit]) / (2.0 * step)
         return float(np.linalg.slogdet(matrix)[1])
 
@@ -138,7 +129,7 @@ def case(request: pytest.FixtureRequest, spec_of: Callable[[str], GrowthSpec]) -
 
 
 def test_density_is_that_of_the_growth_model(case: Case) -> None:
-    """Up to one constant, wherever one is; base models awake, asleep and either."""
+    """Up to one constant, wherever one is."""
     rng = np.random.default_rng(3)
     blind, drawn = case.aims.values()
     assert np.abs(blind.whitening.precision - drawn.whitening.precision).max() > 0.1
@@ -164,15 +155,16 @@ def test_gradient_in_every_coordinate(case: Case, name: str) -> None:
     ]
     found = case(aim, x)[1]
     np.testing.assert_allclose(found, moved, rtol=1e-4, atol=1e-4)
-    assert (found[~case.moving] == 0.0).all()
 
 
 def test_base_models_have_their_coordinates_back(case: Case) -> None:
     layout = case.posterior.layout
     for aim in case.aims.values():
         x = np.random.default_rng(5).standard_normal(case.dimensions)
-        _, _, point, theta = case(aim, x, case.posterior.states)
-        straight = straightened(aim.whitening.pivots, theta)
+        _, _, point, theta = case(aim, x)
+        told = case.posterior.told
+        straight = theta.copy()
+        straight[:told] = straightened(aim.whitening.pivots, theta[:told])
         y = case.posterior.whitened(point, straight, aim.whitening)
         np.testing.assert_allclose(y.ravel(), x[layout.size :], rtol=1e-5, atol=1e-6)
 

@@ -57,8 +57,8 @@ def fit(
     min_finetunes: Annotated[
         int, typer.Option(min=0, help="Leave out base models with fewer fine-tunes.")
     ] = 0,
-    draws: Annotated[int, typer.Option(help="Kept draws of each chain.")] = 400,
-    tune: Annotated[int, typer.Option(help="Warm-up draws of each chain; nuts needs more.")] = 80,
+    draws: Annotated[int, typer.Option(help="Kept draws of each chain.")] = 300,
+    tune: Annotated[int, typer.Option(help="Warm-up draws of each chain; nuts needs more.")] = 100,
     chains: Annotated[int, typer.Option(help="Independent chains, at least 2.")] = 4,
     target_accept: Annotated[
         float,
@@ -66,7 +66,7 @@ def fit(
             metavar="P",
             help="Acceptance the step size is tuned to, 0.5 to below 1; more after divergences.",
         ),
-    ] = 0.9,
+    ] = 0.8,
     seed: Seed = None,
     engine: Annotated[
         str,
