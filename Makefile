@@ -2,18 +2,22 @@
 VENV := .venv
 BASELINES := .venv-baselines
 INSTALLED := $(VENV)/.installed
+DOCS_INSTALLED := $(VENV)/.installed-docs
+# Notebooks in the documentation: on runs them in their small mode, off shows what is stored in them.
+NOTEBOOKS := on
 
-.PHONY: help install demo test lint docs baselines constraints clean
+.PHONY: help install demo test lint hooks docs baselines constraints clean
 
 help:
 	@echo "make install      set up $(VENV) with the package and the tools of its developers"
 	@echo "make demo         fit the shipped data and write forecasts and a report to demo/"
 	@echo "make test         run the tests"
 	@echo "make lint         check style and types"
-	@echo "make docs         write the API reference to docs/api/"
+	@echo "make hooks        run the checks of a commit over all files"
+	@echo "make docs         write the documentation to docs/_build/site/ (NOTEBOOKS=off: run no notebook)"
 	@echo "make baselines    set up $(BASELINES), which the rivals of statsforecast run in"
 	@echo "make constraints  write the versions installed in $(VENV) to constraints.txt"
-	@echo "make clean        remove $(VENV), caches, demo/ and docs/api/"
+	@echo "make clean        remove $(VENV), caches, demo/ and the documentation"
 
 install: $(INSTALLED)
 
@@ -39,10 +43,20 @@ lint: install
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache --no-logo
 
-docs: install
-	$(VENV)/bin/pdoc --docformat numpy --output-directory docs/api bayes_hfgrowth \
-	  bayes_hfgrowth.comparison bayes_hfgrowth.diagnostics bayes_hfgrowth.figures \
-	  bayes_hfgrowth.growth
+hooks: install
+	$(VENV)/bin/pre-commit run --all-files
+
+# Warnings are errors. The root of the repository is the source, so links between its pages hold
+# in the repository and on the site alike.
+docs: $(DOCS_INSTALLED)
+	NOTEBOOKS=$(NOTEBOOKS) $(VENV)/bin/sphinx-build --fail-on-warning --keep-going --quiet \
+	  --conf-dir docs --doctree-dir docs/_build/doctrees . docs/_build/site
+	@echo "open docs/_build/site/index.html"
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[docs]'
+	@touch $@
 
 # statsforecast wants an older pandas than the package does.
 baselines: $(BASELINES)/.installed
@@ -54,10 +68,11 @@ $(BASELINES)/.installed: constraints-baselines.txt
 	@touch $@
 
 # Run it in a fresh $(VENV), so that nothing foreign is pinned.
-constraints: install
+constraints: $(DOCS_INSTALLED)
 	@{ echo "# Versions that the tests passed with; made by 'make constraints'."; \
 	   $(VENV)/bin/python -m pip freeze --disable-pip-version-check --exclude-editable; \
 	} > constraints.txt
 
 clean:
-	rm -rf $(VENV) $(BASELINES) .hypothesis .mypy_cache .pytest_cache .ruff_cache build demo dist docs/api
+	rm -rf $(VENV) $(BASELINES) .hypothesis .mypy_cache .pytest_cache .ruff_cache build demo dist \
+	  docs/_build docs/api

@@ -42,6 +42,11 @@ def as_utc(value: str | dt.date | pd.Timestamp, what: str = "date") -> pd.Timest
     ------
     PanelError
         When the value is not a date.
+
+    Examples
+    --------
+    >>> print(as_utc("2024-08-21T02:00:00+02:00"))
+    2024-08-21 00:00:00+00:00
     """
     stamp: pd.Timestamp | None = None
     if not isinstance(value, str) or ISO_DATE.fullmatch(value):
@@ -73,6 +78,12 @@ def month_end(created_at: Timestamps, month: npt.ArrayLike) -> pd.DatetimeIndex:
     -------
     pandas.DatetimeIndex
         One UTC timestamp for each element, to the microsecond.
+
+    Examples
+    --------
+    >>> import datetime as dt
+    >>> [str(end.date()) for end in month_end(dt.date(2024, 1, 31), [0, 1, 2])]
+    ['2024-01-31', '2024-02-29', '2024-03-31']
     """
     created, months = np.broadcast_arrays(
         _utc_microseconds(created_at), np.asarray(month, dtype=np.int64)
@@ -95,6 +106,12 @@ def whole_months(created_at: Timestamps, date: Timestamps) -> npt.NDArray[np.int
     ndarray of int64
         The k with ``month_end(created_at, k) <= date < month_end(created_at, k + 1)``;
         negative where the date lies before the creation.
+
+    Examples
+    --------
+    >>> import datetime as dt
+    >>> whole_months(dt.date(2024, 1, 31), dt.date(2024, 3, 30))
+    array([1])
     """
     created, dates = np.broadcast_arrays(_utc_microseconds(created_at), _utc_microseconds(date))
     created, dates = created.ravel(), dates.ravel()

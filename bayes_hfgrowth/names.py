@@ -22,6 +22,11 @@ def suggestion(name: str, known: Sequence[str], what: str, where: str) -> str:
         The names that are.
     what, where : str
         What is named, and what should hold it; for the message.
+
+    Examples
+    --------
+    >>> suggestion("Metta", ["Meta", "Google"], "organization", "panel")
+    "did you mean 'Meta'?"
     """
     by_lower = {other.lower(): other for other in known}
     near = difflib.get_close_matches(name.lower(), by_lower, n=3)

@@ -89,7 +89,7 @@ def organization_table() -> OrganizationTable:
 
 
 def read_organizations(path: str | os.PathLike[str]) -> OrganizationTable:
-    """Shipped table, extended and overridden by a file.
+    r"""Shipped table, extended and overridden by a file.
 
     Parameters
     ----------
@@ -101,6 +101,16 @@ def read_organizations(path: str | os.PathLike[str]) -> OrganizationTable:
     OrganizationError
         When the file cannot be read, lacks a column, has an empty or malformed cell, or
         gives one namespace two organizations.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "mine.csv"
+    ...     _ = path.write_text("namespace,organization\nacme,Acme Corporation\n")
+    ...     table = read_organizations(path)
+    >>> table.organization("acme/anvil-7b"), table.organization("facebook/opt-125m")
+    ('Acme Corporation', 'Meta')
     """
     return OrganizationTable(MappingProxyType({**organization_table().labels, **_read(path)}))
 

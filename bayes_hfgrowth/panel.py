@@ -71,6 +71,15 @@ class Panel:
         PanelError
             When the table breaks a rule of the panel format; the message names the row,
             counted from 1.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> rows = [("acme/anvil-7b", "2024-03-04", k, n) for k, n in enumerate([0, 12, 41])]
+        >>> table = pd.DataFrame(rows, columns=["base_model", "created_at", "month", "finetunes"])
+        >>> panel = Panel.from_table(table)
+        >>> panel.base_models["organization"].tolist()
+        ['acme']
         """
         return cls(*checked(table, source, organizations))
 
@@ -141,6 +150,13 @@ class Panel:
         ------
         PanelError
             When the date is malformed, or no base model had been created by then.
+
+        Examples
+        --------
+        >>> import bayes_hfgrowth as hfg
+        >>> earlier = hfg.load_example().as_of("2024-08-21")
+        >>> print(earlier.observed_at)
+        2024-08-21 00:00:00+00:00
         """
         cut = as_utc(date, "as-of date")
         kept = np.asarray(
@@ -182,6 +198,13 @@ class Panel:
         ------
         PanelError
             When a name is not in the panel, or nothing is left.
+
+        Examples
+        --------
+        >>> import bayes_hfgrowth as hfg
+        >>> many = hfg.load_example().select(organizations=["OpenAI"], min_finetunes=100)
+        >>> bool((many.base_models["finetunes"] >= 100).all())
+        True
         """
         if min_finetunes < 0:
             raise PanelError(f"min_finetunes is {min_finetunes}; give a number from 0 on")

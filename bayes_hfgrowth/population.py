@@ -249,6 +249,12 @@ def load_population() -> PopulationPosterior:
     -------
     PopulationPosterior
         For `bayes_hfgrowth.forecast.forecast_new`.
+
+    Examples
+    --------
+    >>> population = load_population()
+    >>> "Meta" in population.organizations
+    True
     """
     with as_file(files("bayes_hfgrowth") / "data" / "population.nc") as path:
         return PopulationPosterior.load(path)

@@ -32,6 +32,15 @@ def rank_table(
         One row for each quantity and organization: ``quantity``, ``organization``,
         ``median_rank``, ``lower_95``, ``upper_95`` (central interval, itself ranks under some
         draw), ``largest`` and ``smallest`` (probability of being it among those compared).
+
+    Examples
+    --------
+    Two draws of one quantity; A is ahead in the first, and both are level in the second.
+
+    >>> import numpy as np
+    >>> ranks = rank_table(["A", "B"], {"fitness": np.array([[3.0, 1.0], [2.0, 2.0]])})
+    >>> ranks["largest"].tolist()
+    [0.75, 0.25]
     """
     tables = []
     for quantity, values in draws.items():

@@ -1,5 +1,6 @@
 """The files around the package agree with each other, and the set-up finds a Python."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,6 +9,7 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -27,7 +29,12 @@ def requirements():
     extras = PROJECT["optional-dependencies"]
     return [
         Requirement(text)
-        for text in [*PROJECT["dependencies"], *extras["test"], *extras["dev"]]
+        for text in [
+            *PROJECT["dependencies"],
+            *extras["test"],
+            *extras["dev"],
+            *extras["docs"],
+        ]
         if not text.startswith("bayes-hfgrowth")
     ]
 
@@ -93,6 +100,33 @@ def test_the_wheel_holds_code_data_and_growth_models(tmp_path):
     }
     assert expected | growth_models <= names
     assert not [name for name in names if name.startswith("tests")]
+
+
+def test_citation_follows_its_schema_and_names_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    schema = json.loads((ROOT / "tests/schemas/citation-1.2.0.json").read_text())
+    jsonschema.validate(citation, schema)
+    assert citation["title"] == PROJECT["name"]
+    assert citation["version"] == bayes_hfgrowth.__version__
+    assert citation["license"] == PROJECT["license"]
+    assert set(citation["keywords"]) == set(PROJECT["keywords"])
+
+
+def test_hooks_of_a_commit_are_the_lint_of_make_and_fetch_nothing():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    [repository] = hooks["repos"]
+    assert repository["repo"] == "local"
+    assert all(hook["language"] == "system" for hook in repository["hooks"])
+    assert not any("additional_dependencies" in hook for hook in repository["hooks"])
+    makefile = (ROOT / "Makefile").read_text()
+    [recipe] = re.findall(r"^lint: install\n((?:\t.*\n)+)", makefile, flags=re.MULTILINE)
+    commands = [line.strip().replace("$(VENV)", ".venv") for line in recipe.splitlines()]
+    assert [hook["entry"] for hook in repository["hooks"]] == commands
+
+
+def test_hooks_of_a_commit_are_valid():
+    clientlib = pytest.importorskip("pre_commit.clientlib")
+    assert clientlib.load_config(str(ROOT / ".pre-commit-config.yaml"))
 
 
 # Finding a Python

@@ -57,7 +57,7 @@ def fetch(
     check_file(out, (".csv", ".parquet"), PanelError)
     collection = collect(
         base_models or (),
-        organizations=organization or (),
+        namespaces=organization or (),
         relation=relation,
         cache=cache,
         refresh=refresh,
@@ -102,7 +102,7 @@ def snapshot(
         files,
         relation=relation,
         min_finetunes=min_finetunes,
-        organizations=organization or (),
+        namespaces=organization or (),
         observed_at=observed_at,
     )
     _finish(panel, [*summary.lines(), *notes], out)

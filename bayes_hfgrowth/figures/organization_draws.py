@@ -14,6 +14,7 @@ from bayes_hfgrowth.draws import FittedDraws
 from bayes_hfgrowth.errors import ComparisonError
 from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, styled
 from bayes_hfgrowth.names import indices_of
+from bayes_hfgrowth.population import PopulationPosterior
 from bayes_hfgrowth.priors import LOG_SCALE
 
 __all__ = ["organization_ranks", "organization_ridges"]
@@ -25,7 +26,9 @@ _OVERLAP = 1.6  # height of the tallest ridge, in rows
 _MOST_DRAWS = 2000
 
 
-def organization_ridges(fit: FittedDraws, organizations: Sequence[str] | None = None) -> Figure:
+def organization_ridges(
+    fit: FittedDraws | PopulationPosterior, organizations: Sequence[str] | None = None
+) -> Figure:
     """Posterior densities of each organization's median base model, one ridge above another.
 
     Immediacy, longevity and fitness; the last two, positive, on a logarithmic axis. Each panel
@@ -34,8 +37,8 @@ def organization_ridges(fit: FittedDraws, organizations: Sequence[str] | None = 
 
     Parameters
     ----------
-    fit : FittedDraws
-        A fit whose growth model has an organization level.
+    fit : FittedDraws or PopulationPosterior
+        A fit, or the population of one, whose growth model has an organization level.
     organizations : sequence of str, optional
         Which to draw, from the top down; all, by their median immediacy, when not given.
 
@@ -157,7 +160,7 @@ def organization_ranks(ranks: pd.DataFrame, quantities: Sequence[str] = _RANKED)
     return figure
 
 
-def _draws(fit: FittedDraws, name: str) -> np.ndarray:
+def _draws(fit: FittedDraws | PopulationPosterior, name: str) -> np.ndarray:
     """Thinned draws, shape (draws, organizations)."""
     values = fit.posterior[f"organization_{name}"].transpose("chain", "draw", "organization")
     flat = values.to_numpy().reshape(-1, len(fit.organizations)).astype(np.float64)

@@ -23,6 +23,14 @@ def load_example() -> Panel:
     Panel
         3,120 base models of 17 organizations, observed on 2025-02-21; those without any
         fine-tune are in it.
+
+    Examples
+    --------
+    >>> panel = load_example()
+    >>> len(panel.base_models)
+    3120
+    >>> print(panel.observed_at.date())
+    2025-02-21
     """
     with as_file(files("bayes_hfgrowth") / "data" / "example.parquet") as path:
         return read_panel(path)
@@ -37,6 +45,11 @@ def load_paper_fits() -> pd.DataFrame:
         Indexed by ``base_model``, in the order of the example panel: ``lambda``, ``mu`` and
         ``sigma`` of their curve (m = 1, age in years; NaN where they gave none) and their
         ``verdict``, ``"Fit the model"`` or ``"Does not fit"``.
+
+    Examples
+    --------
+    >>> sorted(load_paper_fits()["verdict"].unique())
+    ['Does not fit', 'Fit the model']
     """
     with as_file(files("bayes_hfgrowth") / "data" / "paper_fits.parquet") as path:
         return read_table(path, PanelError).set_index("base_model")

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 from rich.console import Console
 
+from bayes_hfgrowth._deprecation import renamed_argument
 from bayes_hfgrowth.errors import SourceError
 from bayes_hfgrowth.organizations import organization_table
 from bayes_hfgrowth.panel import Panel
@@ -61,10 +62,11 @@ class Collection:
         return [*self.summary.lines(), *self.notes]
 
 
+@renamed_argument("organizations", "namespaces", since="0.2")
 def collect(
     base_models: Iterable[str] = (),
     *,
-    organizations: Iterable[str] = (),
+    namespaces: Iterable[str] = (),
     relation: Relation = "finetune",
     cache: str | os.PathLike[str] | None = None,
     refresh: bool = False,
@@ -80,8 +82,8 @@ def collect(
     ----------
     base_models : iterable of str
         Hub ids, ``namespace/name``; renames are followed.
-    organizations : iterable of str
-        Namespaces; all their models are taken, except those that declare a base model
+    namespaces : iterable of str
+        Hub namespaces; all their models are taken, except those that declare a base model
         themselves and have no children.
     relation : {"finetune", "adapter", "merge", "quantized", "all"}
         Which children to count, as their authors or the Hub declare it.
@@ -114,8 +116,8 @@ def collect(
         for too long, or no base model is left. What has arrived is kept in the cache.
     """
     asked = list(dict.fromkeys(base_models))
-    namespaces = list(dict.fromkeys(organizations))
-    if not asked and not namespaces:
+    owners = list(dict.fromkeys(namespaces))
+    if not asked and not owners:
         raise SourceError("nothing to fetch: give the ids of base models, or an --organization")
     if relation not in RELATIONS:
         raise SourceError(
@@ -128,11 +130,11 @@ def collect(
         )
         run = Run(
             root,
-            [relation, str(refresh), *sorted(asked), "organizations", *sorted(namespaces)],
+            [relation, str(refresh), *sorted(asked), "organizations", *sorted(owners)],
             now(),
         )
         collector = _Collector(client, root, run, relation, refresh, display, now)
-        models = collector.models(asked, namespaces)
+        models = collector.models(asked, owners)
         bases, children = collector.children(models)
         observed_at = pd.Timestamp(run.begun).tz_convert("UTC").normalize().as_unit("us")
         panel, summary = build_panel(
@@ -142,10 +144,11 @@ def collect(
     return Collection(panel, summary, tuple(collector.notes()), client.requests)
 
 
+@renamed_argument("organizations", "namespaces", since="0.2")
 def fetch_panel(
     base_models: Iterable[str] = (),
     *,
-    organizations: Iterable[str] = (),
+    namespaces: Iterable[str] = (),
     relation: Relation = "finetune",
     cache: str | os.PathLike[str] | None = None,
     refresh: bool = False,
@@ -157,7 +160,7 @@ def fetch_panel(
 
     Parameters
     ----------
-    base_models, organizations, relation, cache, refresh, token, endpoint, progress
+    base_models, namespaces, relation, cache, refresh, token, endpoint, progress
         As in `bayes_hfgrowth.sources.hub.collect`, which also returns the summary that is
         printed here on standard error unless `progress` is false.
 
@@ -178,7 +181,7 @@ def fetch_panel(
     """
     collection = collect(
         base_models,
-        organizations=organizations,
+        namespaces=namespaces,
         relation=relation,
         cache=cache,
         refresh=refresh,

@@ -11,6 +11,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from bayes_hfgrowth._deprecation import renamed_argument
 from bayes_hfgrowth.errors import SourceError
 from bayes_hfgrowth.months import as_utc
 from bayes_hfgrowth.panel import Panel
@@ -28,12 +29,13 @@ MAX_ROWS = 5_000_000
 """Largest panel that is built, in monthly rows; it takes about 3.5 GB of memory."""
 
 
+@renamed_argument("organizations", "namespaces", since="0.2")
 def snapshot_panel(
     path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     relation: Relation = "finetune",
     min_finetunes: int = 1,
-    organizations: Iterable[str] = (),
+    namespaces: Iterable[str] = (),
     observed_at: str | dt.date | None = None,
     threads: int | None = None,
     token: str | bool | None = None,
@@ -52,8 +54,8 @@ def snapshot_panel(
     min_finetunes : int
         Fewest children of a base model. A base model is one with at least one child of the
         relation; 0 adds all models that declare no base model themselves.
-    organizations : iterable of str
-        Keep only base models of these namespaces; by default all.
+    namespaces : iterable of str
+        Keep only base models of these Hub namespaces; by default all.
     observed_at : str or date, optional
         When the snapshot was taken, where it is known; by default the beginning of the day (UTC)
         of the newest model in it.
@@ -104,7 +106,7 @@ def snapshot_panel(
         files = snapshot_files(names, token, stage)
         label = os.fspath(names[0]) if len(names) == 1 else f"{len(files)} files"
         connection = stack.enter_context(_connect(threads))
-        wanted = list(organizations)
+        wanted = list(namespaces)
         snapshot = _Snapshot(connection, label, relation, min_finetunes, wanted)
         try:
             stage("reading the snapshot")
@@ -133,12 +135,13 @@ def snapshot_panel(
     return panel, summary, snapshot.notes
 
 
+@renamed_argument("organizations", "namespaces", since="0.2")
 def read_snapshot(
     path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     relation: Relation = "finetune",
     min_finetunes: int = 1,
-    organizations: Iterable[str] = (),
+    namespaces: Iterable[str] = (),
     observed_at: str | dt.date | None = None,
     threads: int | None = None,
     token: str | bool | None = None,
@@ -148,7 +151,7 @@ def read_snapshot(
 
     Parameters
     ----------
-    path, relation, min_finetunes, organizations, observed_at, threads, token, progress
+    path, relation, min_finetunes, namespaces, observed_at, threads, token, progress
         As in `bayes_hfgrowth.sources.snapshot.snapshot_panel`, which also returns the summary
         that is printed here on standard error unless `progress` is false.
 
@@ -171,7 +174,7 @@ def read_snapshot(
         path,
         relation=relation,
         min_finetunes=min_finetunes,
-        organizations=organizations,
+        namespaces=namespaces,
         observed_at=observed_at,
         threads=threads,
         token=token,
@@ -206,7 +209,7 @@ class _Snapshot:
     label: str
     relation: Relation
     min_finetunes: int
-    organizations: list[str]
+    namespaces: list[str]
     notes: list[str] = field(default_factory=list)
     newer: bool = False  # than the observation date, so are the downloads that it tells
 
@@ -257,8 +260,8 @@ class _Snapshot:
     def find_bases(self, observed_at: pd.Timestamp) -> None:
         """Make `bases`, and `children` that know the number of their base."""
         wanted = "TRUE"
-        if self.organizations:
-            names = sorted(set().union(*map(spellings, self.organizations)))
+        if self.namespaces:
+            names = sorted(set().union(*map(spellings, self.namespaces)))
             listed = ", ".join(map(quoted, names))
             wanted = f"lower(split_part(name, '/', 1)) IN ({listed})"
         roots = "OR NOT derived" if self.min_finetunes == 0 else ""
@@ -291,13 +294,13 @@ class _Snapshot:
         )
         if not self.ask("SELECT 1 FROM bases LIMIT 1"):
             kind = "" if self.relation == "all" else f"{self.relation} "
-            place = f" in {', '.join(self.organizations)}" if self.organizations else ""
+            place = f" in {', '.join(self.namespaces)}" if self.namespaces else ""
             raise SourceError(
                 f"{self.label} has no base model with a {kind}child{place}; choose another "
                 "--relation or --organization"
             )
         orphans = self.ask("SELECT count(*) FROM children WHERE base IS NULL")[0][0]
-        if orphans and not self.organizations:
+        if orphans and not self.namespaces:
             self.notes.append(
                 f"{orphans:,} children name a base model that is not in the snapshot (deleted, "
                 "private or renamed) and are not counted"

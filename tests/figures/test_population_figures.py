@@ -23,6 +23,7 @@ from bayes_hfgrowth.figures import (
 )
 from bayes_hfgrowth.figures.concentration import lorenz_curve, share_holding
 from bayes_hfgrowth.forecast import forecast
+from bayes_hfgrowth.population import PopulationPosterior
 
 
 @pytest.fixture(scope="module")
@@ -259,6 +260,14 @@ def test_ridges_stand_at_the_medians(fit, assert_tidy):
     assert_tidy(organization_ridges(fit))
     with pytest.raises(ComparisonError, match="did you mean"):
         organization_ridges(fit, ["Mata"])
+
+
+def test_ridges_of_a_stored_population_are_those_of_its_fit(fit):
+    own, stored = (
+        organization_ridges(source, ["Qwen", "Meta"]).axes[1].collections[1].get_segments()
+        for source in (fit, PopulationPosterior.from_fit(fit))
+    )
+    np.testing.assert_array_equal(own[0], stored[0])
 
 
 def test_ranks_are_those_of_the_table(made_fit, assert_tidy):

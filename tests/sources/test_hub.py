@@ -260,7 +260,7 @@ def test_all_base_models_of_a_namespace(hub: Hub, collect_here: Collect) -> None
     made_from = {"tags": [f"base_model:quantized:{BASE}"]}
     fill(hub, 0, "meta-llama/Llama-3.1-8B-FP8", **made_from)
     fill(hub, 5, "meta-llama/Llama-3.1-8B-Instruct", **made_from)
-    collection = collect_here(organizations=["meta-llama"])
+    collection = collect_here(namespaces=["meta-llama"])
     models = collection.panel.base_models["finetunes"].to_dict()
     assert models == {BASE: 30, "meta-llama/unused": 0, "meta-llama/Llama-3.1-8B-Instruct": 5}
     assert says(collection, "gone, private or disabled (meta-llama/gone)")
@@ -276,11 +276,11 @@ def test_an_interrupted_namespace_goes_on(hub: Hub, collect_here: Collect) -> No
 
     hub.before_answer = cut
     with pytest.raises(SourceError, match="kept"):
-        collect_here(organizations=["meta-llama"], patience=Patience(attempts=1))
+        collect_here(namespaces=["meta-llama"], patience=Patience(attempts=1))
     first = [r.target for r in hub.requests if r.status == 200]
     hub.before_answer, hub.faults.always_429 = None, False
     hub.requests.clear()
-    collection = collect_here(organizations=["meta-llama"], now=NOW + timedelta(minutes=5))
+    collection = collect_here(namespaces=["meta-llama"], now=NOW + timedelta(minutes=5))
     assert len(collection.panel.base_models) == 12
     again = [r.target for r in hub.requests]
     assert not set(first) & set(again)
@@ -290,16 +290,16 @@ def test_an_interrupted_namespace_goes_on(hub: Hub, collect_here: Collect) -> No
 @pytest.mark.parametrize(("old", "today"), [("CohereForAI", "CohereLabs"), ("THUDM", "zai-org")])
 def test_renamed_namespaces(hub: Hub, collect_here: Collect, old: str, today: str) -> None:
     fill(hub, 5, f"{today}/model")
-    collection = collect_here(organizations=[old])
+    collection = collect_here(namespaces=[old])
     assert list(collection.panel.base_models.index) == [f"{today}/model"]
     assert says(collection, f"{old} is {today} today")
 
 
 def test_an_organization_is_not_a_namespace(hub: Hub, collect_here: Collect) -> None:
     with pytest.raises(SourceError, match="its namespaces are facebook, facebookai, meta-llama"):
-        collect_here(organizations=["Meta"])
+        collect_here(namespaces=["Meta"])
     with pytest.raises(SourceError, match="check the spelling"):
-        collect_here(organizations=["nobody"])
+        collect_here(namespaces=["nobody"])
 
 
 def test_nothing_asked_for(collect_here: Collect) -> None:

@@ -248,7 +248,7 @@ def test_base_models_without_children_are_added_on_request(rows: list[Row], tmp_
     assert with_zero["org1/base10"][-1] == 0
     many = panel_of(path, min_finetunes=12)
     assert many == {k: v for k, v in by_hand(rows, "finetune").items() if v[-1] >= 12}
-    ours = panel_of(path, min_finetunes=0, organizations=["ORG1"])
+    ours = panel_of(path, min_finetunes=0, namespaces=["ORG1"])
     assert set(ours) == {name for name in with_zero if name.startswith("org1/")}
 
 
@@ -262,7 +262,7 @@ def test_a_renamed_namespace_has_both_names(tmp_path: Path, asked: str) -> None:
             model("z/newest", START + timedelta(days=90)),
         ],
     )
-    assert list(panel_of(path, organizations=[asked])) == ["THUDM/glm"]
+    assert list(panel_of(path, namespaces=[asked])) == ["THUDM/glm"]
 
 
 def test_a_panel_too_large_for_memory_is_refused(
