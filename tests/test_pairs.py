@@ -31,7 +31,6 @@ NEW = np.array([3.0, 9.0, 14.0, 20.0, 22.0])
 SERIES = {"busy": NEW, "silent": np.zeros(4), "newborn": np.empty(0)}
 
 
-@pytest.fixture(scope="module", params=["citation", "reinforced", "surge"])
 def one_lane(months: int, calendar: int) -> Block:
     """A block of one lane with so many months."""
     block = block_for(1, months, 4, calendar)
@@ -39,6 +38,7 @@ def one_lane(months: int, calendar: int) -> Block:
     return block
 
 
+@pytest.fixture(scope="module", params=["citation", "reinforced", "surge"])
 def conditional(request, make_fit):
     return Conditional(PopulationPosterior.from_fit(make_fit(request.param, draws=50)), 1, 200)
 

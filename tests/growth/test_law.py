@@ -81,7 +81,7 @@ def test_the_second_form_is_the_law_that_scipy_knows():
         assert float(month.log_density) == pytest.approx(math.log(regular + burst), rel=1e-9)
         given = burst / (regular + burst)
         assert float(month.burst_given) == pytest.approx(given, rel=1e-7)
-        r = x + given * (mean - x) if x else 0.0
+        r = x - given * max(x - mean, 0.0)
         count += r
         s = memory * s + (1.0 - memory) * math.log((r + 0.5) / (f + 0.5))
 
