@@ -16,6 +16,7 @@ from bayes_hfgrowth.errors import (
 )
 
 if TYPE_CHECKING:
+    from bayes_hfgrowth.answer_page import page
     from bayes_hfgrowth.comparison import Comparison
     from bayes_hfgrowth.convergence import Convergence
     from bayes_hfgrowth.diagnostics import Diagnostics
@@ -62,6 +63,7 @@ __all__ = [
     "load_fit",
     "load_paper_fits",
     "load_population",
+    "page",
     "read_organizations",
     "read_panel",
     "read_snapshot",
@@ -93,6 +95,7 @@ _HOME = {
     "load_fit": "fit",
     "load_paper_fits": "sources.example",
     "load_population": "population",
+    "page": "answer_page",
     "read_organizations": "organizations",
     "read_panel": "panel",
     "read_snapshot": "sources.snapshot",

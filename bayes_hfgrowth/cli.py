@@ -13,7 +13,9 @@ from bayes_hfgrowth.commands import (
     evaluation,
     figures,
     fits,
+    page,
     questions,
+    rank,
     report,
     sources,
 )
@@ -31,7 +33,7 @@ app = typer.Typer(
     help="Bayesian growth of the fine-tune counts of open-weight base models.",
     pretty_exceptions_enable=False,
 )
-for family in (demo, sources, fits, questions, figures, evaluation, report):
+for family in (demo, sources, page, fits, rank, questions, figures, evaluation, report):
     family.register(app)
 
 

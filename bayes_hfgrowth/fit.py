@@ -23,6 +23,7 @@ from bayes_hfgrowth.draws import ATTRIBUTE, FORMAT, FittedDraws, read_tree
 from bayes_hfgrowth.errors import FitError
 from bayes_hfgrowth.forecast import Forecast, forecast
 from bayes_hfgrowth.history import History
+from bayes_hfgrowth.horizon import Date
 from bayes_hfgrowth.model import build_model
 from bayes_hfgrowth.panel import Panel
 from bayes_hfgrowth.priors import draw_prior, log_prior
@@ -74,12 +75,14 @@ class GrowthFit(FittedDraws, Shared):
 
     def forecast(
         self,
-        months: int,
+        months: int | None = None,
         base_models: Iterable[str] | None = None,
         seed: int | None = None,
+        *,
+        until: Date | None = None,
     ) -> Forecast:
         """Forecast cumulative fine-tunes; see `bayes_hfgrowth.forecast.forecast`."""
-        return forecast(self, months, base_models, seed)
+        return forecast(self, months, base_models, seed, until=until)
 
     def compare(self, organizations: Sequence[str], seed: int | None = None) -> Comparison:
         """Compare organizations; see `bayes_hfgrowth.comparison.compare`."""

@@ -15,6 +15,7 @@ from bayes_hfgrowth.draws import FittedDraws
 from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.forecast_draws import Forecast, joined
 from bayes_hfgrowth.history import History
+from bayes_hfgrowth.horizon import Date, months_ahead, until_date
 from bayes_hfgrowth.names import indices_of
 from bayes_hfgrowth.panel import Panel
 from bayes_hfgrowth.population import PopulationPosterior
@@ -27,7 +28,7 @@ from bayes_hfgrowth.simulation import (
     futures,
     narrowed,
 )
-from bayes_hfgrowth.totals import FROM, interval_columns
+from bayes_hfgrowth.totals import FROM, UNTIL, interval_columns
 
 __all__ = [
     "CHUNK",
@@ -38,6 +39,7 @@ __all__ = [
     "forecast_new",
     "interval_columns",
     "joined",
+    "until_attribute",
 ]
 
 LONGEST = 600
@@ -50,9 +52,11 @@ CHUNK = 250
 
 def forecast(
     fit: FittedDraws,
-    months: int,
+    months: int | None = None,
     base_models: Iterable[str] | None = None,
     seed: int | None = None,
+    *,
+    until: Date | None = None,
 ) -> Forecast:
     """Forecast the cumulative fine-tunes of base models.
 
@@ -68,28 +72,31 @@ def forecast(
     ----------
     fit : FittedDraws
         The posterior.
-    months : int
+    months : int, optional
         How far ahead, in months; at least 1.
     base_models : iterable of str, optional
         Which base models; all when not given.
     seed : int, optional
         Same seed, same forecast; by default the seed of the fit.
+    until : date, optional
+        How far ahead as a date, in place of `months`: the forecast covers it.
 
     Raises
     ------
     ForecastError
-        When the horizon is out of range, a base model is not in the fit, or the seed is
-        negative.
+        When the horizon is out of range, not given or given twice, a base model is not in the
+        fit, or the seed is negative.
     """
     seed = fit.about["seed"] if seed is None else seed
+    history, last = fit.history, until_date(months, until)
+    start = last_date(history, fit.observed_at)
+    months = months_ahead(months, last, start)
     _check_request(months, seed)
-    history = fit.history
     chosen = indices_of(base_models, history.base_models, "base model", "fit", ForecastError)
     part = history.subset(chosen)
     posterior = fit.posterior.isel(base_model=chosen)
     theta = base_model_parameters(fit.spec, posterior)
     shares = dormancy_shares(fit.spec, posterior)
-    start = last_date(history, fit.observed_at)
     dates = dates_ahead(start, months)
     # The last date is within a month of age that may end after the horizon.
     needed = np.maximum(months_needed(history, dates), months)
@@ -112,7 +119,15 @@ def forecast(
         for i, (path, dated) in enumerate(in_order(submit, pieces, 8 * hands)):
             counts, at_dates = _put(counts, i, path), _put(at_dates, i, dated)
     whole = (posterior.sizes["chain"], posterior.sizes["draw"], *shape[1:])
-    return _assembled(part, counts.reshape(whole), at_dates.reshape(whole), start)
+    found = _assembled(part, counts.reshape(whole), at_dates.reshape(whole), start)
+    return until_attribute(found, last)
+
+
+def until_attribute(found: Forecast, until: pd.Timestamp | None) -> Forecast:
+    """Keep with a forecast the date that it was made until, if it was given one."""
+    if until is not None:
+        found.draws.attrs[UNTIL] = until.isoformat()
+    return found
 
 
 def _put(
@@ -128,9 +143,10 @@ def _put(
 def forecast_new(
     population: PopulationPosterior,
     panel: Panel,
-    months: int,
+    months: int | None = None,
     seed: int | None = None,
     *,
+    until: Date | None = None,
     draws: int = 1000,
     dask: str | None = None,
     jobs: int | None = None,
@@ -148,10 +164,12 @@ def forecast_new(
     panel : Panel
         The new base models. An organization that the population does not know is drawn from
         the global level.
-    months : int
+    months : int, optional
         How far ahead, in months; at least 1.
     seed : int, optional
         Same seed, same forecast; by default the seed of the population's fit.
+    until : date, optional
+        How far ahead as a date, in place of `months`: the forecast covers it.
     draws : int
         Paths of each base model. Path j of every base model goes with draw j of the population,
         as far as the base model's months allow, and with the same period effects ahead, so that
@@ -175,17 +193,19 @@ def forecast_new(
     Raises
     ------
     ForecastError
-        When the panel is empty, the horizon is out of range, the seed is negative, or there is
-        no draw.
+        When the panel is empty, the horizon is out of range, not given or given twice, the seed
+        is negative, or there is no draw.
     ClusterError
         When the Dask cluster does not do its work.
     """
-    conditional = conditional_on(population, months, seed, draws)
+    last = until_date(months, until)
     history = History.from_panel(panel)
     number = len(history.base_models)
     if not number:
         raise ForecastError("the panel holds no base model; give one that does")
     start = last_date(history, panel.observed_at)
+    months = months_ahead(months, last, start)
+    conditional = conditional_on(population, months, seed, draws)
     parts = (
         history.subset(np.arange(first, min(first + CHUNK, number)))
         for first in range(0, number, CHUNK)
@@ -201,7 +221,7 @@ def forecast_new(
             found.append(result)
             done += result.draws.sizes["base_model"]
             advance(done, "")
-    return joined(found)
+    return until_attribute(joined(found), last)
 
 
 def conditional_on(

@@ -1,5 +1,6 @@
 """Forecast draws of base models, and what is made of them: tables, files, figures."""
 
+import datetime as dt
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes_hfgrowth.answers import TimeTo, dated_table, probability_above, time_to
+from bayes_hfgrowth.dated_series import DatedSeries
 from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.files import whole_file, write_table
+from bayes_hfgrowth.horizon import Date
 from bayes_hfgrowth.months import month_end
+from bayes_hfgrowth.races import Overtaking, overtaking, rank_table
 from bayes_hfgrowth.totals import (
     BASE_MODEL,
     Totals,
@@ -137,6 +142,183 @@ class Forecast:
             counts at dates, or an interval is not between 0 and 100 percent.
         """
         return Totals.of(self.draws, by, base_models).table(intervals)
+
+    def at_dates(
+        self,
+        dates: Iterable[Date] | None = None,
+        intervals: Iterable[float] = (50, 80, 95),
+        *,
+        by: str = BASE_MODEL,
+        threshold: int | None = None,
+        base_models: Iterable[str] | None = None,
+    ) -> pd.DataFrame:
+        """Point forecasts and central intervals of counts at calendar dates.
+
+        Parameters
+        ----------
+        dates : iterable of date, optional
+            When, between the date that the forecast is from and its last one. By default one,
+            two, ... calendar months after the date that it is from, and last the date
+            that the forecast was made until.
+        intervals : iterable of float
+            Probabilities of the intervals, in percent.
+        by : str
+            ``base_model``, or ``organization`` or ``all`` for sums.
+        threshold : int, optional
+            A count whose passing is asked about.
+        base_models : iterable of str, optional
+            Which base models, or which to add up; all when not given.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each base model or sum and date: ``base_model`` (not of sums),
+            ``organization``, ``month`` (age in whole months at the date; of a sum, the horizon),
+            ``date`` (UTC), ``horizon`` (months after the date that the forecast is from, one
+            that is not over counted in full), ``observed`` (last known count), ``mean``,
+            ``median``, ``lower_P`` and ``upper_P``; with a threshold, ``threshold`` and
+            ``probability_above``: that the count is above it at the date, which is that it has
+            passed it by then.
+
+        Raises
+        ------
+        ForecastError
+            When a date is outside the forecast, `by`, a base model, an interval or the threshold
+            is impossible, or the forecast has no counts at dates.
+
+        Notes
+        -----
+        Between two dates a month apart, the month's fine-tunes are spread evenly over its time;
+        see `bayes_hfgrowth.dated_series`.
+        """
+        series = DatedSeries.of(self.draws, by, base_models)
+        return dated_table(series, dates, intervals, threshold)
+
+    def probability_above(
+        self,
+        n: int,
+        date: Date | None = None,
+        *,
+        by: str = BASE_MODEL,
+        base_models: Iterable[str] | None = None,
+    ) -> pd.DataFrame:
+        """Probability that the count is above a number at a date.
+
+        Parameters
+        ----------
+        n : int
+            The number.
+        date : date, optional
+            When; by default the date that the forecast was made until.
+        by, base_models
+            As in `at_dates`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each base model or sum: ``base_model`` (not of sums), ``organization``,
+            ``date``, ``observed``, ``threshold``, ``probability``, ``standard_error`` (of the
+            probability, for so many independent draws), ``already`` (whether the last known
+            count is above the number; the probability is then 1).
+
+        Raises
+        ------
+        ForecastError
+            As `at_dates` does.
+        """
+        return probability_above(DatedSeries.of(self.draws, by, base_models), n, date)
+
+    def time_to(
+        self, n: int, *, by: str = BASE_MODEL, base_models: Iterable[str] | None = None
+    ) -> TimeTo:
+        """When the count passes a number, that is, is above it.
+
+        Parameters
+        ----------
+        n : int
+            The number.
+        by, base_models
+            As in `at_dates`.
+
+        Returns
+        -------
+        TimeTo
+            ``table()`` has quantiles of the date and the share of draws that never pass the
+            number within the horizon, ``by_date()`` the probability by date, ``sentences()`` says
+            it, ``days`` are the draws.
+
+        Raises
+        ------
+        ForecastError
+            As `at_dates` does.
+        """
+        return time_to(DatedSeries.of(self.draws, by, base_models), n)
+
+    def rank(
+        self,
+        date: Date | Iterable[Date] | None = None,
+        *,
+        top: int | None = None,
+        by: str = BASE_MODEL,
+        base_models: Iterable[str] | None = None,
+    ) -> pd.DataFrame:
+        """Probability of each rank by count at a date; rank 1 has most fine-tunes.
+
+        Parameters
+        ----------
+        date : date or iterable of date, optional
+            When; by default the date that the forecast was made until.
+        top : int, optional
+            Ranks from 1 to this; by default all, up to 20.
+        by : str
+            ``base_model`` or ``organization``.
+        base_models : iterable of str, optional
+            Which base models to rank, or to add up; all when not given.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each date, base model or organization, and rank: ``base_model`` (not of
+            organizations), ``organization``, ``date``, ``horizon`` (months), ``observed``,
+            ``rank``, ``probability``, ``at_least`` (this rank or a better one). The likeliest
+            leaders stand first. Where draws have equal counts, their ranks are shared evenly.
+
+        Raises
+        ------
+        ForecastError
+            As `at_dates` does, or when there are not two to rank or `top` is below 1.
+        """
+        series = DatedSeries.of(self.draws, by, base_models)
+        if date is None or isinstance(date, (str, dt.date)):
+            return rank_table(series, [series.date(date)], top)
+        return rank_table(series, date, top)
+
+    def overtakes(self, a: str, b: str, *, by: str = BASE_MODEL) -> Overtaking:
+        """Whether one base model overtakes another: has strictly more fine-tunes at a date.
+
+        Parameters
+        ----------
+        a, b : str
+            The one that overtakes, and the one that is overtaken; base models, or
+            organizations.
+        by : str
+            ``base_model`` or ``organization``.
+
+        Returns
+        -------
+        Overtaking
+            ``probability`` that `a` is ahead of `b` at any date of the forecast, ``by_date()``
+            the probabilities by date and of the first such date, ``already`` whether it is
+            ahead by the last known counts, ``sentence()`` says it.
+
+        Raises
+        ------
+        ForecastError
+            When a name or `by` is not known, both are the same, or the forecast has no counts at
+            dates.
+        """
+        chosen = [a, b] if by == BASE_MODEL else None
+        return overtaking(DatedSeries.of(self.draws, by, chosen), a, b)
 
     def save(
         self,

@@ -8,8 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from bayes_hfgrowth.answers import checked_threshold, dated_table
 from bayes_hfgrowth.cluster import in_order, workers
 from bayes_hfgrowth.conditional import Conditional
+from bayes_hfgrowth.dated_series import DatedSeries
 from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.files import growing_table, write_table
 from bayes_hfgrowth.forecast import (
@@ -18,20 +20,24 @@ from bayes_hfgrowth.forecast import (
     conditional_on,
     forecast_chunk,
     joined,
+    until_attribute,
 )
 from bayes_hfgrowth.history import History
+from bayes_hfgrowth.horizon import Date, months_ahead, until_date
 from bayes_hfgrowth.importance import GOOD_K
-from bayes_hfgrowth.months import month_end
-from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.panel_as_of import PanelAsOf
 from bayes_hfgrowth.panel_chunks import PanelChunks
 from bayes_hfgrowth.population import PopulationPosterior
 from bayes_hfgrowth.progress import Progress
 from bayes_hfgrowth.totals import BASE_MODEL, SUMS, Totals, checked_by, interval_columns
 
-__all__ = ["ForecastFile", "forecast_file"]
+__all__ = ["ForecastFile", "forecast_file", "largest_at_end"]
 
 MOST_BYTES = 2**30
 """Size of forecast draws up to which they are kept; a table of base models has no such limit."""
+
+MOST_ANSWERS = 12
+"""Rows of `ForecastFile.answers`."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +55,28 @@ class ForecastFile:
         unlike the population that its stored draws are too few for them.
     unknown : tuple of str
         Organizations that the population does not know, sorted.
+    answers : pandas.DataFrame or None
+        Last rows of a table of counts at calendar dates, of the base models or sums that have
+        most fine-tunes, at most `MOST_ANSWERS`; None for another table, or draws.
     """
 
     path: Path
     base_models: int
     unlike: int
     unknown: tuple[str, ...]
+    answers: pd.DataFrame | None = None
 
 
 def forecast_file(
     population: PopulationPosterior,
     panel: str | os.PathLike[str],
-    months: int,
+    months: int | None,
     out: str | os.PathLike[str],
     seed: int | None = None,
     *,
+    until: Date | None = None,
+    threshold: int | None = None,
+    as_of: Date | None = None,
     intervals: Iterable[float] = (50, 80, 95),
     by: str = BASE_MODEL,
     base_models: Collection[str] | None = None,
@@ -81,16 +94,21 @@ def forecast_file(
 
     Parameters
     ----------
-    population, months, seed, draws, dask, jobs, progress
-        As in `bayes_hfgrowth.forecast_new`.
+    population, months, seed, until, draws, dask, jobs, progress
+        As in `bayes_hfgrowth.forecast_new`; `months` is None where `until` is given.
     panel : path-like
         Panel file, ``.csv`` or ``.parquet``. In one of more than half a million rows, those of a
         base model must stand together.
     out : path-like
         Table (``.csv``, ``.parquet``) or draws (``.nc``) to write; it appears whole or not at
         all. Draws are kept in memory, up to 1 GiB.
+    threshold : int, optional
+        A count: the table also tells how probable it is that it is passed.
+    as_of : date, optional
+        Forecast from what was known at this date; base models created after it are left out.
     intervals : iterable of float
-        Intervals of the table, in percent.
+        Intervals of the table, in percent. With `until` or `threshold` the table is one of
+        counts at calendar dates, `bayes_hfgrowth.forecast_draws.Forecast.at_dates`.
     by : str
         ``base_model``, or ``organization`` or ``all`` for a table of sums, as in
         `bayes_hfgrowth.forecast_draws.Forecast.total`. The draws are those of base models in
@@ -103,7 +121,8 @@ def forecast_file(
     Raises
     ------
     PanelError
-        When the panel cannot be read, breaks a rule, or lacks a base model.
+        When the panel cannot be read, breaks a rule, or lacks a base model, or nothing was known
+        at the date.
     ForecastError
         When a number or `by` is out of range, the draws are too many, or the file cannot be
         written.
@@ -113,10 +132,16 @@ def forecast_file(
     levels = list(intervals)
     interval_columns(levels)  # refuses impossible ones
     checked_by(by)
-    conditional = conditional_on(population, months, seed, draws)
+    last = until_date(months, until)
+    limit = None if threshold is None else checked_threshold(threshold)
+    if last is None:  # a wrong number is refused before a large file is read
+        conditional_on(population, months or 0, seed, draws)
     shown = Progress(progress)
     with shown.stage("panel"):
-        source = PanelChunks(panel, chunk, base_models)
+        source = PanelAsOf(PanelChunks(panel, chunk, base_models), as_of)
+    start = source.last_date
+    months = months_ahead(months, last, start)
+    conditional = conditional_on(population, months, seed, draws)
     path, number = Path(out), source.base_models
     keep = path.suffix.lower() == ".nc"
     size = 8.0 * number * draws * months  # by month of age and by date, 4 bytes each
@@ -131,9 +156,10 @@ def forecast_file(
             f"draws of the sums of {len(source.organizations)} organizations would be "
             f"{sums / 1e9:.1f} GB; take --by all, or name the base models whose sums you need"
         )
-    start = _start(source)
+    dated = last is not None or limit is not None
     kept: list[Forecast] = []
     total: Totals | None = None
+    answers: pd.DataFrame | None = None
     unlike = done = 0
     with (
         workers(dask, jobs) as (submit, share, hands),
@@ -142,6 +168,7 @@ def forecast_file(
         shared = share(conditional)
         work: tuple[Callable[..., Any], tuple[Any, ...]] = (
             (forecast_chunk, ()) if keep
+            else (_dated, (levels, last, limit)) if by == BASE_MODEL and dated
             else (_table, (levels,)) if by == BASE_MODEL
             else (_sums, (by,))
         )  # fmt: skip
@@ -164,28 +191,55 @@ def forecast_file(
             with growing_table(path, ForecastError) as append:
                 for table, few, some in results:
                     append(table)
+                    answers = largest_at_end(table, answers) if dated else None
                     unlike, done = unlike + few, done + some
                     advance(done, "")
     if keep:
-        whole = joined(kept)
+        whole = until_attribute(joined(kept), last)
         unlike = _unlike(whole)
         whole.save(path)
     elif total is not None:
-        write_table(total.table(levels), path, ForecastError)
+        if dated:
+            until_text = None if last is None else last.isoformat()
+            series = DatedSeries.of_totals(total, by, start, until_text)
+            table = dated_table(series, None, levels, limit)
+            answers = largest_at_end(table)
+        else:
+            table = total.table(levels)
+        write_table(table, path, ForecastError)
     unknown = tuple(sorted(source.organizations - set(population.organizations)))
-    return ForecastFile(path, number, unlike, unknown)
+    return ForecastFile(path, number, unlike, unknown, answers)
 
 
-def _start(parts: Iterable[Panel]) -> pd.Timestamp:
-    """Date from which sums are forecast; see `bayes_hfgrowth.dated_counts.last_date`."""
-    ends = []
-    for part in parts:
-        if part.observed_at is not None:  # the same in all parts, and no month ends later
-            return part.observed_at
-        ends.append(month_end(part.table["created_at"], part.table["month"].to_numpy()).max())
-    if not ends:
-        raise ForecastError("the panel holds no base model; give one that does")
-    return max(ends)
+def _dated(
+    conditional: Conditional,
+    history: History,
+    months: int,
+    start: pd.Timestamp,
+    levels: list[float],
+    until: pd.Timestamp | None,
+    threshold: int | None,
+) -> tuple[pd.DataFrame, int, int]:
+    """Table at calendar dates, and of how many base models, unlike the population and in all."""
+    found = forecast_chunk(conditional, history, months, start)
+    series = DatedSeries.of(until_attribute(found, until).draws)
+    table = dated_table(series, None, levels, threshold)
+    return table, _unlike(found), len(history.base_models)
+
+
+def largest_at_end(table: pd.DataFrame, so_far: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Rows of the last date with most fine-tunes so far, at most `MOST_ANSWERS`.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `bayes_hfgrowth.answers.dated_table`.
+    so_far : pandas.DataFrame, optional
+        Rows found in another table, which are taken in.
+    """
+    rows = table[table["date"] == table["date"].max()]
+    rows = rows if so_far is None else pd.concat([so_far, rows], ignore_index=True)
+    return rows.sort_values("observed", ascending=False, kind="stable").head(MOST_ANSWERS)
 
 
 def _table(

@@ -18,6 +18,7 @@ __all__ = [
     "BASE_MODEL",
     "FROM",
     "SUMS",
+    "UNTIL",
     "Totals",
     "checked_by",
     "checked_intervals",
@@ -28,6 +29,9 @@ __all__ = [
 
 FROM = "forecast_from"
 """Attribute of forecast draws: the date, ISO 8601, from which the calendar dates are counted."""
+
+UNTIL = "forecast_until"
+"""Attribute of forecast draws that were asked for until a date: that date, ISO 8601."""
 
 BASE_MODEL = "base_model"
 """What a table is by that is not of sums."""

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -276,3 +277,19 @@ def tiny_fit_file(tiny_fit, tmp_path_factory):
     path = tmp_path_factory.mktemp("tiny") / "fit.nc"
     tiny_fit.save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A headless browser."""
+    sys.path.insert(0, str(Path(__file__).parent / "report"))  # for the module there
+    from chromium import find_chromium
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        path = find_chromium(playwright)
+        if path is None:
+            pytest.skip("no Chromium on the PATH; install one, as .ci/run does")
+        browser = playwright.chromium.launch(executable_path=path)
+        yield browser
+        browser.close()

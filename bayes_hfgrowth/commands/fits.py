@@ -1,5 +1,7 @@
 """The commands that make a fit and forecast from it: `hfgrowth fit` and `forecast`."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +12,10 @@ from bayes_hfgrowth.commands.screen import announce, show_verdict
 from bayes_hfgrowth.errors import FitError, ForecastError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bayes_hfgrowth.convergence import Convergence
-    from bayes_hfgrowth.forecast import Forecast
+    from bayes_hfgrowth.population import PopulationPosterior
 
 FittedPanel = Annotated[
     Path | None,
@@ -34,6 +38,34 @@ Seed = Annotated[
 ]
 ReadSeed = Annotated[
     int | None, typer.Option(help="Makes the run repeatable; by default the seed of the fit.")
+]
+
+Until = Annotated[
+    str | None,
+    typer.Option(metavar="DATE", help="How far ahead, as a date, in place of --months."),
+]
+Months = Annotated[
+    int | None, typer.Option("--months", metavar="H", help="How far ahead, in months.")
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option(metavar="DATE", help="With --panel: forecast from what was known at this date."),
+]
+NewPanel = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PANEL",
+        help="Forecast the base models of this panel, which need not be in the fit; "
+        "nothing is fitted again.",
+    ),
+]
+FitOrNone = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[FIT]",
+        help="Fit file, .nc, or that of a population. With --panel it may be missing: then "
+        "the population posterior that comes with the package is used.",
+    ),
 ]
 
 
@@ -113,29 +145,23 @@ def fit(
 
 
 def forecast(
-    months: Annotated[int, typer.Option("--months", metavar="H", help="How far ahead, in months.")],
     out: Annotated[
         Path,
         typer.Option(
             "--out", metavar="FILE", help="Table (.csv, .parquet) or draws (.nc) to write."
         ),
     ],
-    fit_file: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[FIT]",
-            help="Fit file, .nc, or that of a population. With --panel it may be missing: then "
-            "the population posterior that comes with the package is used.",
-        ),
-    ] = None,
-    panel: Annotated[
-        Path | None,
+    fit_file: FitOrNone = None,
+    months: Months = None,
+    until: Until = None,
+    threshold: Annotated[
+        int | None,
         typer.Option(
-            metavar="PANEL",
-            help="Forecast the base models of this panel, which need not be in the fit; "
-            "nothing is fitted again.",
+            metavar="N", help="Tell how probable it is that the count is above N by each date."
         ),
     ] = None,
+    panel: NewPanel = None,
+    as_of: AsOf = None,
     base_model: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Only this base model; repeatable.")
     ] = None,
@@ -153,23 +179,35 @@ def forecast(
     seed: ReadSeed = None,
     dask: Dask = None,
 ) -> None:
-    """Forecast cumulative fine-tunes from a fit, or new base models from its population."""
+    """Forecast cumulative fine-tunes from a fit, or new base models from its population.
+
+    With --until or --threshold the table is one of counts at calendar dates, and what it says of
+    the last date is printed, of the base models with most fine-tunes.
+    """
+    from bayes_hfgrowth.answers import checked_threshold
+    from bayes_hfgrowth.horizon import until_date
     from bayes_hfgrowth.totals import checked_by, interval_columns
 
     check_file(out, (".csv", ".parquet", ".nc"), ForecastError)
     levels = _levels(intervals)
     interval_columns(levels)  # refuses impossible ones
     checked_by(by)
+    last = until_date(months, until)
+    limit = None if threshold is None else checked_threshold(threshold)
+    if limit is not None and out.suffix.lower() == ".nc":
+        raise ForecastError(f"--threshold asks for a table, and {out} are draws; write .csv")
+    ask = _Asked(months, last, limit, base_model or None, seed, out, levels, by)
     if panel is not None:
-        convergence = _of_panel(fit_file, panel, months, base_model, seed, out, levels, by, dask)
-    elif dask is not None:
-        raise ForecastError(
-            "--dask goes with --panel; a forecast from a fit alone needs no cluster"
+        convergence = _of_panel(fit_file, panel, as_of, ask, dask)
+    elif dask is not None or as_of is not None:
+        option, why = (
+            ("--dask", "a forecast from a fit alone needs no cluster")
+            if dask is not None
+            else ("--as-of", "a fit knows what it was fitted to")
         )
+        raise ForecastError(f"{option} goes with --panel; {why}")
     elif fit_file is not None:
-        convergence, predicted = _of_fit(fit_file, months, base_model, seed)
-        predicted.save(out, levels, by)
-        announce(f"wrote {out}: {predicted.draws.sizes['base_model']} base models, {months} months")
+        convergence = _of_fit(fit_file, ask)
     else:
         raise ForecastError(
             "there is nothing to forecast; give a fit file, or new base models with --panel PANEL"
@@ -177,55 +215,115 @@ def forecast(
     show_verdict(convergence, only_bad=True)
 
 
-def _of_fit(
-    fit_file: Path, months: int, base_models: list[str] | None, seed: int | None
-) -> "tuple[Convergence, Forecast]":
+@dataclass(frozen=True)
+class _Asked:
+    """What a forecast is to tell, and where it goes."""
+
+    months: int | None
+    until: "pd.Timestamp | None"
+    threshold: int | None
+    base_models: list[str] | None
+    seed: int | None
+    out: Path
+    intervals: list[float]
+    by: str
+
+    @property
+    def horizon(self) -> str:
+        return f"{self.months} months" if self.until is None else f"until {self.until:%Y-%m-%d}"
+
+
+def _of_fit(fit_file: Path, ask: _Asked) -> "Convergence":
     """Forecast base models that are in the fit."""
+    from bayes_hfgrowth.files import write_table
     from bayes_hfgrowth.fit import load_fit
+    from bayes_hfgrowth.panel_forecast import largest_at_end
 
     result = load_fit(fit_file)
-    return result.convergence, result.forecast(months, base_models or None, seed)
+    predicted = result.forecast(ask.months, ask.base_models, ask.seed, until=ask.until)
+    number = predicted.draws.sizes["base_model"]
+    dated = ask.until is not None or ask.threshold is not None
+    if not dated or ask.out.suffix.lower() == ".nc":
+        predicted.save(ask.out, ask.intervals, ask.by)
+        announce(f"wrote {ask.out}: {number} base models, {ask.horizon}")
+        return result.convergence
+    table = predicted.at_dates(intervals=ask.intervals, by=ask.by, threshold=ask.threshold)
+    write_table(table, ask.out, ForecastError)
+    announce(f"wrote {ask.out}: {number} base models, {ask.horizon}")
+    show_answers(largest_at_end(table), number if ask.by == "base_model" else None)
+    return result.convergence
 
 
 def _of_panel(
-    fit_file: Path | None,
-    panel: Path,
-    months: int,
-    base_models: list[str] | None,
-    seed: int | None,
-    out: Path,
-    intervals: list[float],
-    by: str,
-    dask: str | None,
+    fit_file: Path | None, panel: Path, as_of: str | None, ask: _Asked, dask: str | None
 ) -> "Convergence":
     """Forecast base models that need not be in the fit."""
     from bayes_hfgrowth.panel_forecast import forecast_file
-    from bayes_hfgrowth.population import PopulationPosterior, load_population
 
-    population = PopulationPosterior.load(fit_file) if fit_file else load_population()
-    if fit_file is None:
-        learned_from = population.about["panel"]
-        announce(
-            "from the population posterior that comes with the package: "
-            f"{learned_from['base_models']:,} base models, months to "
-            f"{learned_from['last_month'][:10]}"
-        )
+    population = population_of(fit_file)
     done = forecast_file(
-        population, panel, months, out, seed, intervals=intervals, by=by,
-        base_models=base_models or None, dask=dask,
+        population, panel, ask.months, ask.out, ask.seed, until=ask.until,
+        threshold=ask.threshold, as_of=as_of, intervals=ask.intervals, by=ask.by,
+        base_models=ask.base_models, dask=dask,
     )  # fmt: skip
-    announce(f"wrote {out}: {done.base_models} base models, {months} months")
-    if done.unknown:
-        announce(
-            f"not in the fit, so drawn from all organizations: {', '.join(done.unknown[:5])}"
-            + (f" and {len(done.unknown) - 5} more" if len(done.unknown) > 5 else "")
-        )
+    if fit_file is None:  # only now, so that a refusal is one line
+        tell_shipped(population)
+    announce(f"wrote {ask.out}: {done.base_models} base models, {ask.horizon}")
+    tell_strangers(done.unknown)
     if done.unlike:
         announce(
             f"{done.unlike} of {done.base_models} base models are so unlike the population that "
             "its stored draws are too few for them; fit them to be sure"
         )
+    if done.answers is not None:
+        show_answers(done.answers, done.base_models if ask.by == "base_model" else None)
     return population.convergence
+
+
+def population_of(fit_file: Path | None) -> "PopulationPosterior":
+    """The population of a fit, or the one that comes with the package."""
+    from bayes_hfgrowth.population import PopulationPosterior, load_population
+
+    return PopulationPosterior.load(fit_file) if fit_file else load_population()
+
+
+def tell_shipped(population: "PopulationPosterior") -> None:
+    """Announce that a forecast is from the population that comes with the package."""
+    learned_from = population.about["panel"]
+    announce(
+        "from the population posterior that comes with the package: "
+        f"{learned_from['base_models']:,} base models, months to "
+        f"{learned_from['last_month'][:10]}"
+    )
+
+
+def tell_strangers(organizations: Sequence[str]) -> None:
+    """Announce the organizations that the population does not know."""
+    if organizations:
+        announce(
+            f"not in the fit, so drawn from all organizations: {', '.join(organizations[:5])}"
+            + (f" and {len(organizations) - 5} more" if len(organizations) > 5 else "")
+        )
+
+
+def show_answers(rows: "pd.DataFrame", of: int | None) -> None:
+    """Print what a table of counts at dates says of its last date, on standard output.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of `bayes_hfgrowth.answers.dated_table`.
+    of : int or None
+        How many base models the table has; None for sums.
+    """
+    from bayes_hfgrowth.answers import sentence
+
+    levels = [name.removeprefix("lower_") for name in rows.columns if name.startswith("lower_")]
+    level = "80" if "80" in levels else levels[0]
+    for row in rows.to_dict("records"):
+        typer.echo(f"{row.get('base_model', row['organization'])} {sentence(row, level)}")
+    if of is not None and of > len(rows):
+        announce(f"these are the {len(rows)} base models with most fine-tunes, of {of:,}")
 
 
 def register(app: typer.Typer) -> None:

@@ -34,21 +34,6 @@ def hostile_fit(make_fit):
     return renamed(fit, names, (HOSTILE_ORGANIZATION, *fit.organizations[1:]))
 
 
-@pytest.fixture(scope="session")
-def chromium():
-    """A headless browser."""
-    from chromium import find_chromium
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        path = find_chromium(playwright)
-        if path is None:
-            pytest.skip("no Chromium on the PATH; install one, as .ci/run does")
-        browser = playwright.chromium.launch(executable_path=path)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def look(chromium, tmp_path):
     """Opens a page; fails the test at the end if it was not silent or asked for anything."""

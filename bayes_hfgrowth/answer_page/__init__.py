@@ -1,0 +1,130 @@
+"""One page about base models of the Hub: how many fine-tunes by when, and how sure that is."""
+
+import datetime as dt
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from bayes_hfgrowth.answer_page.asked import Asked, from_hub, from_panel
+from bayes_hfgrowth.answer_page.content import PageContent, gather
+from bayes_hfgrowth.answer_page.document import render_page
+from bayes_hfgrowth.answers import checked_threshold
+from bayes_hfgrowth.errors import ForecastError
+from bayes_hfgrowth.files import whole_file
+from bayes_hfgrowth.forecast import conditional_on
+from bayes_hfgrowth.horizon import Date, months_ahead, until_date
+from bayes_hfgrowth.months import as_utc
+from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.population import PopulationPosterior, load_population
+from bayes_hfgrowth.sources.relations import Relation
+
+__all__ = ["page"]
+
+
+def page(
+    names: str | Iterable[str],
+    out: str | os.PathLike[str],
+    *,
+    until: Date | None = None,
+    months: int | None = None,
+    threshold: int | None = None,
+    seed: int | None = None,
+    panel: Panel | None = None,
+    as_of: Date | None = None,
+    population: PopulationPosterior | None = None,
+    relation: Relation = "finetune",
+    cache: str | os.PathLike[str] | None = None,
+    refresh: bool = False,
+    token: str | bool | None = None,
+    endpoint: str | None = None,
+    progress: bool = True,
+) -> PageContent:
+    """Write one HTML page about base models: what will come, how sure that is, and why.
+
+    Their counts are collected from the Hub and forecast from a population posterior; nothing
+    is fitted. The page opens in any browser, asks nothing of any network and runs no script.
+
+    Parameters
+    ----------
+    names : str or iterable of str
+        Ids of base models, ``namespace/name``, or namespaces, for all their base models.
+    out : path-like
+        Ends in ``.html``. The file appears whole or not at all.
+    until : date, optional
+        Until when to forecast; by default so many `months`.
+    months : int, optional
+        How far to forecast, in months, in place of `until`; 12 when neither is given.
+    threshold : int, optional
+        Ask also how probable it is that the count is above it, and when it gets there.
+    seed : int, optional
+        Same counts and seed, same page; by default the seed of the population's fit.
+    panel : Panel, optional
+        Take the counts from it and not from the Hub; the names may be organizations too.
+    as_of : date, optional
+        Forecast from what was known at this date. What the Hub has lost since is not seen.
+    population : PopulationPosterior, optional
+        Forecast from this one; by default the one that comes with the package.
+    relation, cache, refresh, token, endpoint
+        As in `bayes_hfgrowth.sources.hub.collect`; an interrupted collection goes on where
+        it stopped.
+    progress : bool
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    PageContent
+        What the page tells.
+
+    Raises
+    ------
+    SourceError
+        When an id or namespace does not exist or may not be seen, nothing is left to count,
+        or the Hub cannot be reached.
+    ForecastError
+        When the horizon, the threshold or the seed is impossible, or the file cannot be written.
+    PanelError
+        When the panel does not hold what is asked for, or nothing was known at the as-of date.
+    """
+    path = Path(out)
+    if path.suffix.lower() != ".html":
+        raise ForecastError(f"{path} does not end in .html; a page is one HTML file")
+    months = 12 if until is None and months is None else months
+    last = until_date(months, until)
+    limit = None if threshold is None else checked_threshold(threshold)
+    population = load_population() if population is None else population
+    # What is wrong is said before the Hub is asked.
+    known_at = None if as_of is None else as_utc(as_of, "as-of date")
+    latest = pd.Timestamp(dt.datetime.now(dt.UTC)).normalize().as_unit("us")
+    if panel is None:
+        start = latest if known_at is None else min(latest, known_at)
+        conditional_on(population, months_ahead(months, last, start), seed, 1)
+    wanted = [names] if isinstance(names, str) else list(names)
+    asked = (
+        _known_then(
+            from_hub(
+                wanted, relation=relation, cache=cache, refresh=refresh, token=token,
+                endpoint=endpoint, progress=progress,
+            ),
+            known_at,
+        )
+        if panel is None
+        else from_panel(panel, wanted, known_at, "a panel file")
+    )  # fmt: skip
+    content = gather(
+        asked, population, until=last, months=months, threshold=limit, seed=seed,
+        progress=progress,
+    )  # fmt: skip
+    text = render_page(content)
+    with whole_file(path, ForecastError) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return content
+
+
+def _known_then(asked: Asked, date: pd.Timestamp | None) -> Asked:
+    if date is None:
+        return asked
+    note = f"As of {date:%Y-%m-%d}, from what the Hub has today: what was deleted since is missing."
+    known = asked.panel.as_of(date)
+    return Asked(asked.names, known, asked.source, (*asked.notes, note), asked.whole)

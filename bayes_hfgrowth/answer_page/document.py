@@ -1,0 +1,123 @@
+"""Put the page together and write it."""
+
+import base64
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from bayes_hfgrowth import __version__
+from bayes_hfgrowth.answer_page.comparables import months_of
+from bayes_hfgrowth.answer_page.content import LEVELS, PageContent, Subject
+from bayes_hfgrowth.answers import percent
+from bayes_hfgrowth.evaluation.calibration import COMMAND
+from bayes_hfgrowth.figures.dated import alike_chart, dated_fan, leaders_chart
+from bayes_hfgrowth.report.inline import Drawing, drawing
+
+__all__ = ["render_page"]
+
+
+class _Section(NamedTuple):
+    """A subject and what is drawn of it."""
+
+    subject: Subject
+    fan: Drawing
+    fan_text: str
+    alike: Drawing | None
+    alike_text: str
+
+
+def render_page(content: PageContent) -> str:
+    """Render the page: one file, which asks nothing of any network and runs no script.
+
+    Names are untrusted text: the template engine escapes them, and figures are images in which
+    letters are shapes.
+    """
+    environment = Environment(
+        loader=PackageLoader("bayes_hfgrowth.answer_page", "template"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": lambda value: f"{value:,.0f}",
+        "day": lambda value: f"{pd.Timestamp(value):%Y-%m-%d}",
+        "months": months_of,
+        "percent": percent,
+        "signed": lambda value: f"{100 * value:+.0f}%",
+        "share": lambda value: f"{100 * value:.0f}%",
+    }
+    style = environment.loader.get_source(environment, "page.css")[0]  # type: ignore[union-attr]
+    leaders = content.leaders
+    return environment.get_template("page.html.jinja").render(
+        content=content,
+        about=content.population.about,
+        sections=[_section(subject, content) for subject in content.subjects],
+        sums=[_section(subject, content) for subject in content.sums],
+        levels=LEVELS,
+        title=_title(content),
+        leaders_figure=None if leaders is None else drawing(leaders_chart(leaders)),
+        leaders_text="" if leaders is None else _leaders_text(leaders),
+        address=_address([*content.sums, *content.subjects]),
+        command=COMMAND,
+        version=__version__,
+        style=Markup(style),
+    )
+
+
+def _title(content: PageContent) -> str:
+    names = [*(sum_.name for sum_ in content.sums), *(s.name for s in content.subjects)]
+    several = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"Fine-tunes of {names[0]}{several} by {content.until:%Y-%m-%d}"
+
+
+def _section(subject: Subject, content: PageContent) -> _Section:
+    fan = dated_fan(subject.table, subject.dates, subject.counts, threshold=content.threshold)
+    start = f"{subject.dates[-1]:%Y-%m-%d}"
+    text = (
+        f"Fine-tunes of {subject.name} by date: {subject.observed:,} on {start}, then the median "
+        f"forecast and bands of 50, 80 and 95%. {subject.answer[0].upper()}{subject.answer[1:]}."
+    )
+    alike, alike_text = None, ""
+    found = subject.comparables
+    if found is not None and found.paths:
+        alike = drawing(alike_chart(subject.counts, found.paths))
+        later = [f"{row.base_model} had {row.later:,}" for row in found.nearest.itertuples()]
+        alike_text = (
+            f"Fine-tunes by age: {subject.name} up to {months_of(subject.months)}, and base models "
+            f"that had as many then, to {months_of(found.age + found.months)}, when "
+            f"{', '.join(later)}."
+        )
+    return _Section(subject, drawing(fan), text, alike, alike_text)
+
+
+def _leaders_text(shares: pd.DataFrame) -> str:
+    """What the chart of leaders shows, in words."""
+    last = shares.iloc[-1]
+    parts = [f"{name} {percent(last[name])}" for name in last.index]
+    return (
+        f"Probability of leading by date, from {shares.index[0]:%Y-%m-%d} to "
+        f"{shares.index[-1]:%Y-%m-%d}. At the end: {', '.join(parts)}."
+    )
+
+
+def _address(subjects: Sequence[Subject]) -> str:
+    """All numbers as a CSV file that is part of the page."""
+    tables = [
+        subject.table.assign(base_model=subject.name if subject.created_at is not None else "")
+        for subject in subjects
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    front = ["base_model", "organization"]
+    table = table[[*front, *(name for name in table if name not in front)]]
+    table["date"] = [f"{date:%Y-%m-%dT%H:%M:%SZ}" for date in table["date"]]
+    # A spreadsheet takes what begins so for a formula, and names are anybody's.
+    for name in front:
+        risky = table[name].str[:1].isin(list("=+-@\t\r"))
+        table[name] = np.where(risky, "'" + table[name], table[name])
+    text = table.to_csv(index=False)
+    return "data:text/csv;base64," + base64.b64encode(text.encode()).decode("ascii")

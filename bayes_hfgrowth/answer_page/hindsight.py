@@ -1,0 +1,90 @@
+"""What the same forecast would have said some months ago, beside what came."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bayes_hfgrowth.errors import PanelError
+from bayes_hfgrowth.forecast import forecast_new
+from bayes_hfgrowth.months import as_utc, month_end
+from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.population import PopulationPosterior
+
+__all__ = ["Hindsight", "hindsight"]
+
+
+@dataclass(frozen=True, eq=False)
+class Hindsight:
+    """Earlier forecasts of base models and what came.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        ``base_model``, ``as_of`` (UTC), ``observed`` (count then), ``horizon`` (months),
+        ``date`` (end of the month that is compared, UTC), ``median``, ``lower_80``,
+        ``upper_80``, ``actual``, ``inside`` (whether the interval holds it). Empty where
+        nothing is old enough.
+    seen : bool
+        Whether the population had learned from months after ``as_of``, so that these are no true
+        forecasts.
+    """
+
+    table: pd.DataFrame
+    seen: bool
+
+
+def hindsight(panel: Panel, population: PopulationPosterior, months: int, seed: int) -> Hindsight:
+    """Forecast base models from so many months ago.
+
+    Parameters
+    ----------
+    panel : Panel
+        What is known today. What was deleted or declared since then is as it is today, so
+        the counts of that date are not quite those that were seen on it.
+    population : PopulationPosterior
+        Today's.
+    months : int
+        How long ago.
+    seed : int
+        Of the forecast.
+    """
+    last = as_utc(population.about["panel"]["last_month"])
+    ends = panel.base_models["observed_until"]
+    today = ends.max() if panel.observed_at is None else panel.observed_at
+    date = month_end(today, -months)[0]
+    nothing = Hindsight(pd.DataFrame(), bool(last > date))
+    try:
+        known = panel.as_of(date)
+    except PanelError:  # all of them are younger
+        return nothing
+    # A base model that had no month yet tells nothing of how well its own counts are followed.
+    old = known.base_models.index[known.base_models["months"] > 0]
+    if not len(old):
+        return nothing
+    known = known.select(base_models=old)
+    then, now = known.base_models, panel.base_models
+    forecast = forecast_new(population, known, months + 1, seed, progress=False)
+    table = forecast.table((80,))
+    rows = []
+    for name in old:
+        horizon = int(now.loc[name, "months"] - then.loc[name, "months"])
+        own = table[(table["base_model"] == name) & (table["horizon"] == horizon)]
+        if own.empty:
+            continue
+        row, actual = own.iloc[0], int(now.loc[name, "finetunes"])
+        rows.append(
+            {
+                "base_model": name,
+                "as_of": date,
+                "observed": int(row["observed"]),
+                "horizon": horizon,
+                "date": row["date"],
+                "median": int(row["median"]),
+                "lower_80": int(row["lower_80"]),
+                "upper_80": int(row["upper_80"]),
+                "actual": actual,
+                "inside": bool(np.clip(actual, row["lower_80"], row["upper_80"]) == actual),
+            }
+        )
+    return Hindsight(pd.DataFrame(rows), nothing.seen)

@@ -1,0 +1,85 @@
+"""The command `hfgrowth page`: one page about base models of the Hub."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bayes_hfgrowth.commands.fits import Months, ReadSeed, Until, population_of, tell_strangers
+from bayes_hfgrowth.commands.outputs import check_file
+from bayes_hfgrowth.commands.screen import announce, show_verdict
+from bayes_hfgrowth.commands.sources import RelationOption
+from bayes_hfgrowth.errors import ForecastError
+
+
+def page(
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.html", help="Page to write.")],
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ID_OR_NAMESPACE]...",
+            help="Base models of the Hub, namespace/name, or namespaces for all of theirs.",
+        ),
+    ] = None,
+    until: Until = None,
+    months: Months = None,
+    threshold: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Ask how probable more than N fine-tunes are, and when."),
+    ] = None,
+    panel: Annotated[
+        Path | None,
+        typer.Option(metavar="PANEL", help="Take the counts from this panel, not from the Hub."),
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Forecast from what was known at this date.")
+    ] = None,
+    population: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FIT",
+            help="Forecast from the population of this fit, not from the one in the package.",
+        ),
+    ] = None,
+    relation: RelationOption = "finetune",
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="List everything again, not only what is new.")
+    ] = False,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where arriving pages are kept; by default HFGROWTH_CACHE or ~/.cache.",
+        ),
+    ] = None,
+    seed: ReadSeed = None,
+) -> None:
+    """Write one HTML page about base models: how many fine-tunes by when, and how sure that is.
+
+    Counts are collected from the Hub and forecast from a population posterior, 12 months ahead
+    unless --until or --months says otherwise; nothing is fitted. Several base models stand side
+    by side. The page loads nothing from any network. The answers are printed too.
+    """
+    from bayes_hfgrowth.answer_page import page as write
+    from bayes_hfgrowth.panel import read_panel
+
+    check_file(out, (".html",), ForecastError)
+    known = population_of(population)
+    content = write(
+        names or (), out, until=until, months=months, threshold=threshold, seed=seed,
+        panel=None if panel is None else read_panel(panel), as_of=as_of, population=known,
+        relation=relation, cache=cache, refresh=refresh,
+    )  # fmt: skip
+    for subject in (*content.sums, *content.subjects):
+        typer.echo(f"{subject.name} {subject.answer}")
+    for note in content.asked.notes:
+        announce(note)
+    strangers = {subject.organization for subject in content.subjects} - set(known.organizations)
+    tell_strangers(sorted(strangers))
+    announce(f"wrote {out}: {content.number:,} base models, {out.stat().st_size / 1e6:.1f} MB")
+    show_verdict(known.convergence, only_bad=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command()(page)

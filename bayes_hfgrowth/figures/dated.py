@@ -1,0 +1,199 @@
+"""Charts by calendar date, small enough to be read on a telephone."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.dates import (
+    ConciseDateFormatter,
+    DateLocator,
+    DayLocator,
+    MonthLocator,
+    YearLocator,
+)
+from matplotlib.figure import Figure
+
+from bayes_hfgrowth.figures.fan import fan_legend, fan_levels
+from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, shortened, styled
+
+__all__ = ["LINES", "alike_chart", "dated_fan", "leaders_chart"]
+
+WIDTH = 3.8
+"""Width in inches: at 96 pixels an inch, that of a telephone."""
+
+# Okabe and Ito (2008); the dashes tell the lines apart where colours do not.
+LINES: tuple[tuple[str, str], ...] = (
+    ("#0072B2", "-"), ("#D55E00", "--"), ("#009E73", "-."), ("#CC79A7", ":"),
+    ("#000000", (0, (5, 1, 1, 1))), ("#56B4E9", (0, (8, 2))),
+)  # type: ignore[assignment] # fmt: skip
+"""Colours and dashes of the first six lines."""
+
+_FONT = 9.0  # points; 12 pixels on the page
+
+
+def dated_fan(
+    table: pd.DataFrame,
+    dates: pd.DatetimeIndex,
+    counts: npt.NDArray[np.integer],
+    *,
+    threshold: int | None = None,
+) -> Figure:
+    """Counts so far, the median forecast and nested bands around it, by date.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of one base model or sum, from `bayes_hfgrowth.answers.dated_table`.
+    dates : pandas.DatetimeIndex
+        When the counts so far were, rising; the forecast begins at the last.
+    counts : ndarray of int, shape (dates,)
+        The counts so far.
+    threshold : int, optional
+        A count to draw a line at, if the chart goes so high.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    levels = fan_levels(table)
+    ahead = _days(dates[-1:].append(pd.DatetimeIndex(table["date"])))
+    with styled():
+        figure = new_figure(2.9, WIDTH)
+        axes = figure.subplots()
+        for place, level in enumerate(levels):
+            low = np.append(counts[-1], table[f"lower_{level}"].to_numpy())
+            high = np.append(counts[-1], table[f"upper_{level}"].to_numpy())
+            opacity = 0.18 + 0.42 * place / max(len(levels) - 1, 1)
+            axes.fill_between(ahead, low, high, color=COLOURS["model"], alpha=opacity, linewidth=0)
+        axes.plot(ahead, np.append(counts[-1], table["median"].to_numpy()), color=COLOURS["model"])
+        axes.plot(
+            _days(dates), counts, color=COLOURS["observed"], marker="o", markersize=2,
+            linewidth=1.0,
+        )  # fmt: skip
+        top = _top(table, counts, threshold)
+        if threshold is not None and threshold < top:  # else it is far above all there is
+            axes.axhline(threshold, color=COLOURS["paper"], linestyle="--", linewidth=1.0)
+            axes.annotate(
+                f"{threshold:,}", (0.02, threshold), xycoords=("axes fraction", "data"),
+                xytext=(0, 2), textcoords="offset points", color=COLOURS["paper"],
+                fontsize=_FONT, in_layout=False,
+            )  # fmt: skip
+        axes.set_ylim(0, top)
+        counts_on(axes, y=True)
+        axes.set_ylabel("Cumulative fine-tunes", fontsize=_FONT)
+        _by_date(axes)
+        figure.legend(
+            handles=fan_legend(levels), loc="outside upper left", ncols=2, fontsize=_FONT - 1,
+            columnspacing=1.2, handlelength=1.6,
+        )  # fmt: skip
+    return figure
+
+
+def leaders_chart(shares: pd.DataFrame) -> Figure:
+    """Probability of leading, by date.
+
+    Parameters
+    ----------
+    shares : pandas.DataFrame
+        Indexed by date, one column for each base model; at most as many as `LINES`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    when = _days(pd.DatetimeIndex(shares.index))
+    with styled():
+        figure = new_figure(2.6 + 0.2 * len(shares.columns), WIDTH)
+        axes = figure.subplots()
+        for name, (colour, dashes) in zip(shares.columns, LINES, strict=False):
+            axes.plot(
+                when, 100.0 * shares[name].to_numpy(), color=colour, linestyle=dashes,
+                linewidth=1.8, marker="o" if len(when) < 3 else "", markersize=4,
+                label=_plain(shortened(str(name), 44)),
+            )  # fmt: skip
+        axes.set_ylim(0, 100)
+        axes.set_ylabel("Probability of leading (%)", fontsize=_FONT)
+        _by_date(axes)
+        figure.legend(loc="outside upper left", ncols=1, fontsize=_FONT - 1, handlelength=3.0)
+    return figure
+
+
+def alike_chart(
+    own: npt.NDArray[np.integer],
+    others: Sequence[tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]],
+) -> Figure:
+    """Counts by age of a base model, and of others that had as many at the same age.
+
+    Parameters
+    ----------
+    own : ndarray of int, shape (months + 1,)
+        Its counts at the ages 0, 1, 2, ... months.
+    others : sequence of (ages, counts)
+        Theirs, which go on further.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    with styled():
+        figure = new_figure(2.6, WIDTH)
+        axes = figure.subplots()
+        for place, (ages, counts) in enumerate(others):
+            axes.plot(
+                ages, counts, color=COLOURS["muted"], linewidth=1.0,
+                label="alike at this age" if place == 0 else None,
+            )  # fmt: skip
+        axes.plot(
+            np.arange(len(own)), own, color=COLOURS["model"], linewidth=2.2, marker="o",
+            markersize=2.5, label="this base model",
+        )  # fmt: skip
+        axes.axvline(len(own) - 1, color=COLOURS["observed"], linestyle=":", linewidth=1.0)
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
+        counts_on(axes, y=True)
+        axes.locator_params(axis="x", nbins=6, integer=True)
+        axes.set_xlabel("Age (months)", fontsize=_FONT)
+        axes.set_ylabel("Cumulative fine-tunes", fontsize=_FONT)
+        axes.tick_params(labelsize=_FONT)
+        figure.legend(loc="outside upper left", ncols=2, fontsize=_FONT - 1)
+    return figure
+
+
+def _top(table: pd.DataFrame, counts: npt.NDArray[np.integer], threshold: int | None) -> float:
+    """End of the axis of counts: a band that shoots up may leave the chart, the rest may not."""
+    widest, *_ = fan_levels(table)
+    inner = fan_levels(table)[min(1, len(fan_levels(table)) - 1)]
+    most = float(max(counts[-1], table[f"upper_{inner}"].max(), 4))
+    whole = float(table[f"upper_{widest}"].max())
+    if threshold is not None and threshold < 3.0 * most:
+        most = max(most, float(threshold) * 1.08)
+    return 1.05 * (whole if whole <= 3.0 * most else most * 1.3)
+
+
+def _days(dates: pd.DatetimeIndex) -> npt.NDArray[np.datetime64]:
+    """Dates as matplotlib takes them: UTC without a zone."""
+    return np.asarray(dates.tz_localize(None) if dates.tz is not None else dates, "M8[us]")
+
+
+def _by_date(axes: Axes) -> None:
+    """Few ticks, at the beginnings of months or years."""
+    first, last = axes.get_xlim()
+    months = (last - first) / 30.4
+    locator: DateLocator
+    if months < 2.5:
+        locator = DayLocator(interval=max(1, round((last - first) / 4)))
+    elif months <= 60:
+        steps = [step for step in (1, 2, 3, 6, 12) if months / step <= 5.5]
+        locator = MonthLocator(range(1, 13, steps[0] if steps else 12))
+    else:
+        locator = YearLocator(max(1, round(months / 12 / 4)))
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.tick_params(labelsize=_FONT)
+
+
+def _plain(text: str) -> str:
+    """Keep matplotlib from reading formulas between dollar signs."""
+    return text.replace("$", r"\$")

@@ -1,0 +1,62 @@
+"""A stand-in Hub with base models of all kinds, and the modules of other tests."""
+
+import datetime as dt
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "sources"))  # for the stand-in Hub
+sys.path.insert(0, str(Path(__file__).parents[1] / "report"))  # for harmful names, the browser
+
+from hub_server import Hub, make_children, serve
+
+ANCIENT = dt.datetime(2022, 3, 2, 23, 29, 4, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def now():
+    return dt.datetime.now(dt.UTC)
+
+
+@pytest.fixture
+def hub(now):
+    """Ten base models, as good and as bad as they come."""
+    hub = Hub()
+
+    def add(name, days, children=0, **fields):
+        created = now - dt.timedelta(days=days)
+        hub.add_base(name, created, **fields)
+        hub.add_children(make_children(name, children, created, now, seed=len(hub.models)))
+
+    add("meta-llama/Llama-9", 400, 1500)
+    add("Qwen/Q9", 250, 900)
+    add("newco/thirty", 200, 30)
+    add("newco/none", 100)
+    add("newco/yesterday", 1)
+    add("newco/today", 0.0001)
+    add("newco/gated", 300, 40, gated="manual")
+    hub.add_base("old/ancient", ANCIENT)
+    hub.gated.add("newco/hidden")
+    hub.renames["oldco/Q"] = "Qwen/Q9"
+    with serve(hub) as running:
+        yield running
+
+
+@pytest.fixture
+def options(hub, tmp_path):
+    """What the Python call needs to meet this Hub and no other."""
+    return {"endpoint": hub.endpoint, "cache": tmp_path / "cache", "token": False,
+            "progress": False}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def example_page(tmp_path_factory):
+    """A page of two base models and an organization of the shipped data; and its content."""
+    from bayes_hfgrowth import load_example, page
+
+    out = tmp_path_factory.mktemp("page") / "page.html"
+    names = ["mistralai/Mistral-7B-v0.1", "meta-llama/Llama-3.1-8B", "DeepSeek"]
+    content = page(names, out, until="2025-12-01", threshold=5000, panel=load_example(),
+                   progress=False)  # fmt: skip
+    return out.read_text(encoding="utf-8"), content
