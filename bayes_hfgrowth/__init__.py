@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from bayes_hfgrowth.errors import (
+from bayes_hfgrowth.support.errors import (
     ClusterError,
     ComparisonError,
     FitError,
@@ -18,19 +18,19 @@ from bayes_hfgrowth.errors import (
 if TYPE_CHECKING:
     from bayes_hfgrowth.answer_page import page
     from bayes_hfgrowth.comparison import Comparison
-    from bayes_hfgrowth.convergence import Convergence
     from bayes_hfgrowth.diagnostics import Diagnostics
     from bayes_hfgrowth.evaluation.backtest import Backtest, backtest
     from bayes_hfgrowth.fit import GrowthFit, GrowthModel, load_fit
-    from bayes_hfgrowth.forecast import Forecast, forecast_new
-    from bayes_hfgrowth.organizations import OrganizationTable, read_organizations
-    from bayes_hfgrowth.panel import Panel, read_panel
-    from bayes_hfgrowth.panel_forecast import forecast_file
-    from bayes_hfgrowth.population import PopulationPosterior, load_population
+    from bayes_hfgrowth.forecast.panel_file import forecast_file
+    from bayes_hfgrowth.forecast.paths import Forecast, forecast_new
+    from bayes_hfgrowth.model.specification import GrowthSpec, available_models, read_spec
+    from bayes_hfgrowth.panel.organizations import OrganizationTable, read_organizations
+    from bayes_hfgrowth.panel.table import Panel, read_panel
+    from bayes_hfgrowth.posterior.convergence import Convergence
+    from bayes_hfgrowth.posterior.population import PopulationPosterior, load_population
     from bayes_hfgrowth.sources.example import load_example, load_paper_fits
     from bayes_hfgrowth.sources.hub import fetch_panel
     from bayes_hfgrowth.sources.snapshot import read_snapshot
-    from bayes_hfgrowth.spec import GrowthSpec, available_models, read_spec
 
 __all__ = [
     "Backtest",
@@ -77,29 +77,29 @@ __version__ = "0.1.0"
 _HOME = {
     "Backtest": "evaluation.backtest",
     "Comparison": "comparison",
-    "Convergence": "convergence",
+    "Convergence": "posterior.convergence",
     "Diagnostics": "diagnostics",
-    "Forecast": "forecast",
+    "Forecast": "forecast.paths",
     "GrowthFit": "fit",
     "GrowthModel": "fit",
-    "GrowthSpec": "spec",
-    "OrganizationTable": "organizations",
-    "Panel": "panel",
-    "PopulationPosterior": "population",
-    "available_models": "spec",
+    "GrowthSpec": "model.specification",
+    "OrganizationTable": "panel.organizations",
+    "Panel": "panel.table",
+    "PopulationPosterior": "posterior.population",
+    "available_models": "model.specification",
     "backtest": "evaluation.backtest",
     "fetch_panel": "sources.hub",
-    "forecast_file": "panel_forecast",
-    "forecast_new": "forecast",
+    "forecast_file": "forecast.panel_file",
+    "forecast_new": "forecast.paths",
     "load_example": "sources.example",
     "load_fit": "fit",
     "load_paper_fits": "sources.example",
-    "load_population": "population",
+    "load_population": "posterior.population",
     "page": "answer_page",
-    "read_organizations": "organizations",
-    "read_panel": "panel",
+    "read_organizations": "panel.organizations",
+    "read_panel": "panel.table",
     "read_snapshot": "sources.snapshot",
-    "read_spec": "spec",
+    "read_spec": "model.specification",
 }
 
 

@@ -19,7 +19,7 @@ from bayes_hfgrowth.commands import (
     report,
     sources,
 )
-from bayes_hfgrowth.errors import HFGrowthError
+from bayes_hfgrowth.support.errors import HFGrowthError
 
 FAILURE, BAD_INPUT, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 

@@ -17,20 +17,18 @@ import pymc as pm
 import xarray as xr
 
 from bayes_hfgrowth.comparison import Comparison, compare
-from bayes_hfgrowth.convergence import check_convergence, population_names
 from bayes_hfgrowth.diagnostics import Diagnostics, diagnose
-from bayes_hfgrowth.draws import ATTRIBUTE, FORMAT, FittedDraws, read_tree
-from bayes_hfgrowth.errors import FitError
-from bayes_hfgrowth.forecast import Forecast, forecast
-from bayes_hfgrowth.history import History
-from bayes_hfgrowth.horizon import Date
-from bayes_hfgrowth.model import build_model
-from bayes_hfgrowth.panel import Panel
-from bayes_hfgrowth.priors import draw_prior, log_prior
-from bayes_hfgrowth.progress import Progress
-from bayes_hfgrowth.sampling import Engine, Settings, sample
-from bayes_hfgrowth.sharing import Shared
-from bayes_hfgrowth.simulation import (
+from bayes_hfgrowth.forecast.paths import Forecast, forecast
+from bayes_hfgrowth.inference.sampling import Engine, Settings, sample
+from bayes_hfgrowth.model.priors import draw_prior, log_prior
+from bayes_hfgrowth.model.pymc_model import build_model
+from bayes_hfgrowth.model.specification import GrowthSpec, read_spec
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.posterior.convergence import check_convergence, population_names
+from bayes_hfgrowth.posterior.draws import ATTRIBUTE, FORMAT, FittedDraws, read_tree
+from bayes_hfgrowth.posterior.sharing import Shared
+from bayes_hfgrowth.posterior.simulation import (
     SharedDraws,
     base_model_parameters,
     dormancy_shares,
@@ -38,7 +36,9 @@ from bayes_hfgrowth.simulation import (
     narrowed,
     replicates,
 )
-from bayes_hfgrowth.spec import GrowthSpec, read_spec
+from bayes_hfgrowth.support.errors import FitError
+from bayes_hfgrowth.support.horizon import Date
+from bayes_hfgrowth.support.progress import Progress
 
 __all__ = ["GrowthFit", "GrowthModel", "load_fit"]
 
@@ -81,7 +81,7 @@ class GrowthFit(FittedDraws, Shared):
         *,
         until: Date | None = None,
     ) -> Forecast:
-        """Forecast cumulative fine-tunes; see `bayes_hfgrowth.forecast.forecast`."""
+        """Forecast cumulative fine-tunes; see `bayes_hfgrowth.forecast.paths.forecast`."""
         return forecast(self, months, base_models, seed, until=until)
 
     def compare(self, organizations: Sequence[str], seed: int | None = None) -> Comparison:
@@ -176,7 +176,7 @@ class GrowthModel:
         cores : int, optional
             Chains that run at once; all cores by default.
         engine : {"marginal", "nuts"}
-            How to sample, see `bayes_hfgrowth.sampling`. Same posterior.
+            How to sample, see `bayes_hfgrowth.inference.sampling`. Same posterior.
         progress : bool
             Whether to show progress on standard error.
 

@@ -27,11 +27,17 @@ import pandas as pd
 import xarray as xr
 
 from bayes_hfgrowth.comparison.quantities import QUANTITIES, Draws, curve_draws, peak_months
-from bayes_hfgrowth.history import History
-from bayes_hfgrowth.priors import frozen
-from bayes_hfgrowth.progress import Progress
-from bayes_hfgrowth.sampling import Settings, sample
-from bayes_hfgrowth.spec import GrowthSpec, Pooling, Prior, available_models, read_spec
+from bayes_hfgrowth.inference.sampling import Settings, sample
+from bayes_hfgrowth.model.priors import frozen
+from bayes_hfgrowth.model.specification import (
+    GrowthSpec,
+    Pooling,
+    Prior,
+    available_models,
+    read_spec,
+)
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.support.progress import Progress
 from benchmarks.recovery import simulate_panel, template
 
 LEVELS = (50, 80, 95)

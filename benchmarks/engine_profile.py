@@ -18,8 +18,8 @@ import pandas as pd
 import bayes_hfgrowth as hfg
 from bayes_hfgrowth import points, posterior_density, sampling
 from bayes_hfgrowth.crosses import CROSSES, SILENT_CROSSES
-from bayes_hfgrowth.history import History
-from bayes_hfgrowth.progress import Progress
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.support.progress import Progress
 
 FLOOR = 40e-9  # seconds for the density of a month
 PARTS = {

@@ -17,12 +17,12 @@ import arviz as az
 import numpy as np
 import xarray as xr
 
-from bayes_hfgrowth.convergence import check_convergence, population_names
-from bayes_hfgrowth.history import History
-from bayes_hfgrowth.progress import Progress
-from bayes_hfgrowth.sampling import Settings, sample
+from bayes_hfgrowth.inference.sampling import Settings, sample
+from bayes_hfgrowth.model.specification import read_spec
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.posterior.convergence import check_convergence, population_names
 from bayes_hfgrowth.sources.example import load_example
-from bayes_hfgrowth.spec import read_spec
+from bayes_hfgrowth.support.progress import Progress
 
 ENGINES = ("marginal", "nuts")
 UNBOUNDED = ("carry_over_strength", "period_effect")

@@ -16,7 +16,7 @@ from pathlib import Path
 import bayes_hfgrowth as hfg
 from bayes_hfgrowth.evaluation.model_comparison import compare_models
 from bayes_hfgrowth.evaluation.stacking import stack_forecasts
-from bayes_hfgrowth.spec import available_models
+from bayes_hfgrowth.model.specification import available_models
 
 
 def main() -> None:

@@ -74,7 +74,7 @@ def costs(population_file: Path | None) -> None:
 
     start = time.process_time()
     import bayes_hfgrowth as hfg
-    from bayes_hfgrowth.forecast import forecast_new
+    from bayes_hfgrowth.forecast.paths import forecast_new
 
     load = hfg.PopulationPosterior.load
     population = load(population_file) if population_file else hfg.load_population()
@@ -98,7 +98,7 @@ def costs(population_file: Path | None) -> None:
 def many(population: "PopulationPosterior", new: dict[str, "Panel"], number: int = 60) -> None:
     """Print what each of many base models costs, alone in its months or not."""
     import bayes_hfgrowth as hfg
-    from bayes_hfgrowth.forecast import forecast_new
+    from bayes_hfgrowth.forecast.paths import forecast_new
 
     for name, panel in new.items():
         copies = [
@@ -119,8 +119,8 @@ def joint(number: int, named: list[str], draws: int, min_finetunes: int) -> None
     import arviz as az
 
     import bayes_hfgrowth as hfg
-    from bayes_hfgrowth.forecast import forecast_new
-    from bayes_hfgrowth.population import PopulationPosterior
+    from bayes_hfgrowth.forecast.paths import forecast_new
+    from bayes_hfgrowth.posterior.population import PopulationPosterior
 
     panel = hfg.load_example().as_of("2024-08-21").select(min_finetunes=min_finetunes)
     model = hfg.GrowthModel("surge")

@@ -31,16 +31,20 @@ import xarray as xr
 from arviz_stats.ecdf_utils import ecdf_pit
 from matplotlib.figure import Figure
 
-from bayes_hfgrowth.convergence import population_names
 from bayes_hfgrowth.figures import save_figure
-from bayes_hfgrowth.history import History
-from bayes_hfgrowth.panel import Panel
-from bayes_hfgrowth.period import month_names
-from bayes_hfgrowth.priors import draw_prior
-from bayes_hfgrowth.progress import Progress
-from bayes_hfgrowth.sampling import Settings, sample
-from bayes_hfgrowth.simulation import SharedDraws, base_model_parameters, simulated_history
-from bayes_hfgrowth.spec import GrowthSpec, available_models, read_spec
+from bayes_hfgrowth.inference.sampling import Settings, sample
+from bayes_hfgrowth.model.priors import draw_prior
+from bayes_hfgrowth.model.specification import GrowthSpec, available_models, read_spec
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.panel.period import month_names
+from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.posterior.convergence import population_names
+from bayes_hfgrowth.posterior.simulation import (
+    SharedDraws,
+    base_model_parameters,
+    simulated_history,
+)
+from bayes_hfgrowth.support.progress import Progress
 
 TOO_MANY = 1e6
 

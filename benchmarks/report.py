@@ -20,11 +20,12 @@ import numpy as np
 import xarray as xr
 from playwright.sync_api import sync_playwright
 
-from bayes_hfgrowth.convergence import check_convergence
-from bayes_hfgrowth.draws import ATTRIBUTE, FORMAT, FittedDraws
-from bayes_hfgrowth.history import History
-from bayes_hfgrowth.priors import LOG_SCALE, log_prior
-from bayes_hfgrowth.simulation import (
+from bayes_hfgrowth.model.priors import LOG_SCALE, log_prior
+from bayes_hfgrowth.model.specification import FIXED, read_spec
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.posterior.convergence import check_convergence
+from bayes_hfgrowth.posterior.draws import ATTRIBUTE, FORMAT, FittedDraws
+from bayes_hfgrowth.posterior.simulation import (
     LAW_NAMES,
     SharedDraws,
     base_model_parameters,
@@ -32,7 +33,6 @@ from bayes_hfgrowth.simulation import (
     replicates,
 )
 from bayes_hfgrowth.sources.example import load_example
-from bayes_hfgrowth.spec import FIXED, read_spec
 from tests.report.chromium import find_chromium
 
 HFGROWTH = [sys.executable, "-c", "from bayes_hfgrowth.cli import main; main()"]

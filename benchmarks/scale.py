@@ -24,8 +24,8 @@ SIMULATED = 10_000  # base models that are simulated at a time
 def simulated_panel(population_file, number, path, seed=1):
     """Write a Parquet panel of so many base models."""
     import bayes_hfgrowth as hfg
-    from bayes_hfgrowth.history import History
-    from bayes_hfgrowth.simulation import simulated_history
+    from bayes_hfgrowth.panel.history import History
+    from bayes_hfgrowth.posterior.simulation import simulated_history
 
     population = hfg.PopulationPosterior.load(population_file)
     shipped = History.from_panel(hfg.load_example())

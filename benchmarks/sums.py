@@ -39,7 +39,6 @@ import pandas as pd
 import xarray as xr
 
 import bayes_hfgrowth as hfg
-from bayes_hfgrowth.errors import FitError, ForecastError, HFGrowthError
 from bayes_hfgrowth.evaluation.scores import (
     LEVELS,
     ensemble_crps,
@@ -47,10 +46,11 @@ from bayes_hfgrowth.evaluation.scores import (
     score_forecast,
     summarize,
 )
-from bayes_hfgrowth.files import write_table
 from bayes_hfgrowth.fit import GrowthFit
-from bayes_hfgrowth.months import as_utc
-from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.support.errors import FitError, ForecastError, HFGrowthError
+from bayes_hfgrowth.support.files import write_table
+from bayes_hfgrowth.support.months import as_utc
 
 type Floats = npt.NDArray[np.float64]
 type Integers = npt.NDArray[np.int64]
@@ -338,7 +338,7 @@ def measured(draws: xr.Dataset, panel: Panel) -> dict[int, Measures]:
     Parameters
     ----------
     draws : xarray.Dataset
-        As `bayes_hfgrowth.forecast.Forecast.draws` has them, of the horizons to be scored.
+        As `bayes_hfgrowth.forecast.paths.Forecast.draws` has them, of the horizons to be scored.
     panel : Panel
         All that is known today.
 

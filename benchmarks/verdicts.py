@@ -32,11 +32,15 @@ from bayes_hfgrowth.diagnostics.predictive import replicated_months
 from bayes_hfgrowth.diagnostics.verdicts import LEVEL, NOTICED, judge
 from bayes_hfgrowth.fit import GrowthModel
 from bayes_hfgrowth.growth.law import PROBABILITY
-from bayes_hfgrowth.history import History
-from bayes_hfgrowth.panel import Panel
-from bayes_hfgrowth.simulation import SharedDraws, base_model_parameters, simulated_history
+from bayes_hfgrowth.model.specification import available_models
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.posterior.simulation import (
+    SharedDraws,
+    base_model_parameters,
+    simulated_history,
+)
 from bayes_hfgrowth.sources.example import load_example
-from bayes_hfgrowth.spec import available_models
 
 EVERY = 5  # one base model in so many gets a surge
 SIZE = 10.0  # times the expectation

@@ -16,7 +16,7 @@ import pandas as pd
 from bayes_hfgrowth import GrowthModel, load_example
 from bayes_hfgrowth.comparison import largest_base_models
 from bayes_hfgrowth.comparison.without import Without, log_weights_without
-from bayes_hfgrowth.draws import FittedDraws
+from bayes_hfgrowth.posterior.draws import FittedDraws
 
 QUANTILES = (0.025, 0.5, 0.975)
 

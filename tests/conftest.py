@@ -51,7 +51,7 @@ def spec_of(tmp_path_factory):
     ``carried`` is surge with priors on both parts of the carry-over, ``global`` is surge
     without organization level.
     """
-    from bayes_hfgrowth.spec import CarryOver, Prior, read_spec
+    from bayes_hfgrowth.model.specification import CarryOver, Prior, read_spec
 
     def make(name):
         if name == "carried":
@@ -78,12 +78,13 @@ def make_fit():
     The counts come from that truth, so the model of such a fit is right; ``distort`` may then
     change them. Three organizations, the median base model of each set by hand.
     """
-    from bayes_hfgrowth.convergence import check_convergence
-    from bayes_hfgrowth.draws import ATTRIBUTE, FORMAT, FittedDraws
-    from bayes_hfgrowth.history import History
-    from bayes_hfgrowth.period import month_names, stationary
-    from bayes_hfgrowth.priors import LOG_SCALE, draw_prior, log_prior
-    from bayes_hfgrowth.simulation import (
+    from bayes_hfgrowth.model.priors import LOG_SCALE, draw_prior, log_prior
+    from bayes_hfgrowth.model.specification import Prior, read_spec
+    from bayes_hfgrowth.panel.history import History
+    from bayes_hfgrowth.panel.period import month_names, stationary
+    from bayes_hfgrowth.posterior.convergence import check_convergence
+    from bayes_hfgrowth.posterior.draws import ATTRIBUTE, FORMAT, FittedDraws
+    from bayes_hfgrowth.posterior.simulation import (
         SharedDraws,
         base_model_parameters,
         dormancy_shares,
@@ -91,7 +92,6 @@ def make_fit():
         replicates,
         simulated_history,
     )
-    from bayes_hfgrowth.spec import Prior, read_spec
 
     centres = {  # of Meta, Qwen, StabilityAI, on the scale on which they are normal
         "fitness": [1.1, 1.3, 0.9],

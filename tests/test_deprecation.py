@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import bayes_hfgrowth as hfg
-from bayes_hfgrowth._deprecation import Deprecation, renamed_argument
+from bayes_hfgrowth.support.deprecation import Deprecation, renamed_argument
 
 ROOT = Path(__file__).parent.parent
 

@@ -17,7 +17,7 @@ MODULES = [
 
 
 def test_there_are_examples():
-    assert {"bayes_hfgrowth.panel", "bayes_hfgrowth.sources.example"} <= set(MODULES)
+    assert {"bayes_hfgrowth.panel.table", "bayes_hfgrowth.sources.example"} <= set(MODULES)
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -13,8 +13,8 @@ import xarray as xr
 
 import bayes_hfgrowth as hfg
 from bayes_hfgrowth import fit as fit_module
-from bayes_hfgrowth.draws import ATTRIBUTE, FORMAT
-from bayes_hfgrowth.errors import FitError
+from bayes_hfgrowth.posterior.draws import ATTRIBUTE, FORMAT
+from bayes_hfgrowth.support.errors import FitError
 
 AS_OF = "2024-08-01"
 SHORT = {"draws": 100, "tune": 100, "seed": 1, "progress": False}

@@ -10,14 +10,18 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bayes_hfgrowth.convergence import population_names
-from bayes_hfgrowth.history import History
-from bayes_hfgrowth.panel import Panel
-from bayes_hfgrowth.priors import LOG_SCALE, draw_prior
-from bayes_hfgrowth.progress import Progress
-from bayes_hfgrowth.sampling import Settings, sample
-from bayes_hfgrowth.simulation import SharedDraws, base_model_parameters, simulated_history
-from bayes_hfgrowth.spec import read_spec
+from bayes_hfgrowth.inference.sampling import Settings, sample
+from bayes_hfgrowth.model.priors import LOG_SCALE, draw_prior
+from bayes_hfgrowth.model.specification import read_spec
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.posterior.convergence import population_names
+from bayes_hfgrowth.posterior.simulation import (
+    SharedDraws,
+    base_model_parameters,
+    simulated_history,
+)
+from bayes_hfgrowth.support.progress import Progress
 
 PANELS = 16
 FALSE_ALARM = 1e-4

@@ -10,15 +10,15 @@ import pandas as pd
 from bayes_hfgrowth.answer_page.asked import Asked, from_hub, from_panel
 from bayes_hfgrowth.answer_page.content import PageContent, gather
 from bayes_hfgrowth.answer_page.document import render_page
-from bayes_hfgrowth.answers import checked_threshold
-from bayes_hfgrowth.errors import ForecastError
-from bayes_hfgrowth.files import whole_file
-from bayes_hfgrowth.forecast import conditional_on
-from bayes_hfgrowth.horizon import Date, months_ahead, until_date
-from bayes_hfgrowth.months import as_utc
-from bayes_hfgrowth.panel import Panel
-from bayes_hfgrowth.population import PopulationPosterior, load_population
+from bayes_hfgrowth.forecast.answers import checked_threshold
+from bayes_hfgrowth.forecast.paths import conditional_on
+from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.posterior.population import PopulationPosterior, load_population
 from bayes_hfgrowth.sources.relations import Relation
+from bayes_hfgrowth.support.errors import ForecastError
+from bayes_hfgrowth.support.files import whole_file
+from bayes_hfgrowth.support.horizon import Date, months_ahead, until_date
+from bayes_hfgrowth.support.months import as_utc
 
 __all__ = ["page"]
 

@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from bayes_hfgrowth.errors import PanelError, SourceError
-from bayes_hfgrowth.horizon import Date
-from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.sources.hub import collect
 from bayes_hfgrowth.sources.relations import Relation
+from bayes_hfgrowth.support.errors import PanelError, SourceError
+from bayes_hfgrowth.support.horizon import Date
 
 __all__ = ["Asked", "from_hub", "from_panel"]
 

@@ -6,12 +6,12 @@ from typing import Literal
 
 import pandas as pd
 
-from bayes_hfgrowth.answers import DAYS_IN_MONTH, percent
 from bayes_hfgrowth.evaluation.calibration import COMMAND, Calibration
-from bayes_hfgrowth.importance import GOOD_K
-from bayes_hfgrowth.months import as_utc
-from bayes_hfgrowth.population import PopulationPosterior
+from bayes_hfgrowth.forecast.answers import DAYS_IN_MONTH, percent
+from bayes_hfgrowth.posterior.importance import GOOD_K
+from bayes_hfgrowth.posterior.population import PopulationPosterior
 from bayes_hfgrowth.sources.events import BURST_CHILDREN, BURST_SHARE, LINEAGE_SINCE
+from bayes_hfgrowth.support.months import as_utc
 
 __all__ = ["Check", "checks_of_base_model", "checks_of_forecast"]
 

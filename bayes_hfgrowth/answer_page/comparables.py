@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.panel.table import Panel
 
 __all__ = ["MOST_NAMED", "Comparables", "comparables"]
 

@@ -10,18 +10,18 @@ from bayes_hfgrowth.answer_page.asked import Asked
 from bayes_hfgrowth.answer_page.checks import Check, checks_of_base_model, checks_of_forecast
 from bayes_hfgrowth.answer_page.comparables import Comparables, comparables
 from bayes_hfgrowth.answer_page.hindsight import Hindsight, hindsight
-from bayes_hfgrowth.answers import dated_table, sentence, time_to
-from bayes_hfgrowth.dated_series import DatedSeries
 from bayes_hfgrowth.evaluation.calibration import Calibration, load_calibration, size_class
 from bayes_hfgrowth.figures.dated import LINES
-from bayes_hfgrowth.forecast import Forecast, forecast_new
-from bayes_hfgrowth.months import month_end
-from bayes_hfgrowth.panel import Panel
-from bayes_hfgrowth.population import PopulationPosterior
-from bayes_hfgrowth.progress import Progress
-from bayes_hfgrowth.races import overtaking, rank_table
+from bayes_hfgrowth.forecast.answers import dated_table, sentence, time_to
+from bayes_hfgrowth.forecast.dated_series import DatedSeries
+from bayes_hfgrowth.forecast.paths import Forecast, forecast_new
+from bayes_hfgrowth.forecast.races import overtaking, rank_table
+from bayes_hfgrowth.forecast.totals import observed_sums
+from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.posterior.population import PopulationPosterior
 from bayes_hfgrowth.sources.example import load_example
-from bayes_hfgrowth.totals import observed_sums
+from bayes_hfgrowth.support.months import month_end
+from bayes_hfgrowth.support.progress import Progress
 
 __all__ = ["LEVELS", "MOST_LISTED", "MOST_SHOWN", "PageContent", "Subject", "gather"]
 
@@ -58,7 +58,7 @@ class Subject:
     dates, counts : pandas.DatetimeIndex and ndarray of int
         The months so far, from birth on.
     table : pandas.DataFrame
-        Its rows of `bayes_hfgrowth.answers.dated_table`.
+        Its rows of `bayes_hfgrowth.forecast.answers.dated_table`.
     comparables : Comparables or None
         Base models that were alike; None for a sum.
     calibration : pandas.DataFrame

@@ -12,9 +12,9 @@ from markupsafe import Markup
 from bayes_hfgrowth import __version__
 from bayes_hfgrowth.answer_page.comparables import months_of
 from bayes_hfgrowth.answer_page.content import LEVELS, PageContent, Subject
-from bayes_hfgrowth.answers import percent
 from bayes_hfgrowth.evaluation.calibration import COMMAND
 from bayes_hfgrowth.figures.dated import alike_chart, dated_fan, leaders_chart
+from bayes_hfgrowth.forecast.answers import percent
 from bayes_hfgrowth.report.inline import Drawing, drawing
 
 __all__ = ["render_page"]

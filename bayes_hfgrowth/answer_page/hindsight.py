@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bayes_hfgrowth.errors import PanelError
-from bayes_hfgrowth.forecast import forecast_new
-from bayes_hfgrowth.months import as_utc, month_end
-from bayes_hfgrowth.panel import Panel
-from bayes_hfgrowth.population import PopulationPosterior
+from bayes_hfgrowth.forecast.paths import forecast_new
+from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.posterior.population import PopulationPosterior
+from bayes_hfgrowth.support.errors import PanelError
+from bayes_hfgrowth.support.months import as_utc, month_end
 
 __all__ = ["Hindsight", "hindsight"]
 

@@ -14,8 +14,8 @@ import typer
 
 from bayes_hfgrowth.commands.outputs import check_folder
 from bayes_hfgrowth.commands.screen import announce, show_sections, show_table, show_verdict
-from bayes_hfgrowth.errors import FitError, ForecastError
-from bayes_hfgrowth.files import write_table
+from bayes_hfgrowth.support.errors import FitError, ForecastError
+from bayes_hfgrowth.support.files import write_table
 
 QUICK = "HFGROWTH_QUICK"
 HORIZON = 12
@@ -52,7 +52,7 @@ def demo(
     """
     from bayes_hfgrowth.figures import fan_chart, organization_forest, paper_comparison, save_figure
     from bayes_hfgrowth.fit import GrowthModel, check_settings
-    from bayes_hfgrowth.sampling import Settings
+    from bayes_hfgrowth.inference.sampling import Settings
     from bayes_hfgrowth.sources.example import load_example, load_paper_fits
 
     begin = time.perf_counter()

@@ -10,13 +10,13 @@ import typer
 from bayes_hfgrowth.commands.fits import Dask
 from bayes_hfgrowth.commands.outputs import check_file, check_folder
 from bayes_hfgrowth.commands.screen import announce, show_table, show_verdict
-from bayes_hfgrowth.errors import ForecastError
+from bayes_hfgrowth.support.errors import ForecastError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from bayes_hfgrowth.evaluation.backtest import Backtest
-    from bayes_hfgrowth.panel import Panel
+    from bayes_hfgrowth.panel.table import Panel
 
 PanelFile = Annotated[Path, typer.Argument(metavar="PANEL", help="Panel file, .csv or .parquet.")]
 
@@ -54,8 +54,8 @@ def backtest(
     """
     from bayes_hfgrowth.evaluation.backtest import backtest as run
     from bayes_hfgrowth.figures import save_figure
-    from bayes_hfgrowth.panel import read_panel
-    from bayes_hfgrowth.progress import Progress
+    from bayes_hfgrowth.panel.table import read_panel
+    from bayes_hfgrowth.support.progress import Progress
 
     check_folder(out, ForecastError)
     later = read_panel(panel)
@@ -94,7 +94,7 @@ def _stack(result: "Backtest", later: "Panel", out: Path) -> None:
     """Write the weights with which all methods together would have forecast best."""
     from bayes_hfgrowth.evaluation.backtest import kept_draws
     from bayes_hfgrowth.evaluation.stacking import stack_forecasts
-    from bayes_hfgrowth.files import write_table
+    from bayes_hfgrowth.support.files import write_table
 
     runs = result.runs
     forecasts = {
@@ -146,8 +146,8 @@ def score(
     """Say which statements of a forecast saved earlier came true by a newer panel."""
     from bayes_hfgrowth.evaluation.backtest import read_draws
     from bayes_hfgrowth.evaluation.scores import LEVELS, score_forecast, summarize
-    from bayes_hfgrowth.files import write_table
-    from bayes_hfgrowth.panel import read_panel
+    from bayes_hfgrowth.panel.table import read_panel
+    from bayes_hfgrowth.support.files import write_table
 
     if out is not None:
         check_file(out, (".csv", ".parquet"), ForecastError)

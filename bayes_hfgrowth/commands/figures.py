@@ -9,13 +9,13 @@ import typer
 from bayes_hfgrowth.commands.fits import FitFile, FittedPanel, ReadSeed
 from bayes_hfgrowth.commands.outputs import check_folder
 from bayes_hfgrowth.commands.screen import announce, show_verdict
-from bayes_hfgrowth.errors import FitError, HFGrowthError
+from bayes_hfgrowth.support.errors import FitError, HFGrowthError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from bayes_hfgrowth.fit import GrowthFit
-    from bayes_hfgrowth.panel import Panel
+    from bayes_hfgrowth.panel.table import Panel
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -38,8 +38,8 @@ def figures(
     """
     from bayes_hfgrowth.figures import save_figure
     from bayes_hfgrowth.fit import load_fit
-    from bayes_hfgrowth.panel import read_panel
-    from bayes_hfgrowth.progress import Progress
+    from bayes_hfgrowth.panel.table import read_panel
+    from bayes_hfgrowth.support.progress import Progress
 
     if file_format not in FORMATS:
         raise FitError(f"format {file_format!r} does not exist; give one of {', '.join(FORMATS)}")

@@ -9,13 +9,13 @@ import typer
 
 from bayes_hfgrowth.commands.outputs import check_file
 from bayes_hfgrowth.commands.screen import announce, show_verdict
-from bayes_hfgrowth.errors import FitError, ForecastError
+from bayes_hfgrowth.support.errors import FitError, ForecastError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bayes_hfgrowth.convergence import Convergence
-    from bayes_hfgrowth.population import PopulationPosterior
+    from bayes_hfgrowth.posterior.convergence import Convergence
+    from bayes_hfgrowth.posterior.population import PopulationPosterior
 
 FittedPanel = Annotated[
     Path | None,
@@ -114,9 +114,9 @@ def fit(
     on the screen.
     """
     from bayes_hfgrowth.fit import GrowthModel, check_settings, checked_history
-    from bayes_hfgrowth.organizations import read_organizations
-    from bayes_hfgrowth.panel import read_panel
-    from bayes_hfgrowth.sampling import Settings
+    from bayes_hfgrowth.inference.sampling import Settings
+    from bayes_hfgrowth.panel.organizations import read_organizations
+    from bayes_hfgrowth.panel.table import read_panel
 
     check_file(out, (".nc",), FitError)
     settings = Settings(
@@ -184,9 +184,9 @@ def forecast(
     With --until or --threshold the table is one of counts at calendar dates, and what it says of
     the last date is printed, of the base models with most fine-tunes.
     """
-    from bayes_hfgrowth.answers import checked_threshold
-    from bayes_hfgrowth.horizon import until_date
-    from bayes_hfgrowth.totals import checked_by, interval_columns
+    from bayes_hfgrowth.forecast.answers import checked_threshold
+    from bayes_hfgrowth.forecast.totals import checked_by, interval_columns
+    from bayes_hfgrowth.support.horizon import until_date
 
     check_file(out, (".csv", ".parquet", ".nc"), ForecastError)
     levels = _levels(intervals)
@@ -235,9 +235,9 @@ class _Asked:
 
 def _of_fit(fit_file: Path, ask: _Asked) -> "Convergence":
     """Forecast base models that are in the fit."""
-    from bayes_hfgrowth.files import write_table
     from bayes_hfgrowth.fit import load_fit
-    from bayes_hfgrowth.panel_forecast import largest_at_end
+    from bayes_hfgrowth.forecast.panel_file import largest_at_end
+    from bayes_hfgrowth.support.files import write_table
 
     result = load_fit(fit_file)
     predicted = result.forecast(ask.months, ask.base_models, ask.seed, until=ask.until)
@@ -258,7 +258,7 @@ def _of_panel(
     fit_file: Path | None, panel: Path, as_of: str | None, ask: _Asked, dask: str | None
 ) -> "Convergence":
     """Forecast base models that need not be in the fit."""
-    from bayes_hfgrowth.panel_forecast import forecast_file
+    from bayes_hfgrowth.forecast.panel_file import forecast_file
 
     population = population_of(fit_file)
     done = forecast_file(
@@ -282,7 +282,7 @@ def _of_panel(
 
 def population_of(fit_file: Path | None) -> "PopulationPosterior":
     """The population of a fit, or the one that comes with the package."""
-    from bayes_hfgrowth.population import PopulationPosterior, load_population
+    from bayes_hfgrowth.posterior.population import PopulationPosterior, load_population
 
     return PopulationPosterior.load(fit_file) if fit_file else load_population()
 
@@ -312,11 +312,11 @@ def show_answers(rows: "pd.DataFrame", of: int | None) -> None:
     Parameters
     ----------
     rows : pandas.DataFrame
-        Rows of `bayes_hfgrowth.answers.dated_table`.
+        Rows of `bayes_hfgrowth.forecast.answers.dated_table`.
     of : int or None
         How many base models the table has; None for sums.
     """
-    from bayes_hfgrowth.answers import sentence
+    from bayes_hfgrowth.forecast.answers import sentence
 
     levels = [name.removeprefix("lower_") for name in rows.columns if name.startswith("lower_")]
     level = "80" if "80" in levels else levels[0]

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from bayes_hfgrowth.errors import HFGrowthError
+from bayes_hfgrowth.support.errors import HFGrowthError
 
 __all__ = ["check_file", "check_folder"]
 

@@ -9,7 +9,7 @@ from bayes_hfgrowth.commands.fits import Months, ReadSeed, Until, population_of,
 from bayes_hfgrowth.commands.outputs import check_file
 from bayes_hfgrowth.commands.screen import announce, show_verdict
 from bayes_hfgrowth.commands.sources import RelationOption
-from bayes_hfgrowth.errors import ForecastError
+from bayes_hfgrowth.support.errors import ForecastError
 
 
 def page(
@@ -61,7 +61,7 @@ def page(
     by side. The page loads nothing from any network. The answers are printed too.
     """
     from bayes_hfgrowth.answer_page import page as write
-    from bayes_hfgrowth.panel import read_panel
+    from bayes_hfgrowth.panel.table import read_panel
 
     check_file(out, (".html",), ForecastError)
     known = population_of(population)

@@ -10,7 +10,7 @@ import typer
 from bayes_hfgrowth.commands.fits import FitFile, FittedPanel, ReadSeed
 from bayes_hfgrowth.commands.outputs import check_file, check_folder
 from bayes_hfgrowth.commands.screen import announce, show_sections, show_table, show_verdict
-from bayes_hfgrowth.errors import ComparisonError, FitError
+from bayes_hfgrowth.support.errors import ComparisonError, FitError
 
 
 def compare(
@@ -81,8 +81,8 @@ def diagnose(
     """
     from bayes_hfgrowth.diagnostics import diagnose as check_fit
     from bayes_hfgrowth.fit import load_fit
-    from bayes_hfgrowth.panel import read_panel
-    from bayes_hfgrowth.progress import Progress
+    from bayes_hfgrowth.panel.table import read_panel
+    from bayes_hfgrowth.support.progress import Progress
 
     if out is not None:
         check_folder(out, FitError)

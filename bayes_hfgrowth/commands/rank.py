@@ -19,13 +19,13 @@ from bayes_hfgrowth.commands.fits import (
 )
 from bayes_hfgrowth.commands.outputs import check_file
 from bayes_hfgrowth.commands.screen import announce, show_table, show_verdict
-from bayes_hfgrowth.errors import ForecastError
+from bayes_hfgrowth.support.errors import ForecastError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bayes_hfgrowth.convergence import Convergence
-    from bayes_hfgrowth.forecast import Forecast
+    from bayes_hfgrowth.forecast.paths import Forecast
+    from bayes_hfgrowth.posterior.convergence import Convergence
 
 MOST_SHOWN = 20
 """Rows of the table on the screen."""
@@ -65,10 +65,10 @@ def rank(
     The table has the probability of each rank at dates a month apart and the last one; with
     --overtakes, that A is ahead of B and has overtaken it by each. The last date is printed.
     """
-    from bayes_hfgrowth.dated_series import DatedSeries
-    from bayes_hfgrowth.files import write_table
-    from bayes_hfgrowth.horizon import until_date
-    from bayes_hfgrowth.races import overtaking, rank_table
+    from bayes_hfgrowth.forecast.dated_series import DatedSeries
+    from bayes_hfgrowth.forecast.races import overtaking, rank_table
+    from bayes_hfgrowth.support.files import write_table
+    from bayes_hfgrowth.support.horizon import until_date
 
     if out is not None:
         check_file(out, (".csv", ".parquet"), ForecastError)
@@ -126,8 +126,8 @@ def _predicted(
         assert fit_file is not None
         fit = load_fit(fit_file)
         return fit.forecast(months, base_models, seed, until=until), fit.convergence
-    from bayes_hfgrowth.forecast import forecast_new
-    from bayes_hfgrowth.panel import read_panel
+    from bayes_hfgrowth.forecast.paths import forecast_new
+    from bayes_hfgrowth.panel.table import read_panel
 
     known = read_panel(panel)
     if as_of is not None:

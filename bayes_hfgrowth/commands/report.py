@@ -8,7 +8,7 @@ import typer
 from bayes_hfgrowth.commands.fits import FitFile, FittedPanel, ReadSeed
 from bayes_hfgrowth.commands.outputs import check_file
 from bayes_hfgrowth.commands.screen import announce, show_verdict
-from bayes_hfgrowth.errors import FitError
+from bayes_hfgrowth.support.errors import FitError
 
 
 def report(
@@ -25,7 +25,7 @@ def report(
     It opens in any browser and loads nothing from any network.
     """
     from bayes_hfgrowth.fit import load_fit
-    from bayes_hfgrowth.panel import read_panel
+    from bayes_hfgrowth.panel.table import read_panel
     from bayes_hfgrowth.report import write_report
 
     check_file(out, (".html",), FitError)

@@ -8,7 +8,7 @@ from rich.panel import Panel as Box
 from rich.table import Table
 from rich.text import Text
 
-from bayes_hfgrowth.convergence import Convergence
+from bayes_hfgrowth.posterior.convergence import Convergence
 
 __all__ = ["announce", "show_sections", "show_table", "show_verdict"]
 

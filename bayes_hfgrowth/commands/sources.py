@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 
 from bayes_hfgrowth.commands.outputs import check_file
-from bayes_hfgrowth.errors import PanelError
-from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.sources.relations import RELATIONS, Relation
+from bayes_hfgrowth.support.errors import PanelError
 
 Out = Annotated[
     Path, typer.Option("--out", metavar="PANEL", help="Panel to write, .csv or .parquet.")

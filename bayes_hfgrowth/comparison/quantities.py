@@ -6,17 +6,17 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from bayes_hfgrowth.draws import FittedDraws
 from bayes_hfgrowth.growth import cumulative, ultimate_impact
-from bayes_hfgrowth.history import History
-from bayes_hfgrowth.priors import LOG_SCALE
-from bayes_hfgrowth.simulation import (
+from bayes_hfgrowth.model.priors import LOG_SCALE
+from bayes_hfgrowth.model.specification import GrowthSpec
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.posterior.simulation import (
     SharedDraws,
     base_model_parameters,
     dormancy_shares,
     futures,
 )
-from bayes_hfgrowth.spec import GrowthSpec
 
 __all__ = [
     "EQUAL_AGES",

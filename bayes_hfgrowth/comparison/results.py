@@ -20,11 +20,11 @@ from bayes_hfgrowth.comparison.quantities import (
 )
 from bayes_hfgrowth.comparison.without import Without, log_weights_without
 from bayes_hfgrowth.comparison.words import largest_sentence, pair_sentence
-from bayes_hfgrowth.draws import FittedDraws
-from bayes_hfgrowth.errors import ComparisonError
-from bayes_hfgrowth.files import write_table
-from bayes_hfgrowth.names import indices_of, suggestion
-from bayes_hfgrowth.ranks import rank_table
+from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.support.errors import ComparisonError
+from bayes_hfgrowth.support.files import write_table
+from bayes_hfgrowth.support.names import indices_of, suggestion
+from bayes_hfgrowth.support.ranks import rank_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,7 +93,7 @@ class Comparison:
     ranks : pandas.DataFrame
         One row for each quantity with uncertainty and organization: ``quantity``,
         ``organization``, ``median_rank``, ``lower_95``, ``upper_95``, ``largest``,
-        ``smallest``; rank 1 has the largest value. See `bayes_hfgrowth.ranks.rank_table`.
+        ``smallest``; rank 1 has the largest value. See `bayes_hfgrowth.support.ranks.rank_table`.
     largest : pandas.DataFrame
         Indexed by organization: ``base_model`` with most fine-tunes, its ``finetunes``, its
         ``share`` of the organization's, and the ``pareto_k`` of leaving it out.

@@ -21,23 +21,23 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from bayes_hfgrowth.draws import FittedDraws
 from bayes_hfgrowth.growth.law import LIKELIHOODS
 from bayes_hfgrowth.growth.points import log_likelihoods
-from bayes_hfgrowth.history import History
-from bayes_hfgrowth.importance import (
+from bayes_hfgrowth.model.specification import GrowthSpec
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.posterior.importance import (
     Population,
     Student,
     log_normal_densities,
     smoothed_weights,
 )
-from bayes_hfgrowth.simulation import (
+from bayes_hfgrowth.posterior.simulation import (
     Floats,
     SharedDraws,
     base_model_parameters,
     dormancy_shares,
 )
-from bayes_hfgrowth.spec import GrowthSpec
 
 __all__ = ["Without", "log_weights_without"]
 
@@ -61,7 +61,7 @@ class Without:
     weights : ndarray, shape (draws,)
         Summing to 1.
     pareto_k : float
-        Shape of their tail; up to `bayes_hfgrowth.importance.GOOD_K` they are reliable.
+        Shape of their tail; up to `bayes_hfgrowth.posterior.importance.GOOD_K` they are reliable.
     """
 
     weights: Floats

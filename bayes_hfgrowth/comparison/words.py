@@ -3,7 +3,7 @@
 import pandas as pd
 
 from bayes_hfgrowth.comparison.quantities import MANY, NEW_MONTHS, QUANTITIES
-from bayes_hfgrowth.importance import GOOD_K
+from bayes_hfgrowth.posterior.importance import GOOD_K
 
 __all__ = ["largest_sentence", "pair_sentence", "probability_words", "reliability_words"]
 
@@ -39,7 +39,7 @@ def reliability_words(pareto_k: float) -> str:
     Returns
     -------
     str
-        Empty up to `bayes_hfgrowth.importance.GOOD_K`.
+        Empty up to `bayes_hfgrowth.posterior.importance.GOOD_K`.
     """
     if pareto_k <= GOOD_K:
         return ""

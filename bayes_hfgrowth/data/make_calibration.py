@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from bayes_hfgrowth.errors import ForecastError, HFGrowthError
 from bayes_hfgrowth.evaluation.calibration import CLASSES, COLUMNS
-from bayes_hfgrowth.files import read_csv, write_table
+from bayes_hfgrowth.support.errors import ForecastError, HFGrowthError
+from bayes_hfgrowth.support.files import read_csv, write_table
 
 __all__ = ["calibration_of", "main"]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from bayes_hfgrowth.errors import HFGrowthError, PanelError
-from bayes_hfgrowth.files import read_table, write_table
-from bayes_hfgrowth.months import as_utc
-from bayes_hfgrowth.panel import Panel, read_panel
+from bayes_hfgrowth.panel.table import Panel, read_panel
+from bayes_hfgrowth.support.errors import HFGrowthError, PanelError
+from bayes_hfgrowth.support.files import read_table, write_table
+from bayes_hfgrowth.support.months import as_utc
 
 __all__ = ["main", "make_panel", "make_paper_fits"]
 

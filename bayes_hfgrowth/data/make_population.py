@@ -7,11 +7,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from bayes_hfgrowth.errors import FitError, HFGrowthError
-from bayes_hfgrowth.files import whole_file
 from bayes_hfgrowth.fit import GrowthFit, GrowthModel
-from bayes_hfgrowth.population import PopulationPosterior
+from bayes_hfgrowth.posterior.population import PopulationPosterior
 from bayes_hfgrowth.sources.example import load_example
+from bayes_hfgrowth.support.errors import FitError, HFGrowthError
+from bayes_hfgrowth.support.files import whole_file
 
 __all__ = ["main", "write_population"]
 

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from bayes_hfgrowth.errors import FitError
-from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.support.errors import FitError
 
 __all__ = ["AUTHOR_COLUMNS", "who_made"]
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_hfgrowth.cluster import beside
-from bayes_hfgrowth.history import History
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.support.cluster import beside
 
 __all__ = ["LeaveOneOut", "leave_one_out", "psis_loo", "running_psis_loo"]
 

@@ -13,9 +13,9 @@ from scipy import special
 
 from bayes_hfgrowth.growth.law import LIKELIHOODS
 from bayes_hfgrowth.growth.monthwise import regular_laws
-from bayes_hfgrowth.history import History
-from bayes_hfgrowth.simulation import Floats, SharedDraws
-from bayes_hfgrowth.spec import GrowthSpec
+from bayes_hfgrowth.model.specification import GrowthSpec
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.posterior.simulation import Floats, SharedDraws
 
 __all__ = ["month_laws", "upper_tails"]
 
@@ -34,7 +34,7 @@ def month_laws(
     history : History
         The months; each is taken given the months really observed before it.
     theta : ndarray, shape (draws, base models, parameters)
-        From `bayes_hfgrowth.simulation.base_model_parameters`.
+        From `bayes_hfgrowth.posterior.simulation.base_model_parameters`.
     shared : SharedDraws
         What all base models share; the period effects must cover the history.
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from bayes_hfgrowth.conditional import random_of
-from bayes_hfgrowth.draws import FittedDraws
-from bayes_hfgrowth.errors import FitError
-from bayes_hfgrowth.period import month_names
-from bayes_hfgrowth.simulation import SharedDraws
+from bayes_hfgrowth.panel.period import month_names
+from bayes_hfgrowth.posterior.conditional import random_of
+from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.posterior.simulation import SharedDraws
+from bayes_hfgrowth.support.errors import FitError
 
 __all__ = ["LEVELS", "MONTHS", "period_table"]
 
@@ -61,7 +61,7 @@ def period_table(fit: FittedDraws, months: int = MONTHS, seed: int | None = None
     shared = SharedDraws.of(fit.spec, fit.posterior)
     known = fit.posterior.sizes["calendar_month"]
     number = known + months
-    # The same source of randomness as in bayes_hfgrowth.forecast.forecast.
+    # The same source of randomness as in bayes_hfgrowth.forecast.paths.forecast.
     effects = shared.continued(shared.first, number, random_of(seed, 11))
     values = np.exp(np.quantile(effects.over(shared.first, number), list(tails.values()), axis=0))
     return pd.DataFrame(

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_hfgrowth.convergence import population_names
-from bayes_hfgrowth.draws import FittedDraws
+from bayes_hfgrowth.posterior.convergence import population_names
+from bayes_hfgrowth.posterior.draws import FittedDraws
 
 __all__ = ["LEAST_BFMI", "SENSITIVE", "energy", "prior_sensitivity", "summarised"]
 

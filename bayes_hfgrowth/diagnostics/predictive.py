@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayes_hfgrowth.draws import FittedDraws
+from bayes_hfgrowth.posterior.draws import FittedDraws
 
 __all__ = [
     "DEVIATION",

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit, logit
 
-from bayes_hfgrowth.draws import FittedDraws
-from bayes_hfgrowth.priors import LOG_SCALE, frozen
-from bayes_hfgrowth.spec import GrowthSpec, Prior
+from bayes_hfgrowth.model.priors import LOG_SCALE, frozen
+from bayes_hfgrowth.model.specification import GrowthSpec, Prior
+from bayes_hfgrowth.posterior.draws import FittedDraws
 
 __all__ = ["prior_posterior_table"]
 

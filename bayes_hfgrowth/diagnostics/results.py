@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bayes_hfgrowth.convergence import Convergence
 from bayes_hfgrowth.diagnostics.leave_one_out import (
     LeaveOneOut,
     leave_one_out,
@@ -24,12 +23,13 @@ from bayes_hfgrowth.diagnostics.predictive import (
 from bayes_hfgrowth.diagnostics.prior_posterior import prior_posterior_table
 from bayes_hfgrowth.diagnostics.text import summary
 from bayes_hfgrowth.diagnostics.verdicts import VERDICTS, judge
-from bayes_hfgrowth.draws import FittedDraws
-from bayes_hfgrowth.errors import FitError
-from bayes_hfgrowth.files import whole_file, write_table
-from bayes_hfgrowth.panel import Panel
-from bayes_hfgrowth.progress import Progress
+from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.posterior.convergence import Convergence
+from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.sources.example import load_paper_fits
+from bayes_hfgrowth.support.errors import FitError
+from bayes_hfgrowth.support.files import whole_file, write_table
+from bayes_hfgrowth.support.progress import Progress
 
 __all__ = ["Diagnostics", "diagnose"]
 

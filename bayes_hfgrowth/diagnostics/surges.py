@@ -31,17 +31,17 @@ import xarray as xr
 from scipy import special
 
 from bayes_hfgrowth.diagnostics.months import month_laws, upper_tails
-from bayes_hfgrowth.draws import FittedDraws
-from bayes_hfgrowth.history import History
-from bayes_hfgrowth.importance import GOOD_K, Population, Student, smoothed_weights
-from bayes_hfgrowth.progress import Progress
-from bayes_hfgrowth.simulation import (
+from bayes_hfgrowth.model.specification import GrowthSpec
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.posterior.importance import GOOD_K, Population, Student, smoothed_weights
+from bayes_hfgrowth.posterior.simulation import (
     Floats,
     SharedDraws,
     base_model_parameters,
     log_likelihood,
 )
-from bayes_hfgrowth.spec import GrowthSpec
+from bayes_hfgrowth.support.progress import Progress
 
 __all__ = ["DRAWS", "judge_months", "thinned"]
 

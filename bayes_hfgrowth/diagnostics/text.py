@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from bayes_hfgrowth.convergence import Convergence
 from bayes_hfgrowth.diagnostics.leave_one_out import LeaveOneOut
 from bayes_hfgrowth.diagnostics.population import LEAST_BFMI
 from bayes_hfgrowth.diagnostics.predictive import DEVIATION
 from bayes_hfgrowth.diagnostics.verdicts import VERDICTS
+from bayes_hfgrowth.posterior.convergence import Convergence
 
 if TYPE_CHECKING:
     from bayes_hfgrowth.diagnostics.results import Diagnostics

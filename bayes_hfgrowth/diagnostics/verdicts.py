@@ -17,11 +17,11 @@ from scipy import special
 from bayes_hfgrowth.diagnostics.authors import who_made
 from bayes_hfgrowth.diagnostics.predictive import Counts, Floats, randomised_pit
 from bayes_hfgrowth.diagnostics.surges import judge_months
-from bayes_hfgrowth.draws import FittedDraws
-from bayes_hfgrowth.history import History
-from bayes_hfgrowth.months import month_end
-from bayes_hfgrowth.panel import Panel
-from bayes_hfgrowth.progress import Progress
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.support.months import month_end
+from bayes_hfgrowth.support.progress import Progress
 
 __all__ = ["CHECKS", "FAULT", "LEVEL", "NOTICED", "VERDICTS", "Judgement", "judge"]
 

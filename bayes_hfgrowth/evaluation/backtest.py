@@ -18,20 +18,20 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from bayes_hfgrowth.cluster import in_order, workers
-from bayes_hfgrowth.convergence import Convergence
-from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.evaluation.baselines import BASELINES, forecast_baseline
 from bayes_hfgrowth.evaluation.scores import score_forecast, summarize
-from bayes_hfgrowth.files import whole_file, write_table
 from bayes_hfgrowth.fit import GrowthModel, check_settings
-from bayes_hfgrowth.forecast import LONGEST
-from bayes_hfgrowth.months import as_utc
-from bayes_hfgrowth.names import indices_of
-from bayes_hfgrowth.panel import Panel
-from bayes_hfgrowth.progress import Progress
-from bayes_hfgrowth.sampling import Settings
-from bayes_hfgrowth.spec import GrowthSpec
+from bayes_hfgrowth.forecast.paths import LONGEST
+from bayes_hfgrowth.inference.sampling import Settings
+from bayes_hfgrowth.model.specification import GrowthSpec
+from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.posterior.convergence import Convergence
+from bayes_hfgrowth.support.cluster import in_order, workers
+from bayes_hfgrowth.support.errors import ForecastError
+from bayes_hfgrowth.support.files import whole_file, write_table
+from bayes_hfgrowth.support.months import as_utc
+from bayes_hfgrowth.support.names import indices_of
+from bayes_hfgrowth.support.progress import Progress
 
 __all__ = ["MOST_DRAWS", "Backtest", "backtest", "kept_draws", "read_draws"]
 
@@ -190,7 +190,7 @@ def kept_draws(out: str | os.PathLike[str], date: str, method: str) -> xr.Datase
 
 
 def read_draws(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Read forecast draws that `bayes_hfgrowth.forecast.Forecast.save` wrote.
+    """Read forecast draws that `bayes_hfgrowth.forecast.paths.Forecast.save` wrote.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Forecasts that a growth model has to beat.
 
-All give draws in the form of `bayes_hfgrowth.forecast.Forecast.draws`, so that one path scores
-models and baselines. None forecasts fewer fine-tunes than there are.
+All give draws in the form of `bayes_hfgrowth.forecast.paths.Forecast.draws`, so that one path
+scores models and baselines. None forecasts fewer fine-tunes than there are.
 """
 
 import warnings
@@ -15,12 +15,12 @@ import xarray as xr
 from scipy.optimize import OptimizeWarning, curve_fit
 from scipy.spatial import KDTree
 
-from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.evaluation.time_series import TIME_SERIES, simulated_increments
 from bayes_hfgrowth.growth import cumulative
 from bayes_hfgrowth.growth.law import CAP
-from bayes_hfgrowth.names import indices_of
-from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.support.errors import ForecastError
+from bayes_hfgrowth.support.names import indices_of
 
 __all__ = ["BASELINES", "Baseline", "BaselineForecast", "forecast_baseline"]
 
@@ -71,7 +71,7 @@ class BaselineForecast:
     Parameters
     ----------
     draws : xarray.Dataset
-        ``finetunes`` and its companions, as in `bayes_hfgrowth.forecast.Forecast.draws`.
+        ``finetunes`` and its companions, as in `bayes_hfgrowth.forecast.paths.Forecast.draws`.
         Point forecasts have one draw.
     too_short : tuple of str
         Base models with too short a history.

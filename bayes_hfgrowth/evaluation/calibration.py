@@ -10,10 +10,10 @@ from importlib.resources import as_file, files
 
 import pandas as pd
 
-from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.evaluation.groups import COUNT_CLASSES
-from bayes_hfgrowth.files import read_csv
-from bayes_hfgrowth.spec import GrowthSpec
+from bayes_hfgrowth.model.specification import GrowthSpec
+from bayes_hfgrowth.support.errors import ForecastError
+from bayes_hfgrowth.support.files import read_csv
 
 __all__ = [
     "CLASSES",

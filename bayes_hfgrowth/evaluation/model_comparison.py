@@ -12,12 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayes_hfgrowth.diagnostics.leave_one_out import psis_loo
-from bayes_hfgrowth.draws import FittedDraws
-from bayes_hfgrowth.errors import ComparisonError
 from bayes_hfgrowth.evaluation.stacking import Stacking
-from bayes_hfgrowth.files import write_table
-from bayes_hfgrowth.history import History
-from bayes_hfgrowth.progress import Progress
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.support.errors import ComparisonError
+from bayes_hfgrowth.support.files import write_table
+from bayes_hfgrowth.support.progress import Progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,10 +13,10 @@ import pandas as pd
 import scoringrules as sr
 import xarray as xr
 
-from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.evaluation.groups import GROUPINGS, members
-from bayes_hfgrowth.forecast import Forecast
-from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.forecast.paths import Forecast
+from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.support.errors import ForecastError
 
 __all__ = ["LEVELS", "central_share", "ensemble_crps", "outcomes", "score_forecast", "summarize"]
 
@@ -100,7 +100,7 @@ def score_forecast(draws: xr.Dataset, panel: Panel, *, seed: int = 0) -> pd.Data
     Parameters
     ----------
     draws : xarray.Dataset
-        As `bayes_hfgrowth.forecast.Forecast.draws` has them: ``finetunes`` (cumulative
+        As `bayes_hfgrowth.forecast.paths.Forecast.draws` has them: ``finetunes`` (cumulative
         counts) over ``chain``, ``draw``, ``base_model``, ``horizon``; over ``base_model``:
         ``observed``, ``months``, ``organization``, ``created_at``. A single draw is a point
         forecast, for which calibration is not defined.

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bayes_hfgrowth.errors import ForecastError
-from bayes_hfgrowth.names import indices_of
+from bayes_hfgrowth.support.errors import ForecastError
+from bayes_hfgrowth.support.names import indices_of
 
 __all__ = ["common", "skill"]
 

@@ -9,9 +9,9 @@ import pandas as pd
 import xarray as xr
 from scipy.optimize import minimize
 
-from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.evaluation.scores import outcomes
-from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.support.errors import ForecastError
 
 __all__ = ["Stacking", "mean_distance", "stack_forecasts"]
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bayes_hfgrowth.errors import ForecastError
+from bayes_hfgrowth.support.errors import ForecastError
 
 __all__ = ["STATSFORECAST", "TIME_SERIES", "simulated_increments", "statsforecast_python"]
 

@@ -6,11 +6,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bayes_hfgrowth.errors import FitError, ForecastError
 from bayes_hfgrowth.figures.style import COLOURS, new_figure, styled
-from bayes_hfgrowth.forecast import Forecast
-from bayes_hfgrowth.panel import Panel
-from bayes_hfgrowth.panel_rules import DOWNLOADS
+from bayes_hfgrowth.forecast.paths import Forecast
+from bayes_hfgrowth.panel.rules import DOWNLOADS
+from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.support.errors import FitError, ForecastError
 
 __all__ = [
     "MOST",
@@ -82,7 +82,7 @@ def concentration(forecast: Forecast, counted: str = "fine-tunes") -> Figure:
 
     Parameters
     ----------
-    forecast : bayes_hfgrowth.forecast.Forecast
+    forecast : bayes_hfgrowth.forecast.paths.Forecast
         Of all base models that are meant.
     counted : str
         What was counted, for the labels: ``"downloads"`` in a panel of downloads.
@@ -160,7 +160,7 @@ def download_concentration(panel: Panel) -> Figure:
     Parameters
     ----------
     panel : Panel
-        With one of the columns of `bayes_hfgrowth.panel_rules.DOWNLOADS`, or more.
+        With one of the columns of `bayes_hfgrowth.panel.rules.DOWNLOADS`, or more.
 
     Returns
     -------

@@ -45,7 +45,7 @@ def dated_fan(
     Parameters
     ----------
     table : pandas.DataFrame
-        Rows of one base model or sum, from `bayes_hfgrowth.answers.dated_table`.
+        Rows of one base model or sum, from `bayes_hfgrowth.forecast.answers.dated_table`.
     dates : pandas.DatetimeIndex
         When the counts so far were, rising; the forecast begins at the last.
     counts : ndarray of int, shape (dates,)

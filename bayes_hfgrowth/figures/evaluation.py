@@ -13,15 +13,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from scipy import stats
 
-from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.evaluation.groups import members
 from bayes_hfgrowth.evaluation.scores import LEVELS, central_share
 from bayes_hfgrowth.evaluation.skill import common, skill
 from bayes_hfgrowth.figures.fan import draw_fan, fan_legend, fan_levels
 from bayes_hfgrowth.figures.style import COLOURS, new_figure, shortened, styled
-from bayes_hfgrowth.forecast import Forecast
-from bayes_hfgrowth.names import indices_of
-from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.forecast.paths import Forecast
+from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.support.errors import ForecastError
+from bayes_hfgrowth.support.names import indices_of
 
 __all__ = [
     "calibration_curves",

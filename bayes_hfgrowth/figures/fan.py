@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, panel_title, styled
-from bayes_hfgrowth.names import indices_of
+from bayes_hfgrowth.support.errors import ForecastError
+from bayes_hfgrowth.support.names import indices_of
 
 __all__ = ["MOST_PANELS", "draw_fan", "fan_chart", "fan_legend", "fan_levels"]
 
@@ -39,7 +39,7 @@ def fan_chart(
     Parameters
     ----------
     table : pandas.DataFrame
-        A forecast table, `bayes_hfgrowth.forecast.Forecast.table`; all intervals in it are
+        A forecast table, `bayes_hfgrowth.forecast.paths.Forecast.table`; all intervals in it are
         drawn, the widest palest.
     history : pandas.DataFrame
         Observed months: ``base_model``, ``month`` (age, months), ``finetunes`` (cumulative).

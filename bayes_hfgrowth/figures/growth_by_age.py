@@ -10,9 +10,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bayes_hfgrowth.errors import FitError
 from bayes_hfgrowth.figures.style import counts_on, new_figure, styled
-from bayes_hfgrowth.history import History
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.support.errors import FitError
 
 __all__ = ["growth_by_age", "observed_months"]
 

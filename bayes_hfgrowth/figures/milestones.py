@@ -7,10 +7,10 @@ import numpy.typing as npt
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from bayes_hfgrowth.draws import FittedDraws
-from bayes_hfgrowth.errors import FitError
 from bayes_hfgrowth.figures.parameters import parameter_draws
 from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, styled
+from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.support.errors import FitError
 
 __all__ = ["organization_milestones"]
 

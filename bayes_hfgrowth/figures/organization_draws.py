@@ -10,12 +10,12 @@ from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from bayes_hfgrowth.comparison import NEW_MONTHS, QUANTITIES
-from bayes_hfgrowth.draws import FittedDraws
-from bayes_hfgrowth.errors import ComparisonError
 from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, styled
-from bayes_hfgrowth.names import indices_of
-from bayes_hfgrowth.population import PopulationPosterior
-from bayes_hfgrowth.priors import LOG_SCALE
+from bayes_hfgrowth.model.priors import LOG_SCALE
+from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.posterior.population import PopulationPosterior
+from bayes_hfgrowth.support.errors import ComparisonError
+from bayes_hfgrowth.support.names import indices_of
 
 __all__ = ["organization_ranks", "organization_ridges"]
 

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bayes_hfgrowth.comparison.quantities import NEW_MONTHS, QUANTITIES
-from bayes_hfgrowth.errors import ComparisonError
 from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, styled
-from bayes_hfgrowth.names import indices_of
+from bayes_hfgrowth.support.errors import ComparisonError
+from bayes_hfgrowth.support.names import indices_of
 
 __all__ = ["organization_forest"]
 

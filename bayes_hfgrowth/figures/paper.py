@@ -7,10 +7,10 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bayes_hfgrowth.draws import FittedDraws
-from bayes_hfgrowth.errors import FitError
 from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, panel_title, styled
 from bayes_hfgrowth.growth import cumulative
+from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.support.errors import FitError
 
 __all__ = ["choose_base_models", "paper_comparison", "published_curve", "published_kind"]
 

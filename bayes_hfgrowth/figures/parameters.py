@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from scipy import special
 
-from bayes_hfgrowth.draws import FittedDraws
-from bayes_hfgrowth.errors import FitError
 from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, styled
+from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.support.errors import FitError
 
 __all__ = ["collapse", "parameter_pairs"]
 

@@ -7,9 +7,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from bayes_hfgrowth.diagnostics.period import LEVELS, MONTHS, period_table
-from bayes_hfgrowth.draws import FittedDraws
-from bayes_hfgrowth.errors import FitError
 from bayes_hfgrowth.figures.style import COLOURS, counts_on, log_ticks, new_figure, styled
+from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.support.errors import FitError
 
 __all__ = ["attention_chart", "period_effect"]
 

@@ -9,8 +9,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bayes_hfgrowth.draws import FittedDraws
-from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.figures.style import (
     COLOURS,
     counts_on,
@@ -19,8 +17,10 @@ from bayes_hfgrowth.figures.style import (
     rounded_count,
     styled,
 )
-from bayes_hfgrowth.forecast import Forecast
-from bayes_hfgrowth.history import History
+from bayes_hfgrowth.forecast.paths import Forecast
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.support.errors import ForecastError
 
 __all__ = ["organization_portfolios"]
 
@@ -44,7 +44,7 @@ def organization_portfolios(fit: FittedDraws, forecast: Forecast) -> Figure:
     ----------
     fit : FittedDraws
         The fit.
-    forecast : bayes_hfgrowth.forecast.Forecast
+    forecast : bayes_hfgrowth.forecast.paths.Forecast
         Its forecast, of all base models.
 
     Returns

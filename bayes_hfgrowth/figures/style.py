@@ -13,8 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from bayes_hfgrowth.errors import HFGrowthError
-from bayes_hfgrowth.files import whole_file
+from bayes_hfgrowth.support.errors import HFGrowthError
+from bayes_hfgrowth.support.files import whole_file
 
 __all__ = [
     "COLOURS",

@@ -3,8 +3,8 @@
 Every formula stands here once, in functions of numbers that Numba compiles into the loops that
 call them: densities month by month (`bayes_hfgrowth.growth.monthwise`), likelihoods at many
 parameters (`bayes_hfgrowth.growth.points`), simulation (`bayes_hfgrowth.growth.paths`) and
-gradients (`bayes_hfgrowth.growth.adjoint`). `bayes_hfgrowth.model` states the same law in PyMC,
-and tests hold the two together.
+gradients (`bayes_hfgrowth.growth.adjoint`). `bayes_hfgrowth.model.pymc_model` states the same law
+in PyMC, and tests hold the two together.
 
 A base model has the growth parameters ``(ln fitness, immediacy, ln longevity)``, and under the
 surge law ``ln dispersion`` as a fourth. In the month that ends at age k, with c fine-tunes

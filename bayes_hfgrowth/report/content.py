@@ -7,10 +7,10 @@ import pandas as pd
 
 from bayes_hfgrowth.comparison import Comparison, compare
 from bayes_hfgrowth.diagnostics import Diagnostics, diagnose, period_table
-from bayes_hfgrowth.draws import FittedDraws
-from bayes_hfgrowth.forecast import Forecast, forecast
-from bayes_hfgrowth.panel import Panel
-from bayes_hfgrowth.progress import Progress
+from bayes_hfgrowth.forecast.paths import Forecast, forecast
+from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.support.progress import Progress
 
 __all__ = [
     "LEVELS",
@@ -90,7 +90,7 @@ def gather(
     months : int
         How far to forecast, in months.
     seed : int, optional
-        Same seed, same numbers as in `bayes_hfgrowth.forecast.forecast` and
+        Same seed, same numbers as in `bayes_hfgrowth.forecast.paths.forecast` and
         `bayes_hfgrowth.comparison.compare`; by default the seed of the fit.
     panel : Panel, optional
         The panel that was fitted, if it came from the Hub: it tells whose surges are.

@@ -13,16 +13,14 @@ from markupsafe import Markup
 
 from bayes_hfgrowth.comparison import QUANTITIES
 from bayes_hfgrowth.diagnostics import VERDICTS
-from bayes_hfgrowth.draws import FittedDraws
-from bayes_hfgrowth.errors import FitError
 from bayes_hfgrowth.figures import (
     attention_chart,
     organization_forest,
     predictive_check,
     prior_posterior,
 )
-from bayes_hfgrowth.files import whole_file
-from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.report.content import ReportContent, gather
 from bayes_hfgrowth.report.inline import Drawing, drawing, plain_names, text_of
 from bayes_hfgrowth.report.payload import payload
@@ -35,6 +33,8 @@ from bayes_hfgrowth.report.provenance import (
     versions,
 )
 from bayes_hfgrowth.report.vendor.update import LICENCE, RECORD, SCRIPT
+from bayes_hfgrowth.support.errors import FitError
+from bayes_hfgrowth.support.files import whole_file
 
 __all__ = ["render_report", "write_report"]
 

@@ -11,10 +11,10 @@ import pandas as pd
 from bayes_hfgrowth.comparison import QUANTITIES, Comparison
 from bayes_hfgrowth.diagnostics import VERDICTS
 from bayes_hfgrowth.diagnostics.text import surge_sentence
-from bayes_hfgrowth.forecast import interval_columns
-from bayes_hfgrowth.history import History
-from bayes_hfgrowth.months import month_end
+from bayes_hfgrowth.forecast.paths import interval_columns
+from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.report.content import LEVELS, ReportContent
+from bayes_hfgrowth.support.months import month_end
 
 __all__ = ["payload"]
 

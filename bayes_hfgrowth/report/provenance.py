@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from bayes_hfgrowth import __version__
-from bayes_hfgrowth.draws import FittedDraws
-from bayes_hfgrowth.months import month_end
+from bayes_hfgrowth.model.specification import GrowthSpec
+from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.report.content import ReportContent
-from bayes_hfgrowth.spec import GrowthSpec
+from bayes_hfgrowth.support.months import month_end
 
 __all__ = ["about_data", "about_fit", "about_model", "last_month_end", "priors", "versions"]
 

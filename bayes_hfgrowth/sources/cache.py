@@ -25,7 +25,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from bayes_hfgrowth.errors import SourceError
+from bayes_hfgrowth.support.errors import SourceError
 
 Row = dict[str, Any]
 Ask = Callable[[str], tuple[list[Row], str | None]]

@@ -26,8 +26,8 @@ from huggingface_hub.utils import (
     parse_ratelimit_headers,
 )
 
-from bayes_hfgrowth.errors import SourceError
 from bayes_hfgrowth.sources.cache import CursorRefusedError, Row
+from bayes_hfgrowth.support.errors import SourceError
 
 PAGE_SIZE = 1000
 LIBRARY = "bayes-hfgrowth"

@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayes_hfgrowth.errors import SourceError
-from bayes_hfgrowth.months import month_end, whole_months
-from bayes_hfgrowth.panel import Panel
-from bayes_hfgrowth.panel_rules import DOWNLOADS
+from bayes_hfgrowth.panel.rules import DOWNLOADS
+from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.sources.relations import Relation
+from bayes_hfgrowth.support.errors import SourceError
+from bayes_hfgrowth.support.months import month_end, whole_months
 
 FIRST_KNOWN_TIME = pd.Timestamp("2022-03-02T23:30:00", tz="UTC")
 """When the Hub began to record creation times; older repositories all carry that evening."""
@@ -147,8 +147,8 @@ def build_panel(
 
     A child created at time :math:`s` belongs to the month :math:`k \geq 1` with
     :math:`e_{k-1} < s \leq e_k`, where :math:`e_k` is the k-th calendar anniversary of the base
-    model's creation (`bayes_hfgrowth.months.month_end`); a child older than its base model belongs
-    to month 1. A base model has the months with :math:`e_k \leq` `observed_at`.
+    model's creation (`bayes_hfgrowth.support.months.month_end`); a child older than its base model
+    belongs to month 1. A base model has the months with :math:`e_k \leq` `observed_at`.
 
     Parameters
     ----------

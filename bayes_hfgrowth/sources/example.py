@@ -8,9 +8,9 @@ from importlib.resources import as_file, files
 
 import pandas as pd
 
-from bayes_hfgrowth.errors import PanelError
-from bayes_hfgrowth.files import read_table
-from bayes_hfgrowth.panel import Panel, read_panel
+from bayes_hfgrowth.panel.table import Panel, read_panel
+from bayes_hfgrowth.support.errors import PanelError
+from bayes_hfgrowth.support.files import read_table
 
 __all__ = ["load_example", "load_paper_fits"]
 

@@ -10,10 +10,8 @@ from urllib.parse import urlsplit
 import pandas as pd
 from rich.console import Console
 
-from bayes_hfgrowth._deprecation import renamed_argument
-from bayes_hfgrowth.errors import SourceError
-from bayes_hfgrowth.organizations import organization_table
-from bayes_hfgrowth.panel import Panel
+from bayes_hfgrowth.panel.organizations import organization_table
+from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.sources.cache import (
     Answers,
     Listing,
@@ -33,6 +31,8 @@ from bayes_hfgrowth.sources.lineage import (
 )
 from bayes_hfgrowth.sources.progress import Display, shown
 from bayes_hfgrowth.sources.relations import RELATIONS, Relation
+from bayes_hfgrowth.support.deprecation import renamed_argument
+from bayes_hfgrowth.support.errors import SourceError
 
 
 @dataclass(frozen=True)

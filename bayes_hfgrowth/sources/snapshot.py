@@ -11,16 +11,16 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bayes_hfgrowth._deprecation import renamed_argument
-from bayes_hfgrowth.errors import SourceError
-from bayes_hfgrowth.months import as_utc
-from bayes_hfgrowth.panel import Panel
-from bayes_hfgrowth.panel_rules import DOWNLOADS
+from bayes_hfgrowth.panel.rules import DOWNLOADS
+from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.sources.events import FIRST_KNOWN_TIME, Summary, build_panel
 from bayes_hfgrowth.sources.lineage import spellings
 from bayes_hfgrowth.sources.relations import RELATIONS, Relation
 from bayes_hfgrowth.sources.snapshot_files import snapshot_files
 from bayes_hfgrowth.sources.snapshot_schema import Rows, models_query, quoted, reader
+from bayes_hfgrowth.support.deprecation import renamed_argument
+from bayes_hfgrowth.support.errors import SourceError
+from bayes_hfgrowth.support.months import as_utc
 
 MEMORY_LIMIT = "1GB"
 """What DuckDB may hold; what goes beyond it goes to disk."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bayes_hfgrowth.errors import SourceError
+from bayes_hfgrowth.support.errors import SourceError
 
 _SHARD = re.compile(r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<ending>\.\w+)")
 _PATTERN = re.compile(r"[*?\[]")

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bayes_hfgrowth.errors import SourceError
 from bayes_hfgrowth.sources.relations import KINDS, Relation
 from bayes_hfgrowth.sources.snapshot_files import file_kind
+from bayes_hfgrowth.support.errors import SourceError
 
 type Rows = list[tuple[Any, ...]]
 

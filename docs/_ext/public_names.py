@@ -1,6 +1,6 @@
 """Let docstrings name things by where they are written, and link to where they are documented.
 
-``bayes_hfgrowth.forecast.forecast_new`` leads to ``bayes_hfgrowth.forecast_new``.
+``bayes_hfgrowth.forecast.paths.forecast_new`` leads to ``bayes_hfgrowth.forecast_new``.
 """
 
 from typing import Any

@@ -11,8 +11,8 @@ from hub_server import make_children
 from report_pages import HOSTILE, HOSTILE_ORGANIZATION
 
 import bayes_hfgrowth as hfg
-from bayes_hfgrowth.answers import sentence
-from bayes_hfgrowth.errors import FitError, ForecastError, PanelError, SourceError
+from bayes_hfgrowth.forecast.answers import sentence
+from bayes_hfgrowth.support.errors import FitError, ForecastError, PanelError, SourceError
 
 
 def test_the_answers_are_those_of_the_forecast(example_page):
@@ -131,7 +131,7 @@ def test_harmful_names_are_text(tmp_path):
 
 
 def test_a_population_that_did_not_converge_says_so(tmp_path, make_fit):
-    from bayes_hfgrowth.population import PopulationPosterior
+    from bayes_hfgrowth.posterior.population import PopulationPosterior
 
     population = PopulationPosterior.from_fit(make_fit(draws=60, diverging=9))
     population.about["panel"] = hfg.load_population().about["panel"]

@@ -3,7 +3,7 @@
 import pytest
 
 from bayes_hfgrowth.commands.outputs import check_file, check_folder
-from bayes_hfgrowth.errors import FitError
+from bayes_hfgrowth.support.errors import FitError
 
 ENDINGS = (".csv", ".parquet")
 

@@ -17,7 +17,7 @@ from bayes_hfgrowth.comparison.quantities import (
     quantity_draws,
 )
 from bayes_hfgrowth.growth import cumulative
-from bayes_hfgrowth.spec import read_spec
+from bayes_hfgrowth.model.specification import read_spec
 
 SPEC = read_spec("reinforced")
 
@@ -114,7 +114,7 @@ def test_shares_are_those_of_the_new_base_models(drawn):
 
 
 def test_the_portfolio_is_the_sum_of_the_forecasts(made_fit):
-    from bayes_hfgrowth.forecast import forecast
+    from bayes_hfgrowth.forecast.paths import forecast
 
     largest = largest_base_models(made_fit)
     left_out = dict(enumerate(largest["position"]))

@@ -21,10 +21,10 @@ from bayes_hfgrowth.comparison import (
 from bayes_hfgrowth.comparison.quantities import peak_months, quantity_draws
 from bayes_hfgrowth.comparison.without import log_weights_without
 from bayes_hfgrowth.comparison.words import probability_words
-from bayes_hfgrowth.draws import ATTRIBUTE, FittedDraws
-from bayes_hfgrowth.errors import ComparisonError
 from bayes_hfgrowth.growth import curve_increment, ultimate_impact
-from bayes_hfgrowth.importance import smoothed_weights
+from bayes_hfgrowth.posterior.draws import ATTRIBUTE, FittedDraws
+from bayes_hfgrowth.posterior.importance import smoothed_weights
+from bayes_hfgrowth.support.errors import ComparisonError
 
 COLUMNS = [
     "organization", "quantity", "unit", "median", "lower_50", "upper_50", "lower_95", "upper_95",

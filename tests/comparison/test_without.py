@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 import bayes_hfgrowth.comparison.without as without_module
 from bayes_hfgrowth.comparison import largest_base_models
 from bayes_hfgrowth.comparison.without import Without, log_weights_without
-from bayes_hfgrowth.draws import FittedDraws
-from bayes_hfgrowth.importance import Population
-from bayes_hfgrowth.priors import LOG_SCALE
-from bayes_hfgrowth.simulation import SharedDraws, dormancy_shares, log_likelihood
+from bayes_hfgrowth.model.priors import LOG_SCALE
+from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.posterior.importance import Population
+from bayes_hfgrowth.posterior.simulation import SharedDraws, dormancy_shares, log_likelihood
 
 NUMBER = 100_000
 

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from bayes_hfgrowth.data.make_calibration import calibration_of, main
-from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.evaluation.calibration import CLASSES, COLUMNS
 from bayes_hfgrowth.evaluation.scores import score_forecast, summarize
-from bayes_hfgrowth.forecast import forecast
+from bayes_hfgrowth.forecast.paths import forecast
+from bayes_hfgrowth.support.errors import ForecastError
 
 
 @pytest.fixture

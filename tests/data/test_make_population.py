@@ -8,10 +8,10 @@ import pytest
 
 import bayes_hfgrowth as hfg
 from bayes_hfgrowth.data.make_population import COUNTS, LARGEST, LICENCE, main, write_population
-from bayes_hfgrowth.draws import ATTRIBUTE
-from bayes_hfgrowth.errors import FitError
 from bayes_hfgrowth.fit import GrowthFit
-from bayes_hfgrowth.population import PopulationPosterior
+from bayes_hfgrowth.posterior.draws import ATTRIBUTE
+from bayes_hfgrowth.posterior.population import PopulationPosterior
+from bayes_hfgrowth.support.errors import FitError
 
 DATA = files("bayes_hfgrowth") / "data"
 

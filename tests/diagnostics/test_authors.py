@@ -5,7 +5,7 @@ import pytest
 
 from bayes_hfgrowth import Panel
 from bayes_hfgrowth.diagnostics.authors import who_made
-from bayes_hfgrowth.errors import FitError
+from bayes_hfgrowth.support.errors import FitError
 
 SURGES = pd.DataFrame({"base_model": ["a/one", "b/many", "c/mixed"], "month": 2, "new": 100})
 

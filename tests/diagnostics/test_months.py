@@ -8,7 +8,7 @@ from scipy import stats
 
 from bayes_hfgrowth.diagnostics.months import month_laws, upper_tails
 from bayes_hfgrowth.growth.law import FACTOR, PROBABILITY, SIZE
-from bayes_hfgrowth.simulation import SharedDraws, base_model_parameters, log_likelihood
+from bayes_hfgrowth.posterior.simulation import SharedDraws, base_model_parameters, log_likelihood
 
 
 @pytest.mark.parametrize("model", ["citation", "reinforced", "surge"])

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayes_hfgrowth.conditional import random_of
 from bayes_hfgrowth.diagnostics import period_table
-from bayes_hfgrowth.errors import FitError
-from bayes_hfgrowth.simulation import SharedDraws
+from bayes_hfgrowth.posterior.conditional import random_of
+from bayes_hfgrowth.posterior.simulation import SharedDraws
+from bayes_hfgrowth.support.errors import FitError
 
 COLUMNS = [
     "calendar_month", "fitted", "median", "lower_50", "upper_50", "lower_80", "upper_80",

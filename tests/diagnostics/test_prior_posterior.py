@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bayes_hfgrowth.diagnostics import prior_posterior_table
-from bayes_hfgrowth.priors import draw_prior
-from bayes_hfgrowth.spec import Prior
+from bayes_hfgrowth.model.priors import draw_prior
+from bayes_hfgrowth.model.specification import Prior
 
 
 @pytest.mark.parametrize("model", ["surge", "citation", "reinforced"])
@@ -54,7 +54,7 @@ def test_the_ratio_is_taken_on_the_scale_of_the_prior(made_fit):
 
 
 def test_a_posterior_like_the_prior_has_the_ratio_one(made_fit):
-    from bayes_hfgrowth.draws import FittedDraws
+    from bayes_hfgrowth.posterior.draws import FittedDraws
 
     rng = np.random.default_rng(4)
     draws = draw_prior(made_fit.spec, np.zeros(1, dtype=np.int64), 1, 40_000, rng, 1)

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayes_hfgrowth.convergence import population_names
 from bayes_hfgrowth.diagnostics import (
     MOST_REPLICATES,
     VERDICTS,
@@ -16,9 +15,10 @@ from bayes_hfgrowth.diagnostics import (
     period_table,
     prior_posterior_table,
 )
-from bayes_hfgrowth.draws import ATTRIBUTE, FittedDraws
-from bayes_hfgrowth.errors import FitError
+from bayes_hfgrowth.posterior.convergence import population_names
+from bayes_hfgrowth.posterior.draws import ATTRIBUTE, FittedDraws
 from bayes_hfgrowth.sources.example import load_paper_fits
+from bayes_hfgrowth.support.errors import FitError
 
 PREDICTIVE = [
     "check", "observed", "replicated_median", "lower_95", "upper_95", "tail_probability",

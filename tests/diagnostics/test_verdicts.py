@@ -16,13 +16,13 @@ from bayes_hfgrowth.diagnostics.surges import judge_months
 from bayes_hfgrowth.diagnostics.text import surge_sentence
 from bayes_hfgrowth.diagnostics.verdicts import judge
 from bayes_hfgrowth.growth.law import PROBABILITY
-from bayes_hfgrowth.months import month_end
-from bayes_hfgrowth.simulation import (
+from bayes_hfgrowth.posterior.simulation import (
     SharedDraws,
     base_model_parameters,
     log_likelihood,
     simulated_history,
 )
+from bayes_hfgrowth.support.months import month_end
 
 
 def verdicts_of(fit, seed=0):

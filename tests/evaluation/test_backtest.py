@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from bayes_hfgrowth import Panel
-from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.evaluation import backtest as module
 from bayes_hfgrowth.evaluation.backtest import backtest, read_draws
+from bayes_hfgrowth.support.errors import ForecastError
 
 DATE = "2024-05-20"
 GROWING = {"a/A": [0, 2, 4, 7, 13, 20, 31, 40], "b/B": [0, 0, 0, 1, 1, 1, 1, 5]}

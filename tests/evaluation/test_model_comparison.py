@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayes_hfgrowth.errors import ComparisonError
 from bayes_hfgrowth.evaluation.model_comparison import compare_models
+from bayes_hfgrowth.support.errors import ComparisonError
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.evaluation.groups import COUNT_CLASSES, GROUPINGS, members
 from bayes_hfgrowth.evaluation.scores import (
     LEVELS,
@@ -19,6 +18,7 @@ from bayes_hfgrowth.evaluation.scores import (
     score_forecast,
     summarize,
 )
+from bayes_hfgrowth.support.errors import ForecastError
 
 COLUMNS = [
     "base_model", "organization", "months", "observed", "horizon", "date", "actual", "new",

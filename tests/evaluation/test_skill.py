@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.evaluation.skill import common, skill
+from bayes_hfgrowth.support.errors import ForecastError
 
 COLUMNS = [
     "as_of", "rival", "horizon", "base_models", "crps_log", "crps_log_rival", "skill", "skill_se",

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.evaluation.scores import score_forecast
 from bayes_hfgrowth.evaluation.stacking import mean_distance, stack_forecasts
+from bayes_hfgrowth.support.errors import ForecastError
 
 COUNTS = hnp.arrays(np.float64, st.integers(1, 9), elements=st.integers(0, 20).map(float))
 START = 10  # fine-tunes of every base model at the as-of date

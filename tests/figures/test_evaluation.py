@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from bayes_hfgrowth import load_example
-from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.evaluation.baselines import forecast_baseline
 from bayes_hfgrowth.evaluation.scores import LEVELS, score_forecast, summarize
 from bayes_hfgrowth.evaluation.skill import common, skill
@@ -15,6 +14,7 @@ from bayes_hfgrowth.figures.evaluation import (
     pit_histograms,
     score_by_horizon,
 )
+from bayes_hfgrowth.support.errors import ForecastError
 
 DATES = ("2024-02-21", "2024-08-21")
 MONTHS = 3

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from matplotlib.collections import FillBetweenPolyCollection
 
-from bayes_hfgrowth.errors import ForecastError
 from bayes_hfgrowth.figures.fan import MOST_PANELS, fan_chart
-from bayes_hfgrowth.forecast import forecast
+from bayes_hfgrowth.forecast.paths import forecast
+from bayes_hfgrowth.support.errors import ForecastError
 
 
 @pytest.fixture(scope="module")

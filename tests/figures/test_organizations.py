@@ -3,8 +3,8 @@
 import pytest
 
 from bayes_hfgrowth.comparison import QUANTITIES, compare
-from bayes_hfgrowth.errors import ComparisonError
 from bayes_hfgrowth.figures.organizations import organization_forest
+from bayes_hfgrowth.support.errors import ComparisonError
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from bayes_hfgrowth import load_paper_fits
-from bayes_hfgrowth.errors import FitError
 from bayes_hfgrowth.figures.paper import (
     choose_base_models,
     paper_comparison,
@@ -15,6 +14,7 @@ from bayes_hfgrowth.figures.paper import (
     published_kind,
 )
 from bayes_hfgrowth.growth import cumulative
+from bayes_hfgrowth.support.errors import FitError
 
 INTERIOR = {"lambda": 5.0, "mu": 0.2, "sigma": 0.6}
 ZERO_BOUND = {"lambda": 21.0, "mu": 1e-15, "sigma": 3.9}

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayes_hfgrowth.diagnostics import period_table, prior_posterior_table
-from bayes_hfgrowth.errors import FitError
 from bayes_hfgrowth.figures import attention_chart, period_effect, prior_posterior
 from bayes_hfgrowth.figures.style import log_ticks
+from bayes_hfgrowth.support.errors import FitError
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from bayes_hfgrowth import Panel
 from bayes_hfgrowth.comparison import compare
-from bayes_hfgrowth.errors import ComparisonError, FitError, ForecastError
 from bayes_hfgrowth.figures import (
     collapse,
     concentration,
@@ -22,8 +21,9 @@ from bayes_hfgrowth.figures import (
     parameter_pairs,
 )
 from bayes_hfgrowth.figures.concentration import lorenz_curve, share_holding
-from bayes_hfgrowth.forecast import forecast
-from bayes_hfgrowth.population import PopulationPosterior
+from bayes_hfgrowth.forecast.paths import forecast
+from bayes_hfgrowth.posterior.population import PopulationPosterior
+from bayes_hfgrowth.support.errors import ComparisonError, FitError, ForecastError
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def ahead(fit):
 
 
 def test_the_months_of_a_fit_are_those_of_the_panel(small_panel):
-    from bayes_hfgrowth.history import History
+    from bayes_hfgrowth.panel.history import History
 
     months = observed_months(History.from_panel(small_panel))
     assert months["base_model"].tolist() == ["meta-llama/A", "meta-llama/A", "Qwen/B"]

@@ -4,7 +4,6 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from bayes_hfgrowth.errors import ForecastError, HFGrowthError
 from bayes_hfgrowth.figures.style import (
     COLOURS,
     WIDTH,
@@ -14,6 +13,7 @@ from bayes_hfgrowth.figures.style import (
     shortened,
     styled,
 )
+from bayes_hfgrowth.support.errors import ForecastError, HFGrowthError
 
 
 def drawn() -> Figure:

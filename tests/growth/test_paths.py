@@ -12,9 +12,9 @@ from bayes_hfgrowth.growth import cumulative
 from bayes_hfgrowth.growth.law import CAP, MEMORY, PROBABILITY, SHARED
 from bayes_hfgrowth.growth.monthwise import negative_binomial
 from bayes_hfgrowth.growth.paths import simulate
-from bayes_hfgrowth.history import History
-from bayes_hfgrowth.simulation import SharedDraws, futures
-from bayes_hfgrowth.spec import read_spec
+from bayes_hfgrowth.model.specification import read_spec
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.posterior.simulation import SharedDraws, futures
 from tests.growth.cases import NEW, PERIOD, THETA, surge
 from tests.growth.reference import NO_BURSTS, Case, Counts, log_density, months_of
 

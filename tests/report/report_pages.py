@@ -18,7 +18,7 @@ HOSTILE_ORGANIZATION = "<b onclick=alert(4)>$x_{$</b>"
 
 def renamed(fit, base_models, organizations):
     """The same fit with other names, in their order."""
-    from bayes_hfgrowth.draws import FittedDraws
+    from bayes_hfgrowth.posterior.draws import FittedDraws
 
     def rename(group):
         names = {"base_model": base_models, "organization": organizations}

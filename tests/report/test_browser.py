@@ -6,7 +6,7 @@ import re
 import pytest
 from report_pages import HOSTILE, HOSTILE_ORGANIZATION, island
 
-from bayes_hfgrowth.forecast import forecast
+from bayes_hfgrowth.forecast.paths import forecast
 from bayes_hfgrowth.report import render_report
 from bayes_hfgrowth.report.content import gather
 

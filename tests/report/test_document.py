@@ -14,9 +14,9 @@ import pytest
 from report_pages import HOSTILE, HOSTILE_ORGANIZATION, island
 
 from bayes_hfgrowth.diagnostics import period_table
-from bayes_hfgrowth.errors import FitError, ForecastError
 from bayes_hfgrowth.report import render_report, write_report
 from bayes_hfgrowth.report.content import gather
+from bayes_hfgrowth.support.errors import FitError, ForecastError
 
 VOID = {"meta", "link", "input", "img", "br"}
 LOADING = {"src", "href", "action", "data", "poster", "srcset", "formaction", "background"}

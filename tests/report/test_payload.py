@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 
 from bayes_hfgrowth.comparison import compare
-from bayes_hfgrowth.forecast import forecast, interval_columns
-from bayes_hfgrowth.months import month_end
+from bayes_hfgrowth.forecast.paths import forecast, interval_columns
 from bayes_hfgrowth.report.content import (
     MOST_ORGANIZATIONS,
     gather,
@@ -18,6 +17,7 @@ from bayes_hfgrowth.report.content import (
     why_not_compared,
 )
 from bayes_hfgrowth.report.payload import payload
+from bayes_hfgrowth.support.months import month_end
 
 
 @pytest.fixture(scope="module")

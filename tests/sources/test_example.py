@@ -5,8 +5,8 @@ import pytest
 
 from bayes_hfgrowth import Panel, load_example, load_paper_fits
 from bayes_hfgrowth.data import make_example
-from bayes_hfgrowth.files import write_table
-from bayes_hfgrowth.months import whole_months
+from bayes_hfgrowth.support.files import write_table
+from bayes_hfgrowth.support.months import whole_months
 
 
 @pytest.fixture(scope="module")

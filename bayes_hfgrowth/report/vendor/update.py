@@ -16,8 +16,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from bayes_hfgrowth.errors import HFGrowthError, SourceError
-from bayes_hfgrowth.files import whole_file
+from bayes_hfgrowth.support.errors import HFGrowthError, SourceError
+from bayes_hfgrowth.support.files import whole_file
 
 __all__ = ["LICENCE", "PACKAGE", "RECORD", "SCRIPT", "digest", "main", "unfit_for_a_page"]
 

@@ -1,0 +1,1 @@
+"""Forecasts: paths of counts, tables of them, sums, and answers to questions about them."""

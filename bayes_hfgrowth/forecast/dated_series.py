@@ -1,0 +1,260 @@
+"""Draws of counts at any date of a forecast, and of the dates at which counts are passed.
+
+A forecast has its counts at dates a calendar month apart. Between two of them, given what the month
+brings as a whole, each fine-tune has come by a date with the share of the time that is over, so
+the count there is the earlier one plus a binomial part of the month; the j-th of n fine-tunes
+comes at a time that is Beta(j, n - j + 1). Both are read off at the same quantile u of each draw
+and month: the count at a date exceeds n exactly in the draws in which n is passed by that date.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+from scipy.special import betaincinv
+from scipy.stats import binom
+
+from bayes_hfgrowth.forecast.totals import BASE_MODEL, FROM, UNTIL, Totals, checked_by
+from bayes_hfgrowth.support.errors import ForecastError, PanelError
+from bayes_hfgrowth.support.horizon import Date
+from bayes_hfgrowth.support.months import as_utc, month_end, whole_months
+from bayes_hfgrowth.support.names import indices_of
+
+__all__ = ["DatedSeries"]
+
+type Counts = npt.NDArray[np.integer]
+type Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class DatedSeries:
+    """Counts of base models, or of sums over them, at calendar dates, draw by draw.
+
+    Parameters
+    ----------
+    by : str
+        ``base_model``, ``organization`` or ``all``.
+    names : tuple of str
+        Of the series: base models, organizations, or ``all``.
+    organizations : tuple of str
+        Organization of each series.
+    created_at : pandas.DatetimeIndex or None
+        Creation of the base models, UTC; None for sums.
+    observed : ndarray of int, shape (series,)
+        Last known counts.
+    since : pandas.DatetimeIndex
+        Dates of these, UTC.
+    start, until : pandas.Timestamp
+        Date that the forecast is from and last date that it was asked for, UTC.
+    dates : pandas.DatetimeIndex
+        One, two, ... calendar months after `start`, UTC; the last is not before `until`.
+    counts : ndarray of int, shape (draws, series, dates)
+        Cumulative counts at the dates.
+    """
+
+    by: str
+    names: tuple[str, ...]
+    organizations: tuple[str, ...]
+    created_at: pd.DatetimeIndex | None
+    observed: Counts
+    since: pd.DatetimeIndex
+    start: pd.Timestamp
+    until: pd.Timestamp
+    dates: pd.DatetimeIndex
+    counts: Counts
+
+    @classmethod
+    def of(
+        cls, draws: xr.Dataset, by: str = BASE_MODEL, base_models: Iterable[str] | None = None
+    ) -> "DatedSeries":
+        """Take the series of a forecast.
+
+        Parameters
+        ----------
+        draws : xarray.Dataset
+            As in `bayes_hfgrowth.forecast.draws.Forecast`.
+        by : str
+            ``base_model``, or ``organization`` or ``all`` for sums.
+        base_models : iterable of str, optional
+            Which base models, or which to add up; all when not given.
+
+        Raises
+        ------
+        ForecastError
+            When `by` is another, a base model is not in the forecast, or the forecast has no
+            counts at dates.
+        """
+        if checked_by(by) != BASE_MODEL:
+            start = pd.Timestamp(draws.attrs[FROM]) if FROM in draws.attrs else pd.NaT
+            return cls.of_totals(
+                Totals.of(draws, by, base_models), by, start, draws.attrs.get(UNTIL)
+            )
+        if "finetunes_at_date" not in draws:
+            raise ForecastError(
+                "the forecast has no counts at calendar dates; forecast again with this version"
+            )
+        names = draws["base_model"].to_numpy().tolist()
+        chosen = indices_of(base_models, names, "base model", "forecast", ForecastError)
+        counts = draws["finetunes_at_date"].transpose("chain", "draw", "base_model", "horizon")
+        values = counts.to_numpy().reshape(-1, *counts.shape[2:])
+        created = pd.DatetimeIndex(draws["created_at"].to_numpy()[chosen]).tz_localize("UTC")
+        dates = pd.DatetimeIndex(draws["date"].to_numpy()).as_unit("us").tz_localize("UTC")
+        organizations = draws["organization"].to_numpy()[chosen]
+        return cls(
+            by=by,
+            names=tuple(names[i] for i in chosen),
+            organizations=tuple(str(name) for name in organizations),
+            created_at=created,
+            observed=draws["observed"].to_numpy()[chosen],
+            since=month_end(created, draws["months"].to_numpy()[chosen]),
+            start=pd.Timestamp(draws.attrs[FROM]),
+            until=pd.Timestamp(draws.attrs.get(UNTIL, dates[-1])),
+            dates=dates,
+            counts=values if base_models is None else values[:, chosen],
+        )
+
+    @classmethod
+    def of_totals(
+        cls, totals: Totals, by: str, start: pd.Timestamp, until: str | None = None
+    ) -> "DatedSeries":
+        """Take sums as series; their last known counts are those at the start.
+
+        Parameters
+        ----------
+        totals : Totals
+            The sums.
+        by : str
+            ``organization`` or ``all``.
+        start : pandas.Timestamp
+            Date that the forecast is from, UTC.
+        until : str, optional
+            Last date that it was asked for, ISO 8601.
+        """
+        names = tuple(sorted(totals.counts))
+        return cls(
+            by=by,
+            names=names,
+            organizations=names,
+            created_at=None,
+            observed=np.array([totals.observed[name] for name in names]),
+            since=pd.DatetimeIndex([start] * len(names)),
+            start=start,
+            until=totals.dates[-1] if until is None else pd.Timestamp(until),
+            dates=totals.dates,
+            counts=np.stack([totals.counts[name] for name in names], axis=1),
+        )
+
+    @property
+    def asked(self) -> pd.DatetimeIndex:
+        """The dates of the forecast up to the last one that it was asked for, which is the last."""
+        return self.dates[self.dates < self.until].append(pd.DatetimeIndex([self.until]))
+
+    def date(self, date: Date | None) -> pd.Timestamp:
+        """Check a date of the forecast; the last one that it was asked for when none is given.
+
+        Raises
+        ------
+        ForecastError
+            When it is none, is not after the date that the forecast is from, or the forecast
+            does not go so far.
+        """
+        if date is None:
+            return self.until
+        try:
+            found = as_utc(date)
+        except PanelError as failure:
+            raise ForecastError(str(failure)) from None
+        if found <= self.start:
+            raise ForecastError(
+                f"{found:%Y-%m-%d} is not after {self.start:%Y-%m-%d}, the date that the forecast "
+                "is from; give a later date"
+            )
+        if found > self.dates[-1]:
+            raise ForecastError(
+                f"the forecast ends on {self.dates[-1]:%Y-%m-%d}, before {found:%Y-%m-%d}; "
+                f"forecast until that date, or give an earlier one"
+            )
+        return found
+
+    def horizon(self, date: pd.Timestamp) -> int:
+        """Months from the start to a date, a month that is not over counted in full."""
+        return int(self.dates.searchsorted(date, "left")) + 1
+
+    def at(self, date: pd.Timestamp) -> Counts:
+        """Counts at a date, from `date`; ndarray of int, shape (draws, series)."""
+        place, elapsed = self._within(date)
+        after = self.counts[:, :, place]
+        if (elapsed == 1.0).all():
+            return after
+        before = self._before(place)
+        found = np.array(before, dtype=after.dtype)
+        for i in range(len(self.names)):
+            new = (after[:, i] - before[:, i]).astype(np.int64)
+            some = np.flatnonzero(new > 0)
+            quantiles = self._quantiles(i, place)[some]
+            part = binom.ppf(quantiles, new[some], elapsed[i])
+            found[some, i] += part.astype(found.dtype)
+        return found
+
+    def months(self, date: pd.Timestamp) -> Counts:
+        """Ages of base models in whole months at a date; of sums, the horizon; (series,)."""
+        if self.created_at is None:
+            return np.full(len(self.names), self.horizon(date))
+        return np.asarray(whole_months(self.created_at, date))
+
+    def passing(self, threshold: int) -> Floats:
+        """How long after the start a count first exceeds a threshold.
+
+        Parameters
+        ----------
+        threshold : int
+            Count.
+
+        Returns
+        -------
+        ndarray, shape (draws, series)
+            Days; 0 where it did by the start, infinite where it does not by `until`.
+        """
+        found = np.full(self.counts.shape[:2], np.inf)
+        found[:, self.observed > threshold] = 0.0
+        for i in np.flatnonzero(self.observed <= threshold):
+            above = self.counts[:, i] > threshold
+            first = np.where(above.any(axis=1), above.argmax(axis=1), -1)
+            for place in np.unique(first[first >= 0]).tolist():
+                some = np.flatnonzero(first == place)
+                before = self._before(place)[some, i].astype(np.float64)
+                new = self.counts[some, i, place].astype(np.float64) - before
+                nth = threshold + 1.0 - before
+                share = betaincinv(nth, new - nth + 1.0, 1.0 - self._quantiles(int(i), place)[some])
+                begin = self.since[i] if place == 0 else self.dates[place - 1]
+                days = _days(self.dates[place] - begin)
+                found[some, i] = _days(begin - self.start) + share * days
+        found = np.maximum(found, 0.0)
+        return np.where(found <= _days(self.until - self.start), found, np.inf)
+
+    def _before(self, place: int) -> Counts:
+        """Counts at the date before one; (draws, series)."""
+        if place == 0:
+            shape = self.counts.shape[:2]
+            return np.broadcast_to(self.observed.astype(self.counts.dtype), shape)
+        return self.counts[:, :, place - 1]
+
+    def _within(self, date: pd.Timestamp) -> tuple[int, Floats]:
+        """Which month a date lies in, and the share of its time that is over; by series."""
+        place = int(self.dates.searchsorted(date, "left"))
+        begin = self.since if place == 0 else pd.DatetimeIndex([self.dates[place - 1]])
+        begin = begin if len(begin) == len(self.names) else begin.repeat(len(self.names))
+        elapsed = np.asarray((date - begin) / (self.dates[place] - begin), dtype=np.float64)
+        return place, elapsed
+
+    def _quantiles(self, series: int, place: int) -> Floats:
+        """Where in its spread each draw is within a month: from the name, so always the same."""
+        rng = np.random.default_rng([place, *self.names[series].encode()])
+        return rng.random(len(self.counts))
+
+
+def _days(duration: pd.Timedelta) -> float:
+    return duration / pd.Timedelta(days=1)

@@ -1,0 +1,414 @@
+"""Forecast draws of base models, and what is made of them: tables, files, figures."""
+
+import datetime as dt
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_hfgrowth.forecast.answers import TimeTo, dated_table, probability_above, time_to
+from bayes_hfgrowth.forecast.dated_series import DatedSeries
+from bayes_hfgrowth.forecast.races import Overtaking, overtaking, rank_table
+from bayes_hfgrowth.forecast.totals import (
+    BASE_MODEL,
+    Totals,
+    checked_by,
+    checked_intervals,
+    observed_sums,
+    summaries,
+)
+from bayes_hfgrowth.support.errors import ForecastError
+from bayes_hfgrowth.support.files import whole_file, write_table
+from bayes_hfgrowth.support.horizon import Date
+from bayes_hfgrowth.support.months import month_end
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Forecast", "joined"]
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """Simulated futures of base models.
+
+    Parameters
+    ----------
+    draws : xarray.Dataset
+        ``finetunes`` (cumulative counts) over ``chain``, ``draw``, ``base_model`` and
+        ``horizon`` (1, 2, ... months of age ahead); ``finetunes_at_date``, the same at the
+        calendar dates ``date`` (UTC) over ``horizon``, which can be added up over base models:
+        ``draws["finetunes_at_date"].sel(base_model=some).sum("base_model")`` are draws of a
+        sum. Over ``base_model``: ``observed`` (last known count), ``months`` (age at that
+        count), ``organization``, ``created_at`` (UTC).
+    history : pandas.DataFrame
+        The observed months: ``base_model``, ``month``, ``finetunes``.
+
+    Notes
+    -----
+    Base models have their months at different days, so ``finetunes`` of one horizon is of as
+    many dates as there are base models. The dates of ``finetunes_at_date`` are whole calendar
+    months after the date of the observation; where that is not known, after the last observed
+    month of any base model. `bayes_hfgrowth.forecast.dated_counts` says how a month that is not
+    over by then is counted. What a base model has got since its last observed month is unknown, so
+    it is simulated too.
+    """
+
+    draws: xr.Dataset
+    history: pd.DataFrame
+
+    def table(self, intervals: Iterable[float] = (50, 80, 95)) -> pd.DataFrame:
+        """Point forecasts and central intervals.
+
+        Parameters
+        ----------
+        intervals : iterable of float
+            Probabilities of the intervals, in percent.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each base model and horizon: ``base_model``, ``organization``,
+            ``month`` (age, months), ``date`` (end of that month, UTC), ``horizon`` (months),
+            ``observed`` (last known count), ``mean``, ``median``, and for each interval
+            ``lower_P`` and ``upper_P``, all in cumulative fine-tunes. Quantiles are whole
+            counts; an interval holds at least its probability. The mean of a young or silent
+            base model can hang on one path in a thousand; quote the median.
+
+        Raises
+        ------
+        ForecastError
+            When an interval is not between 0 and 100 percent.
+        """
+        levels = checked_intervals(intervals)
+        counts = self.draws["finetunes"].transpose("chain", "draw", "base_model", "horizon")
+        values = counts.to_numpy().reshape(-1, *counts.shape[2:])
+        horizon = counts["horizon"].to_numpy()
+        shape = values.shape[1:]
+
+        def column(name: str) -> np.ndarray:
+            return np.repeat(self.draws[name].to_numpy(), shape[1])
+
+        horizons = np.tile(horizon, shape[0])
+        months = column("months") + horizons
+        columns: dict[str, Any] = {
+            "base_model": column("base_model"),
+            "organization": column("organization"),
+            "month": months,
+            "date": month_end(pd.DatetimeIndex(column("created_at")).tz_localize("UTC"), months),
+            "horizon": horizons,
+            "observed": column("observed"),
+        }
+        return pd.DataFrame(columns | summaries(values, levels))
+
+    def total(
+        self,
+        by: str = "organization",
+        intervals: Iterable[float] = (50, 80, 95),
+        base_models: Iterable[str] | None = None,
+    ) -> pd.DataFrame:
+        """Point forecasts and central intervals of sums over base models.
+
+        A sum is a count at a calendar date; the same draw of all base models is added up, so it
+        carries what they share.
+
+        Parameters
+        ----------
+        by : str
+            ``organization``, one sum for each, or ``all``, one sum of all.
+        intervals : iterable of float
+            Probabilities of the intervals, in percent.
+        base_models : iterable of str, optional
+            Which base models to add up; all when not given.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each sum and horizon: ``organization`` (sorted; ``all`` for the sum of
+            all), ``month`` (the same as ``horizon``: a sum has no age), ``date`` (UTC),
+            ``horizon`` (months after the date of the observation), ``observed`` (sum of the
+            last known counts, which lack the months that are not over), and the other columns
+            of `table`.
+
+        Raises
+        ------
+        ForecastError
+            When `by` is another, a base model is not in the forecast, the forecast has no
+            counts at dates, or an interval is not between 0 and 100 percent.
+        """
+        return Totals.of(self.draws, by, base_models).table(intervals)
+
+    def at_dates(
+        self,
+        dates: Iterable[Date] | None = None,
+        intervals: Iterable[float] = (50, 80, 95),
+        *,
+        by: str = BASE_MODEL,
+        threshold: int | None = None,
+        base_models: Iterable[str] | None = None,
+    ) -> pd.DataFrame:
+        """Point forecasts and central intervals of counts at calendar dates.
+
+        Parameters
+        ----------
+        dates : iterable of date, optional
+            When, between the date that the forecast is from and its last one. By default one,
+            two, ... calendar months after the date that it is from, and last the date
+            that the forecast was made until.
+        intervals : iterable of float
+            Probabilities of the intervals, in percent.
+        by : str
+            ``base_model``, or ``organization`` or ``all`` for sums.
+        threshold : int, optional
+            A count whose passing is asked about.
+        base_models : iterable of str, optional
+            Which base models, or which to add up; all when not given.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each base model or sum and date: ``base_model`` (not of sums),
+            ``organization``, ``month`` (age in whole months at the date; of a sum, the horizon),
+            ``date`` (UTC), ``horizon`` (months after the date that the forecast is from, one
+            that is not over counted in full), ``observed`` (last known count), ``mean``,
+            ``median``, ``lower_P`` and ``upper_P``; with a threshold, ``threshold`` and
+            ``probability_above``: that the count is above it at the date, which is that it has
+            passed it by then.
+
+        Raises
+        ------
+        ForecastError
+            When a date is outside the forecast, `by`, a base model, an interval or the threshold
+            is impossible, or the forecast has no counts at dates.
+
+        Notes
+        -----
+        Between two dates a month apart, the month's fine-tunes are spread evenly over its time;
+        see `bayes_hfgrowth.forecast.dated_series`.
+        """
+        series = DatedSeries.of(self.draws, by, base_models)
+        return dated_table(series, dates, intervals, threshold)
+
+    def probability_above(
+        self,
+        n: int,
+        date: Date | None = None,
+        *,
+        by: str = BASE_MODEL,
+        base_models: Iterable[str] | None = None,
+    ) -> pd.DataFrame:
+        """Probability that the count is above a number at a date.
+
+        Parameters
+        ----------
+        n : int
+            The number.
+        date : date, optional
+            When; by default the date that the forecast was made until.
+        by, base_models
+            As in `at_dates`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each base model or sum: ``base_model`` (not of sums), ``organization``,
+            ``date``, ``observed``, ``threshold``, ``probability``, ``standard_error`` (of the
+            probability, for so many independent draws), ``already`` (whether the last known
+            count is above the number; the probability is then 1).
+
+        Raises
+        ------
+        ForecastError
+            As `at_dates` does.
+        """
+        return probability_above(DatedSeries.of(self.draws, by, base_models), n, date)
+
+    def time_to(
+        self, n: int, *, by: str = BASE_MODEL, base_models: Iterable[str] | None = None
+    ) -> TimeTo:
+        """When the count passes a number, that is, is above it.
+
+        Parameters
+        ----------
+        n : int
+            The number.
+        by, base_models
+            As in `at_dates`.
+
+        Returns
+        -------
+        TimeTo
+            ``table()`` has quantiles of the date and the share of draws that never pass the
+            number within the horizon, ``by_date()`` the probability by date, ``sentences()`` says
+            it, ``days`` are the draws.
+
+        Raises
+        ------
+        ForecastError
+            As `at_dates` does.
+        """
+        return time_to(DatedSeries.of(self.draws, by, base_models), n)
+
+    def rank(
+        self,
+        date: Date | Iterable[Date] | None = None,
+        *,
+        top: int | None = None,
+        by: str = BASE_MODEL,
+        base_models: Iterable[str] | None = None,
+    ) -> pd.DataFrame:
+        """Probability of each rank by count at a date; rank 1 has most fine-tunes.
+
+        Parameters
+        ----------
+        date : date or iterable of date, optional
+            When; by default the date that the forecast was made until.
+        top : int, optional
+            Ranks from 1 to this; by default all, up to 20.
+        by : str
+            ``base_model`` or ``organization``.
+        base_models : iterable of str, optional
+            Which base models to rank, or to add up; all when not given.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each date, base model or organization, and rank: ``base_model`` (not of
+            organizations), ``organization``, ``date``, ``horizon`` (months), ``observed``,
+            ``rank``, ``probability``, ``at_least`` (this rank or a better one). The likeliest
+            leaders stand first. Where draws have equal counts, their ranks are shared evenly.
+
+        Raises
+        ------
+        ForecastError
+            As `at_dates` does, or when there are not two to rank or `top` is below 1.
+        """
+        series = DatedSeries.of(self.draws, by, base_models)
+        if date is None or isinstance(date, (str, dt.date)):
+            return rank_table(series, [series.date(date)], top)
+        return rank_table(series, date, top)
+
+    def overtakes(self, a: str, b: str, *, by: str = BASE_MODEL) -> Overtaking:
+        """Whether one base model overtakes another: has strictly more fine-tunes at a date.
+
+        Parameters
+        ----------
+        a, b : str
+            The one that overtakes, and the one that is overtaken; base models, or
+            organizations.
+        by : str
+            ``base_model`` or ``organization``.
+
+        Returns
+        -------
+        Overtaking
+            ``probability`` that `a` is ahead of `b` at any date of the forecast, ``by_date()``
+            the probabilities by date and of the first such date, ``already`` whether it is
+            ahead by the last known counts, ``sentence()`` says it.
+
+        Raises
+        ------
+        ForecastError
+            When a name or `by` is not known, both are the same, or the forecast has no counts at
+            dates.
+        """
+        chosen = [a, b] if by == BASE_MODEL else None
+        return overtaking(DatedSeries.of(self.draws, by, chosen), a, b)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        intervals: Iterable[float] = (50, 80, 95),
+        by: str = BASE_MODEL,
+    ) -> None:
+        """Write a table (``.csv``, ``.parquet``) or the draws (``.nc``).
+
+        Parameters
+        ----------
+        path : path-like
+            The file; it appears whole or not at all.
+        intervals : iterable of float
+            Intervals of the table, in percent.
+        by : str
+            ``base_model`` for `table`, ``organization`` or ``all`` for `total`. The draws are
+            those of base models in any case.
+
+        Raises
+        ------
+        ForecastError
+            When the ending or `by` is another, or the file cannot be written.
+        """
+        checked_by(by)
+        if Path(path).suffix.lower() == ".nc":
+            packed = {"zlib": True, "complevel": 1, "shuffle": True}
+            names = {"finetunes", "finetunes_at_date"} & set(map(str, self.draws.data_vars))
+            with whole_file(path, ForecastError) as temporary:
+                self.draws.to_netcdf(
+                    temporary, engine="h5netcdf", encoding=dict.fromkeys(names, packed)
+                )
+        else:
+            table = self.table(intervals) if by == BASE_MODEL else self.total(by, intervals)
+            write_table(table, path, ForecastError)
+
+    def plot(self, base_models: Sequence[str] | None = None, **options: Any) -> "Figure":
+        """Fan chart; see `bayes_hfgrowth.figures.fan.fan_chart`.
+
+        Parameters
+        ----------
+        base_models : sequence of str, optional
+            Which to draw, at most twelve; by default the six with most fine-tunes.
+        **options
+            Passed on.
+        """
+        from bayes_hfgrowth.figures.fan import fan_chart  # a view of this, not a part of it
+
+        return fan_chart(self.table(), self.history, base_models, **options)
+
+    def plot_total(
+        self, by: str = "organization", organizations: Sequence[str] | None = None, **options: Any
+    ) -> "Figure":
+        """Fan chart of sums over base models, by calendar month.
+
+        Parameters
+        ----------
+        by : str
+            ``organization`` or ``all``.
+        organizations : sequence of str, optional
+            Which sums to draw, at most twelve; by default the six with most fine-tunes.
+        **options
+            Passed on to `bayes_hfgrowth.figures.fan.fan_chart`.
+
+        Notes
+        -----
+        The observed months of base models end at different days, so the fine-tunes of each are
+        spread evenly over its days to be added up by calendar month. The last observed point
+        lacks, as ``observed`` does, the months that are not over; the forecast makes up for them.
+
+        Raises
+        ------
+        ForecastError
+            As `total` does, or when a sum is not in the forecast, or too many are given.
+        """
+        from bayes_hfgrowth.figures.fan import fan_chart
+
+        table = self.total(by).rename(columns={"organization": "base_model"})
+        history, before = observed_sums(self.draws, self.history, by)
+        # Months are counted from the birth of the first base model of each sum.
+        table["month"] += table["base_model"].map(before)
+        return fan_chart(
+            table, history, organizations, what="organization",
+            along="Months since the first base model", **options,
+        )  # fmt: skip
+
+
+def joined(parts: Sequence[Forecast]) -> Forecast:
+    """Put forecasts of different base models together."""
+    if len(parts) == 1:
+        return parts[0]
+    draws = xr.concat([part.draws for part in parts], "base_model", data_vars="minimal")
+    return Forecast(draws, pd.concat([part.history for part in parts], ignore_index=True))

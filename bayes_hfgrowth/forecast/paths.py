@@ -1,0 +1,354 @@
+"""Forecasts: simulated forward from every posterior draw and the count known today."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+
+from bayes_hfgrowth.forecast.dated_counts import (
+    counts_at_dates,
+    dates_ahead,
+    last_date,
+    months_needed,
+)
+from bayes_hfgrowth.forecast.draws import Forecast, joined
+from bayes_hfgrowth.forecast.totals import FROM, UNTIL, interval_columns
+from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.posterior.conditional import Conditional, condition, random_of
+from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.posterior.population import PopulationPosterior
+from bayes_hfgrowth.posterior.simulation import (
+    SharedDraws,
+    base_model_parameters,
+    calendar_needed,
+    dormancy_shares,
+    futures,
+    narrowed,
+)
+from bayes_hfgrowth.support.cluster import in_order, workers
+from bayes_hfgrowth.support.errors import ForecastError
+from bayes_hfgrowth.support.horizon import Date, months_ahead, until_date
+from bayes_hfgrowth.support.names import indices_of
+from bayes_hfgrowth.support.progress import Progress
+
+__all__ = [
+    "CHUNK",
+    "Forecast",
+    "conditional_on",
+    "forecast",
+    "forecast_chunk",
+    "forecast_new",
+    "interval_columns",
+    "joined",
+    "until_attribute",
+]
+
+LONGEST = 600
+"""Largest horizon in months; fifty years of a growth curve mean nothing any more."""
+
+
+CHUNK = 250
+"""Base models that are forecast at a time; their draws are in memory together."""
+
+
+def forecast(
+    fit: FittedDraws,
+    months: int | None = None,
+    base_models: Iterable[str] | None = None,
+    seed: int | None = None,
+    *,
+    until: Date | None = None,
+) -> Forecast:
+    """Forecast the cumulative fine-tunes of base models.
+
+    Each path starts at the last known count and follows the transition law under one draw of
+    the posterior, so it is a whole number, never falls, and carries the uncertainty both of
+    the parameters and of the months to come. A base model younger than a month has no data
+    of its own; its parameters come from its organization. A base model's paths do not hang on
+    which others are forecast along with it. Under each draw the period effect goes on along one
+    path for all base models, and all have their counts at the same calendar dates too, so they
+    can be added up draw by draw; see `Forecast.total`.
+
+    Parameters
+    ----------
+    fit : FittedDraws
+        The posterior.
+    months : int, optional
+        How far ahead, in months; at least 1.
+    base_models : iterable of str, optional
+        Which base models; all when not given.
+    seed : int, optional
+        Same seed, same forecast; by default the seed of the fit.
+    until : date, optional
+        How far ahead as a date, in place of `months`: the forecast covers it.
+
+    Raises
+    ------
+    ForecastError
+        When the horizon is out of range, not given or given twice, a base model is not in the
+        fit, or the seed is negative.
+    """
+    seed = fit.about["seed"] if seed is None else seed
+    history, last = fit.history, until_date(months, until)
+    start = last_date(history, fit.observed_at)
+    months = months_ahead(months, last, start)
+    _check_request(months, seed)
+    chosen = indices_of(base_models, history.base_models, "base model", "fit", ForecastError)
+    part = history.subset(chosen)
+    posterior = fit.posterior.isel(base_model=chosen)
+    theta = base_model_parameters(fit.spec, posterior)
+    shares = dormancy_shares(fit.spec, posterior)
+    dates = dates_ahead(start, months)
+    # The last date is within a month of age that may end after the horizon.
+    needed = np.maximum(months_needed(history, dates), months)
+    # One path of the period effect for each draw, whichever base models are asked for.
+    shared = SharedDraws.of(fit.spec, posterior)
+    shared = shared.ahead_of(history, int(needed.max()), random_of(seed, 11))
+
+    def paths(i: int) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]:
+        one, name = part.subset(np.array([i])), part.base_models[i].encode()
+        own, ahead, rng = theta[:, [i]], int(needed[chosen[i]]), random_of(seed, 3, name)
+        path = futures(fit.spec, one, own, shared, ahead, rng, shares)
+        dated = counts_at_dates(one, path, own, dates, random_of(seed, 12, name))
+        return narrowed(path[:, 0, :months]), narrowed(dated[:, 0])
+
+    shape = (len(theta), len(chosen), months)
+    counts: npt.NDArray[np.integer] = np.empty(shape, np.int32)
+    at_dates: npt.NDArray[np.integer] = np.empty(shape, np.int32)
+    with workers(None) as (submit, _, hands):
+        pieces = ((paths, i) for i in range(len(chosen)))
+        for i, (path, dated) in enumerate(in_order(submit, pieces, 8 * hands)):
+            counts, at_dates = _put(counts, i, path), _put(at_dates, i, dated)
+    whole = (posterior.sizes["chain"], posterior.sizes["draw"], *shape[1:])
+    found = _assembled(part, counts.reshape(whole), at_dates.reshape(whole), start)
+    return until_attribute(found, last)
+
+
+def until_attribute(found: Forecast, until: pd.Timestamp | None) -> Forecast:
+    """Keep with a forecast the date that it was made until, if it was given one."""
+    if until is not None:
+        found.draws.attrs[UNTIL] = until.isoformat()
+    return found
+
+
+def _put(
+    counts: npt.NDArray[np.integer], i: int, one: npt.NDArray[np.integer]
+) -> npt.NDArray[np.integer]:
+    """Put the counts of base model i among the others', which are widened where they must be."""
+    if one.dtype.itemsize > counts.dtype.itemsize:
+        counts = counts.astype(one.dtype)
+    counts[:, i] = one
+    return counts
+
+
+def forecast_new(
+    population: PopulationPosterior,
+    panel: Panel,
+    months: int | None = None,
+    seed: int | None = None,
+    *,
+    until: Date | None = None,
+    draws: int = 1000,
+    dask: str | None = None,
+    jobs: int | None = None,
+    progress: bool = True,
+) -> Forecast:
+    """Forecast base models that were in no fit, from a stored population posterior.
+
+    A base model's forecast hangs on the seed, its name, organization and months, and on nothing
+    else: it is the same whatever other base models there are, and wherever it is made.
+
+    Parameters
+    ----------
+    population : PopulationPosterior
+        Of an earlier fit. Nothing of it is fitted again.
+    panel : Panel
+        The new base models. An organization that the population does not know is drawn from
+        the global level.
+    months : int, optional
+        How far ahead, in months; at least 1.
+    seed : int, optional
+        Same seed, same forecast; by default the seed of the population's fit.
+    until : date, optional
+        How far ahead as a date, in place of `months`: the forecast covers it.
+    draws : int
+        Paths of each base model. Path j of every base model goes with draw j of the population,
+        as far as the base model's months allow, and with the same period effects ahead, so that
+        base models can be added up path by path; see `Forecast.total`.
+    dask : str, optional
+        Address of a Dask scheduler that is to do the work, or ``local`` for a cluster of this
+        machine's cores; by default, threads do it.
+    jobs : int, optional
+        How many threads, or workers of a local cluster; one for each core by default.
+    progress : bool
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    Forecast
+        Of one chain, all in memory; for very many base models see
+        `bayes_hfgrowth.forecast_file`. Its draws also have ``pareto_k`` over ``base_model``:
+        above `bayes_hfgrowth.posterior.importance.GOOD_K` the stored draws of the population are
+        too few for what this base model teaches; fit it together with others then.
+
+    Raises
+    ------
+    ForecastError
+        When the panel is empty, the horizon is out of range, not given or given twice, the seed
+        is negative, or there is no draw.
+    ClusterError
+        When the Dask cluster does not do its work.
+    """
+    last = until_date(months, until)
+    history = History.from_panel(panel)
+    number = len(history.base_models)
+    if not number:
+        raise ForecastError("the panel holds no base model; give one that does")
+    start = last_date(history, panel.observed_at)
+    months = months_ahead(months, last, start)
+    conditional = conditional_on(population, months, seed, draws)
+    parts = (
+        history.subset(np.arange(first, min(first + CHUNK, number)))
+        for first in range(0, number, CHUNK)
+    )
+    found, done = [], 0
+    with (
+        workers(dask, jobs) as (submit, share, hands),
+        Progress(progress).stage("base models", number) as advance,
+    ):
+        shared = share(conditional)
+        pieces = ((forecast_chunk, shared, part, months, start) for part in parts)
+        for result in in_order(submit, pieces, 2 * hands):
+            found.append(result)
+            done += result.draws.sizes["base_model"]
+            advance(done, "")
+    return until_attribute(joined(found), last)
+
+
+def conditional_on(
+    population: PopulationPosterior, months: int, seed: int | None, draws: int
+) -> Conditional:
+    """Make a population ready to forecast from.
+
+    Parameters
+    ----------
+    population, months, seed, draws
+        As in `forecast_new`.
+
+    Raises
+    ------
+    ForecastError
+        When the horizon is out of range, the seed is negative, or there is no draw.
+    """
+    seed = population.about["seed"] if seed is None else seed
+    _check_request(months, seed)
+    if draws < 1:
+        raise ForecastError(f"{draws} draws make no forecast; give at least 1")
+    return Conditional(population, seed, draws)
+
+
+def forecast_chunk(
+    conditional: Conditional, history: History, months: int, start: pd.Timestamp
+) -> Forecast:
+    """Forecast some base models that were in no fit.
+
+    Parameters
+    ----------
+    conditional : Conditional
+        From `conditional_on`.
+    history : History
+        Their months.
+    months : int
+        As in `forecast_new`.
+    start : pandas.Timestamp
+        Date from which sums are forecast; see `bayes_hfgrowth.forecast.dated_counts.last_date`.
+    """
+    found, seed = condition(conditional, history), conditional.seed
+    number = len(history.base_models)
+    awake = replace(conditional.spec, dormancy=None)
+    dates = dates_ahead(start, months)
+    needed = np.maximum(months_needed(history, dates), months)
+    counts = np.empty((1, conditional.draws, number, months), dtype=np.int64)
+    counts[:] = history.finetunes[:, None]
+    at_dates = counts.copy()
+    for i in range(number):
+        one = replace(
+            history.subset(np.array([i])),
+            organizations=("",),
+            organization_of=np.zeros(1, np.int64),
+        )
+        name, ahead, some = one.base_models[0].encode(), int(needed[i]), ~found.dormant[:, i]
+        theta = found.theta[some, i][:, None]
+        first, span = calendar_needed(one, ahead)
+        known = sum(one.calendar_span) - 1 if len(one.month) else first
+        shared = conditional.shared_of(found.draw[:, i], first, span, known)
+        shared = shared.take(np.flatnonzero(some))
+        paths = futures(awake, one, theta, shared, ahead, random_of(seed, 9, name))
+        counts[0, some, i] = paths[:, 0, :months]
+        dated = counts_at_dates(one, paths, theta, dates, random_of(seed, 12, name))
+        at_dates[0, some, i] = dated[:, 0]
+    result = _assembled(history, counts, at_dates, start)
+    pareto_k = ("base_model", found.pareto_k)
+    return Forecast(result.draws.assign(pareto_k=pareto_k), result.history)
+
+
+def _check_request(months: int, seed: int) -> None:
+    if seed < 0:
+        raise ForecastError(f"the seed is {seed}; give a number from 0 on")
+    if not 1 <= months <= LONGEST:
+        raise ForecastError(f"{months} months ahead is out of range; give 1 to {LONGEST}")
+
+
+def _assembled(
+    part: History,
+    counts: npt.NDArray[np.integer],
+    at_dates: npt.NDArray[np.integer],
+    start: pd.Timestamp,
+) -> Forecast:
+    """Forecast of these base models; counts over chain, draw, base model, horizon.
+
+    ``at_dates`` are those at the calendar dates 1, 2, ... months after ``start``.
+    """
+    dims, months = ("chain", "draw", "base_model", "horizon"), counts.shape[3]
+    dataset = xr.Dataset(
+        {
+            "finetunes": (dims, _narrow(counts), {"long_name": "cumulative fine-tunes"}),
+            "finetunes_at_date": (
+                dims,
+                _narrow(at_dates),
+                {"long_name": "cumulative fine-tunes at the date"},
+            ),
+            "observed": ("base_model", part.finetunes),
+            "months": ("base_model", part.months),
+            "organization": (
+                "base_model",
+                np.array([part.organizations[i] for i in part.organization_of], dtype=object),
+            ),
+            "created_at": ("base_model", part.created_at.tz_convert("UTC").tz_localize(None)),
+        },
+        coords={
+            "chain": np.arange(counts.shape[0]),
+            "draw": np.arange(counts.shape[1]),
+            "base_model": np.array(part.base_models, dtype=object),
+            "horizon": ("horizon", np.arange(1, months + 1), {"units": "months"}),
+            "date": ("horizon", dates_ahead(start, months).tz_localize(None)),
+        },
+        attrs={FROM: start.isoformat()},
+    )
+    observed = pd.DataFrame(
+        {
+            "base_model": np.array(part.base_models, dtype=object)[part.base_model_of],
+            "month": part.month.astype(np.int64),
+            "finetunes": (part.previous + part.new).astype(np.int64),
+        }
+    )
+    return Forecast(dataset, observed)
+
+
+def _narrow(counts: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """32-bit integers where they fit; not copied where they are already."""
+    return counts if counts.dtype == np.int32 else narrowed(counts)

@@ -1,0 +1,285 @@
+"""Normal summaries of what each base model's months say of its growth parameters.
+
+They are what `bayes_hfgrowth.inference.whitening` aims its coordinates with: first by Laplace's
+method at the mode under a guess of the population, later from the draws of a pilot run.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayes_hfgrowth.growth.adjoint import gradients_of
+from bayes_hfgrowth.growth.law import LIKELIHOODS, Floats, Months
+from bayes_hfgrowth.model.specification import GrowthSpec
+from bayes_hfgrowth.panel.history import History
+
+__all__ = [
+    "Law",
+    "Population",
+    "Summaries",
+    "curvatures",
+    "laplace",
+    "law_of",
+    "log_likelihood_gradients",
+    "normal_summaries",
+    "whitened_draws",
+]
+
+_LARGEST = 1e8  # precision of a summary in units of the prior's; keeps factorisations finite
+
+
+@dataclass(frozen=True, eq=False)
+class Law:
+    """What the compiled law reads of a history.
+
+    Parameters
+    ----------
+    number : int
+        One of the laws of `bayes_hfgrowth.growth.law`.
+    m : float
+        The constant m of the curve.
+    months : Months
+        The observed months.
+    history : History
+        Where they come from.
+    """
+
+    number: int
+    m: float
+    months: Months
+    history: History
+
+
+def law_of(spec: GrowthSpec, history: History, first: int | None = None) -> Law:
+    """What the compiled law reads of a history.
+
+    Parameters
+    ----------
+    spec : GrowthSpec
+        Names the law.
+    history : History
+        The months.
+    first : int, optional
+        Calendar month of the first period effect, counted from January 1970; by default the
+        first one that the history touches.
+    """
+    law = LIKELIHOODS[spec.likelihood]
+    return Law(law, float(spec.m), history.months_of(law, spec.m, first), history)
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """One point of the population's parameters, on the scale on which they are normal.
+
+    Parameters
+    ----------
+    means : ndarray, shape (organizations, parameters)
+        Organization means.
+    spreads : ndarray, shape (parameters,)
+        Standard deviations of base models within their organization.
+    shared : ndarray, shape (SHARED,)
+        Parameters of the law that all base models share.
+    period : ndarray, shape (calendar months,)
+        Period effects.
+    """
+
+    means: Floats
+    spreads: Floats
+    shared: Floats
+    period: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Summaries:
+    """A normal stand-in for the likelihood of each base model.
+
+    Parameters
+    ----------
+    precision : ndarray, shape (base models, parameters, parameters)
+        Positive semidefinite.
+    weighted : ndarray, shape (base models, parameters)
+        Precision times centre.
+    """
+
+    precision: Floats
+    weighted: Floats
+
+
+def log_likelihood_gradients(
+    law: Law, theta: Floats, shared: Floats, period: Floats
+) -> tuple[Floats, Floats]:
+    """Log likelihood of each base model and its gradient in the growth parameters.
+
+    Parameters
+    ----------
+    law : Law
+        The data.
+    theta : ndarray, shape (base models, parameters)
+        Growth parameters.
+    shared, period : ndarray
+        As in `Population`.
+
+    Returns
+    -------
+    value : ndarray, shape (base models,)
+    slope : ndarray, shape (base models, parameters)
+    """
+    start = law.months.start
+    value, slope, _, _ = gradients_of(
+        law.number, law.months, start[:-1], np.diff(start), law.m, theta, shared, period
+    )
+    return np.nan_to_num(value, nan=-np.inf), np.nan_to_num(slope, posinf=0.0, neginf=0.0)
+
+
+def _eigen(law: Law, theta: Floats, population: Population) -> tuple[Floats, Floats]:
+    """Eigenvalues (at least 0) and vectors of minus the Hessian, in units of the spreads."""
+    step = 1e-4
+    size = theta.shape[1]
+    shared = population.shared, population.period
+    hessian = np.empty((len(theta), size, size))
+    for k in range(size):
+        shift = np.zeros(size)
+        shift[k] = step
+        up = log_likelihood_gradients(law, theta + shift, *shared)[1]
+        down = log_likelihood_gradients(law, theta - shift, *shared)[1]
+        hessian[:, :, k] = (down - up) / (2.0 * step)
+    hessian = 0.5 * (hessian + hessian.transpose(0, 2, 1))
+    hessian *= np.outer(population.spreads, population.spreads)
+    values, vectors = np.linalg.eigh(np.nan_to_num(hessian, posinf=0.0, neginf=0.0))
+    return np.clip(values, 0.0, _LARGEST), vectors
+
+
+def curvatures(law: Law, theta: Floats, population: Population) -> Floats:
+    """Minus the Hessian of each base model's log density, months and population together.
+
+    Parameters
+    ----------
+    law : Law
+        The data.
+    theta : ndarray, shape (base models, parameters)
+        Where it is taken.
+    population : Population
+        Its spreads, shared parameters and period effects are used.
+
+    Returns
+    -------
+    ndarray, shape (base models, parameters, parameters)
+        Directions in which the months curve upwards count as flat.
+    """
+    values, vectors = _eigen(law, theta, population)
+    found = np.einsum("nij,nj,nkj->nik", vectors, values + 1.0, vectors)
+    return np.asarray(found / np.outer(population.spreads, population.spreads))
+
+
+def laplace(
+    law: Law, population: Population, theta: Floats, steps: int
+) -> tuple[Floats, Summaries]:
+    """Summarise every base model at its mode under a population.
+
+    Parameters
+    ----------
+    law : Law
+        The data.
+    population : Population
+        Where the population is taken to be.
+    theta : ndarray, shape (base models, parameters)
+        Where to start from.
+    steps : int
+        Largest number of Newton steps.
+
+    Returns
+    -------
+    modes : ndarray, shape (base models, parameters)
+    summaries : Summaries
+        Curvature of the log likelihood there, directions of negative curvature set to 0;
+        centred so that the mode under `population` stays where it is.
+    """
+    spreads = population.spreads
+    prior = population.means[law.history.organization_of]
+    shared = population.shared, population.period
+
+    def density(points: Floats) -> Floats:
+        distance = (points - prior) / spreads
+        value = log_likelihood_gradients(law, points, *shared)[0]
+        return np.asarray(value - 0.5 * (distance**2).sum(axis=1))
+
+    theta = theta.copy()
+    current = density(theta)
+    for _ in range(steps):
+        values, vectors = _eigen(law, theta, population)
+        slope = log_likelihood_gradients(law, theta, *shared)[1] * spreads
+        slope -= (theta - prior) / spreads
+        if np.abs(slope).max(initial=0.0) < 1e-4:
+            break
+        move = np.einsum("nij,nj,nkj,nk->ni", vectors, 1.0 / (values + 1.0), vectors, slope)
+        length = np.sqrt((move**2).sum(axis=1, keepdims=True))
+        move *= spreads * np.minimum(1.0, 2.0 / np.maximum(length, 1e-12))
+        better = np.zeros(len(theta), dtype=bool)
+        for scale in 0.5 ** np.arange(8):
+            trial = theta + scale * move
+            value = density(trial)
+            improved = ~better & (value > current)
+            theta[improved], current[improved] = trial[improved], value[improved]
+            better |= improved
+        if not better.any():
+            break
+    values, vectors = _eigen(law, theta, population)
+    precision = np.einsum("nij,nj,nkj->nik", vectors, values, vectors)
+    precision /= np.outer(spreads, spreads)
+    weighted = np.einsum("nij,nj->ni", precision, theta) + (theta - prior) / spreads**2
+    return theta, Summaries(precision, weighted)
+
+
+def normal_summaries(draws: Floats, mean: Floats, spreads: Floats) -> Summaries:
+    """Summarise what draws know beyond a normal prior.
+
+    Parameters
+    ----------
+    draws : ndarray, shape (draws, members, parameters)
+        Parameters of base models, or means of organizations.
+    mean : ndarray, shape (members, parameters)
+        Mean of the prior of each.
+    spreads : ndarray, shape (parameters,)
+        Standard deviations of the prior.
+
+    Returns
+    -------
+    Summaries
+        What must be added to the prior's precision to give the covariance of the draws,
+        directions in which the draws are wider than the prior set to 0.
+    """
+    centre = draws.mean(axis=0)
+    deviation = (draws - centre) / spreads
+    covariance = np.einsum("sni,snj->nij", deviation, deviation) / len(draws)
+    values, vectors = np.linalg.eigh(covariance)
+    extra = np.clip(1.0 / np.maximum(values, 1.0 / _LARGEST) - 1.0, 0.0, _LARGEST)
+    precision = np.einsum("nij,nj,nkj->nik", vectors, extra, vectors)
+    precision /= np.outer(spreads, spreads)
+    weighted = np.einsum("nij,nj->ni", precision, centre) + (centre - mean) / spreads**2
+    return Summaries(precision, weighted)
+
+
+def whitened_draws(draws: Floats, means: Floats, spreads: Floats, summaries: Summaries) -> Floats:
+    """Coordinates of draws, as `bayes_hfgrowth.inference.whitening` has them.
+
+    Parameters
+    ----------
+    draws, means : ndarray, shape (draws, base models, parameters)
+        Growth parameters, and the means of their prior.
+    spreads : ndarray, shape (draws, parameters)
+        Standard deviations of their prior.
+    summaries : Summaries
+        What the coordinates are aimed by.
+
+    Returns
+    -------
+    ndarray, shape (draws, base models, parameters)
+    """
+    y = np.empty(draws.shape)
+    for s, (own, mean, spread) in enumerate(zip(draws, means, spreads, strict=True)):
+        precision = summaries.precision + np.diag(spread**-2.0)
+        weighted = summaries.weighted + mean * spread**-2.0
+        root = np.linalg.cholesky(precision)
+        centre = np.linalg.solve(precision, weighted[..., None])[..., 0]
+        y[s] = np.einsum("nji,nj->ni", root, own - centre)
+    return y

@@ -1,0 +1,371 @@
+"""The base models' parameters in coordinates that look standard normal to the sampler.
+
+Given the population, base model i has a normal prior N(mean, diag(spread²)) on its growth
+parameters θ_i. Its months are summed up beforehand as a normal likelihood in θ_i, with
+precision matrix H_i and precision-weighted centre b_i. Prior and summary together are normal:
+
+    P = H_i + diag(spread⁻²) = L Lᵀ,    centre c = P⁻¹ (b_i + spread⁻² · mean).
+
+The sampler moves y_i in θ_i = c + L⁻ᵀ y_i. Where the summary is good, y_i is nearly standard
+normal and independent of the population: strongly observed base models are centred by it,
+weakly observed ones non-centred, the ridge between immediacy and fitness is turned along the
+axes, and no funnel opens as a spread falls. The density is exact whatever H_i and b_i are,
+
+    log p(y_i, data | population) = log p(data | θ_i) + log N(θ_i; mean, diag(spread²)) - ln|L|,
+
+so a poor summary costs speed, not truth. The centre b_i also moves with the exponent and the
+period effects, which all base models share, as the months would have it. (The idea is that of
+the data-based reparameterisation of Christensen, Roberts and Sköld 2006 and of the dynamically
+rescaled Hamiltonian Monte Carlo of Kleppe 2019.)
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from bayes_hfgrowth.growth.law import EXPONENT, Floats, Integers
+from bayes_hfgrowth.inference.ridge import bend, bend_back
+
+__all__ = [
+    "Drawn",
+    "Whitening",
+    "back",
+    "by_log_normal",
+    "factorise",
+    "log_normal",
+    "precisions",
+    "to_coordinates_back",
+    "to_parameters",
+]
+
+
+class Drawn(NamedTuple):
+    """One point of the population, or derivatives by it.
+
+    Parameters
+    ----------
+    means : ndarray, shape (organizations, parameters)
+        Organization means of the growth parameters, on the scale that is normal.
+    log_spreads : ndarray, shape (parameters,)
+        Ln of the standard deviations of base models within their organization.
+    shared : ndarray, shape (SHARED,)
+        Parameters of the law that all base models share.
+    period : ndarray, shape (calendar months,)
+        Period effects.
+    logits : ndarray, shape (organizations,)
+        Logit of the share of dormant base models; -inf where there is none.
+    """
+
+    means: Floats
+    log_spreads: Floats
+    shared: Floats
+    period: Floats
+    logits: Floats
+
+
+class Whitening(NamedTuple):
+    """Normal summaries of the base models' months, which the coordinates follow.
+
+    Parameters
+    ----------
+    precision, weighted : ndarray, shape (base models, parameters[, parameters])
+        Precision matrix H and precision-weighted centre b.
+    cross : ndarray, shape (base models, parameters, 1 + calendar months)
+        How b moves with the exponent and the period effects.
+    origin : ndarray, shape (1 + calendar months,)
+        Exponent and period effects at which b is as it stands.
+    pivots : ndarray, shape (base models, 7)
+        Where some base models are straightened; see `bayes_hfgrowth.inference.ridge`.
+    """
+
+    precision: Floats
+    weighted: Floats
+    cross: Floats
+    origin: Floats
+    pivots: Floats
+
+
+# Loops in the place of expressions of whole arrays take a fraction of their time to compile.
+
+
+@njit(error_model="numpy")
+def precisions(log_spreads: Floats) -> Floats:
+    """spread⁻², of the logarithms of the spreads."""
+    q = np.empty(len(log_spreads))
+    for k in range(len(q)):
+        q[k] = math.exp(-2.0 * log_spreads[k])
+    return q
+
+
+# The functions below take whole arrays and positions in them, because each slice of an array
+# costs as much as a row of the arithmetic.
+
+
+@njit(error_model="numpy")
+def factorise(
+    i: int,
+    o: int,
+    at: int,
+    precision: Floats,
+    weighted: Floats,
+    means: Floats,
+    q: Floats,
+    chol: Floats,
+    inverse: Floats,
+    centre: Floats,
+) -> None:
+    """Coordinates of one member: L, its inverse, and the centre c.
+
+    Parameters
+    ----------
+    i, o, at : int
+        Positions of the member in the summaries, of its group in `means`, and where in
+        `chol`, `inverse` and `centre` to write.
+    precision, weighted : ndarray, shape (members, parameters[, parameters])
+        The normal summaries H, b.
+    means, q : ndarray, shape (groups, parameters) and (parameters,)
+        Means of the groups, and spread⁻².
+    chol, inverse, centre : ndarray, shape (places, parameters[, parameters])
+        Get L, L⁻¹ (lower triangles) and c.
+    """
+    size = len(q)
+    for r in range(size):
+        for c in range(r + 1):
+            value = precision[i, r, c]
+            if r == c:
+                value += q[r]
+            for k in range(c):
+                value -= chol[at, r, k] * chol[at, c, k]
+            if r == c:
+                chol[at, r, r] = math.sqrt(value)
+                inverse[at, r, r] = 1.0 / chol[at, r, r]
+            else:
+                chol[at, r, c] = value * inverse[at, c, c]
+    for c in range(size):
+        for r in range(c + 1, size):
+            value = 0.0
+            for k in range(c, r):
+                value -= chol[at, r, k] * inverse[at, k, c]
+            inverse[at, r, c] = value * inverse[at, r, r]
+    for r in range(size):
+        centre[at, r] = 0.0
+    for r in range(size):
+        value = 0.0
+        for k in range(r + 1):
+            value += inverse[at, r, k] * (weighted[i, k] + q[k] * means[o, k])
+        for k in range(r + 1):
+            centre[at, k] += inverse[at, r, k] * value
+
+
+@njit(error_model="numpy")
+def log_normal(at: int, theta: Floats, mean: Floats, q: Floats, chol: Floats) -> float:
+    """Log density of N(θ; mean, diag(1/q)) less ln|L|, up to a constant.
+
+    Parameters
+    ----------
+    at : int
+        Position of the coordinates of the member.
+    theta, mean : ndarray, shape (parameters,)
+        The member, and its mean.
+    q, chol
+        As in `factorise`.
+    """
+    total, ratio = 0.0, 1.0
+    for k in range(len(q)):
+        distance = theta[k] - mean[k]
+        total -= 0.5 * distance * distance * q[k]
+        ratio *= q[k] / (chol[at, k, k] * chol[at, k, k])
+    return total + 0.5 * math.log(ratio)
+
+
+@njit(error_model="numpy")
+def by_log_normal(
+    i: int,
+    o: int,
+    theta: Floats,
+    means: Floats,
+    q: Floats,
+    by_theta: Floats,
+    by_means: Floats,
+    by_log_spreads: Floats,
+) -> None:
+    """Add the derivatives of `log_normal`, but for those of ln|L|, which `back` has.
+
+    Parameters are those of `back`.
+    """
+    for k in range(len(q)):
+        distance = theta[i, k] - means[o, k]
+        pull = distance * q[k]
+        by_theta[i, k] -= pull
+        by_means[o, k] += pull
+        by_log_spreads[k] += distance * pull - 1.0
+
+
+@njit(error_model="numpy")
+def back(
+    i: int,
+    o: int,
+    at: int,
+    by_theta: Floats,
+    theta: Floats,
+    means: Floats,
+    q: Floats,
+    chol: Floats,
+    inverse: Floats,
+    centre: Floats,
+    scratch: Floats,
+    by_y: Floats,
+    by_means: Floats,
+    by_log_spreads: Floats,
+    by_weighted: Floats,
+    jacobian: bool,
+) -> None:
+    """Take a derivative by θ back through θ = c + L⁻ᵀ y.
+
+    Parameters
+    ----------
+    i, o, at : int
+        Positions of the member, of its group, and of its coordinates.
+    by_theta, theta : ndarray, shape (members, parameters)
+        The derivative, and where it is taken.
+    means, q, chol, inverse, centre
+        As in `factorise`.
+    scratch : ndarray, shape (2, parameters, parameters)
+        Working space.
+    by_y : ndarray, shape (members, parameters)
+        Gets the derivative by y.
+    by_means, by_log_spreads : ndarray, shape (groups, parameters) and (parameters,)
+        Get the derivatives by the mean and ln spreads added.
+    by_weighted : ndarray, shape (parameters,)
+        Filled with the derivatives by the weighted centre b.
+    jacobian : bool
+        Whether to add the derivative of -ln|L|.
+    """
+    size = len(q)
+    for r in range(size):
+        value = 0.0
+        for k in range(r + 1):
+            value += inverse[at, r, k] * by_theta[i, k]
+        by_y[i, r] = value
+    # Through the factorisation; only the diagonal of P depends on the spreads.
+    for r in range(size):
+        for c in range(r + 1):
+            scratch[0, r, c] = -(theta[i, r] - centre[at, r]) * by_y[i, c]
+        if jacobian:
+            scratch[0, r, r] -= inverse[at, r, r]
+    for r in range(size):
+        for c in range(r + 1):
+            value = 0.0
+            for k in range(r, size):
+                value += chol[at, k, r] * scratch[0, k, c]
+            scratch[1, r, c] = value if r != c else 0.5 * value
+    for k in range(size):
+        by_centre = 0.0
+        for r in range(k, size):
+            by_centre += inverse[at, r, k] * by_y[i, r]
+        by_weighted[k] = by_centre
+        by_q = by_centre * (means[o, k] - centre[at, k])
+        for r in range(k, size):
+            for c in range(k, r + 1):
+                by_q += inverse[at, r, k] * scratch[1, r, c] * inverse[at, c, k]
+        by_log_spreads[k] -= 2.0 * q[k] * by_q
+        by_means[o, k] += by_centre * q[k]
+
+
+@njit(error_model="numpy")
+def to_parameters(
+    y: Floats, group: Integers, aim: Whitening, population: Drawn, weighted: Floats, chol: Floats,
+    inverse: Floats, centre: Floats, straight: Floats, theta: Floats,
+) -> float:  # fmt: skip
+    """Growth parameters at whitened coordinates, and their log prior density in the latter.
+
+    Parameters
+    ----------
+    y : ndarray, shape (base models, parameters)
+        Whitened coordinates; parameters are 3, or 4 under ``SURGE``.
+    group : ndarray of int64, shape (base models,)
+        Organization of each base model.
+    aim : Whitening
+        The normal summaries.
+    population : Drawn
+        The population.
+    weighted, chol, inverse, centre, straight : ndarray
+        Filled with the moved centres b, with what `factorise` finds, and with the parameters
+        before they are bent.
+    theta : ndarray, shape (base models, parameters)
+        Filled with the growth parameters.
+    """
+    n, size = y.shape
+    means, q, calendar = population.means, precisions(population.log_spreads), len(aim.origin) - 1
+    # Where the summaries' centres move with what all base models share.
+    moved = np.empty(1 + calendar)
+    moved[0] = population.shared[EXPONENT] - aim.origin[0]
+    for k in range(calendar):
+        moved[1 + k] = population.period[k] - aim.origin[1 + k]
+    total = 0.0
+    for i in range(n):
+        o = group[i]
+        for k in range(size):
+            weighted[i, k] = aim.weighted[i, k]
+            for c in range(1 + calendar):
+                weighted[i, k] += aim.cross[i, k, c] * moved[c]
+        factorise(i, o, i, aim.precision, weighted, means, q, chol, inverse, centre)
+        for r in range(size):
+            value = centre[i, r]
+            for k in range(r, size):
+                value += inverse[i, k, r] * y[i, k]
+            straight[i, r] = value
+        total += bend(i, aim.pivots, straight, theta)
+        total += log_normal(i, theta[i], means[o], q, chol)
+    return total
+
+
+@njit(error_model="numpy")
+def to_coordinates_back(
+    group: Integers, aim: Whitening, population: Drawn, chol: Floats, inverse: Floats,
+    centre: Floats, straight: Floats, theta: Floats, by_theta: Floats, by: Drawn, by_y: Floats,
+) -> float:  # fmt: skip
+    """Take derivatives of `to_parameters` and by growth parameters back to the coordinates.
+
+    Parameters
+    ----------
+    group, aim, population, chol, inverse, centre, straight, theta
+        As in `to_parameters`, filled by it.
+    by_theta : ndarray, shape (base models, parameters)
+        Derivatives of the months' log density, overwritten.
+    by : Drawn
+        Gets the derivatives by the population added.
+    by_y : ndarray, shape (base models, parameters)
+        Filled with those by the coordinates.
+
+    Returns
+    -------
+    float
+        Log probability that no base model is dormant.
+    """
+    n, size = theta.shape
+    means, q = population.means, precisions(population.log_spreads)
+    scratch, by_weighted = np.zeros((2, size, size)), np.empty(size)
+    calendar = len(aim.origin) - 1
+    by_moved = np.zeros(1 + calendar)
+    total = 0.0
+    for i in range(n):
+        o = group[i]
+        dormant = 1.0 / (1.0 + math.exp(-population.logits[o]))
+        total += math.log1p(-dormant)
+        by.logits[o] -= dormant
+        by_log_normal(i, o, theta, means, q, by_theta, by.means, by.log_spreads)
+        bend_back(i, aim.pivots, theta, by_theta)
+        back(
+            i, o, i, by_theta, straight, means, q, chol, inverse, centre, scratch, by_y, by.means,
+            by.log_spreads, by_weighted, True,
+        )  # fmt: skip
+        for k in range(size):
+            for c in range(1 + calendar):
+                by_moved[c] += by_weighted[k] * aim.cross[i, k, c]
+    by.shared[EXPONENT] += by_moved[0]
+    for k in range(calendar):
+        by.period[k] += by_moved[1 + k]
+    return total

@@ -1,0 +1,173 @@
+"""Draws from the priors of a specification, and their densities."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from scipy import stats
+from scipy.special import expit, logit
+
+from bayes_hfgrowth.model.specification import GrowthSpec, Prior
+from bayes_hfgrowth.panel.period import stationary
+
+__all__ = ["LOG_SCALE", "draw_prior", "frozen", "log_prior"]
+
+LOG_SCALE = {"fitness": True, "immediacy": False, "longevity": True, "dispersion": True}
+"""Which growth parameters are modelled on the log scale, in the order of the transition law."""
+
+
+def frozen(prior: Prior) -> Any:
+    """Make the SciPy distribution of a prior.
+
+    Parameters
+    ----------
+    prior : Prior
+        From a specification.
+
+    Returns
+    -------
+    scipy.stats frozen distribution
+    """
+    p = prior.parameters
+    match prior.distribution:
+        case "Normal":
+            return stats.norm(p["mu"], p["sigma"])
+        case "LogNormal":
+            return stats.lognorm(s=p["sigma"], scale=p["median"])
+        case "HalfNormal":
+            return stats.halfnorm(scale=p["sigma"])
+        case "Gamma":
+            return stats.gamma(p["alpha"], scale=1.0 / p["beta"])
+        case "Exponential":
+            return stats.expon(scale=p["scale"])
+        case _:
+            return stats.beta(p["alpha"], p["beta"])
+
+
+def draw_prior(
+    spec: GrowthSpec,
+    organization_of: npt.NDArray[np.int64],
+    organizations: int,
+    draws: int,
+    rng: np.random.Generator,
+    calendar_months: int,
+) -> xr.Dataset:
+    """Draw population and base models from the prior.
+
+    Parameters
+    ----------
+    spec : GrowthSpec
+        Hierarchy and priors.
+    organization_of : ndarray of int, shape (base models,)
+        Organization of each base model.
+    organizations : int
+        Number of organizations.
+    draws : int
+        Number of draws.
+    rng : numpy.random.Generator
+        Source of randomness.
+    calendar_months : int
+        Number of calendar months that the period effect is drawn for; not used without one.
+
+    Returns
+    -------
+    xarray.Dataset
+        One ``chain``; the same variables as a posterior, without coordinates: parameters that
+        the specification holds fixed are left out, and ``period_effect``, over
+        ``calendar_month``, is there whenever the specification has one.
+    """
+    variables: dict[str, Any] = {}
+    lead = ("chain", "draw")
+
+    def put(name: str, values: npt.NDArray[np.float64], *dims: str) -> None:
+        variables[name] = ((*lead, *dims), values[None])
+
+    def draw(prior: Prior) -> npt.NDArray[np.float64]:
+        values = np.asarray(frozen(prior).rvs(size=draws, random_state=rng))
+        if prior.distribution == "Beta":
+            # One that leans on 0 or 1 gives draws that round to it, outside of its support.
+            values = np.clip(values, np.finfo(np.float64).tiny, np.nextafter(1.0, 0.0))
+        return values
+
+    for name, pooling in spec.parameters.items():
+        natural = np.exp if LOG_SCALE[name] else np.asarray
+        location = draw(pooling.location)
+        put(f"global_{name}", natural(location))
+        mean = np.repeat(location[:, None], organizations, axis=1)
+        if pooling.between_organizations is not None:
+            spread = draw(pooling.between_organizations)
+            put(f"between_organizations_{name}", spread)
+            mean = mean + spread[:, None] * rng.standard_normal(mean.shape)
+        put(f"organization_{name}", natural(mean), "organization")
+        spread = draw(pooling.between_base_models)
+        put(f"between_base_models_{name}", spread)
+        offsets = rng.standard_normal((draws, len(organization_of)))
+        with np.errstate(over="ignore"):
+            values = natural(mean[:, organization_of] + spread[:, None] * offsets)
+        put(name, values, "base_model")
+    if spec.dormancy is not None:
+        location = draw(spec.dormancy.location)
+        put("global_dormancy", expit(location))
+        mean = np.repeat(location[:, None], organizations, axis=1)
+        if spec.dormancy.between_organizations is not None:
+            spread = draw(spec.dormancy.between_organizations)
+            put("between_organizations_dormancy", spread)
+            mean = mean + spread[:, None] * rng.standard_normal(mean.shape)
+        put("organization_dormancy", expit(mean), "organization")
+    shared: dict[str, npt.NDArray[np.float64]] = {}
+    for name, entry in spec.shared.items():
+        if isinstance(entry, Prior):
+            shared[name] = draw(entry)
+            put(name, shared[name])
+        else:
+            shared[name] = np.full(draws, entry)
+    if spec.period_effect is not None:
+        effect = stationary(
+            rng.standard_normal((draws, calendar_months)),
+            shared["period_persistence"],
+            shared["period_innovation"],
+        )
+        put("period_effect", effect, "calendar_month")
+    return xr.Dataset(variables)
+
+
+def log_prior(spec: GrowthSpec, posterior: xr.Dataset) -> xr.Dataset:
+    """Log prior density of the population's parameters, on the scale they are modelled on.
+
+    Parameters
+    ----------
+    spec : GrowthSpec
+        The priors.
+    posterior : xarray.Dataset
+        Draws of the population.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``chain`` and ``draw``, for each population parameter that has a prior of its
+        own in the specification. What power-scaling of the prior works on.
+    """
+    densities: dict[str, xr.DataArray] = {}
+
+    def put(name: str, prior: Prior, values: Any) -> None:
+        densities[name] = values.copy(data=frozen(prior).logpdf(values.to_numpy()))
+
+    for name, pooling in spec.parameters.items():
+        location = posterior[f"global_{name}"]
+        put(f"global_{name}", pooling.location, np.log(location) if LOG_SCALE[name] else location)
+        if pooling.between_organizations is not None:
+            key = f"between_organizations_{name}"
+            put(key, pooling.between_organizations, posterior[key])
+        key = f"between_base_models_{name}"
+        put(key, pooling.between_base_models, posterior[key])
+    if spec.dormancy is not None:
+        put("global_dormancy", spec.dormancy.location, logit(posterior["global_dormancy"]))
+        if spec.dormancy.between_organizations is not None:
+            key = "between_organizations_dormancy"
+            put(key, spec.dormancy.between_organizations, posterior[key])
+    # The period effect is not here: its density is part of the model, as the base models' is.
+    for name, entry in spec.shared.items():
+        if isinstance(entry, Prior):
+            put(name, entry, posterior[name])
+    return xr.Dataset(densities)

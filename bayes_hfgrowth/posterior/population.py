@@ -1,0 +1,260 @@
+"""The population posterior: what a fit learned of organizations, without its base models.
+
+It is small, and enough to forecast base models that were never fitted.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from scipy.special import expit, logit
+
+from bayes_hfgrowth.model.priors import LOG_SCALE
+from bayes_hfgrowth.model.specification import GrowthSpec
+from bayes_hfgrowth.posterior.convergence import Convergence, population_names
+from bayes_hfgrowth.posterior.draws import ATTRIBUTE, FORMAT, FittedDraws, read_group, write_tree
+from bayes_hfgrowth.posterior.importance import Population
+from bayes_hfgrowth.posterior.sharing import Shared
+from bayes_hfgrowth.posterior.simulation import Floats, SharedDraws
+from bayes_hfgrowth.support.errors import FitError, HFGrowthError
+
+__all__ = ["PopulationPosterior", "load_population"]
+
+_KEPT = ("format", "specification", "panel", "seed", "convergence", "versions", "sampler")
+
+
+@dataclass(frozen=True, eq=False)
+class PopulationPosterior(Shared):
+    """Draws of a population.
+
+    Parameters
+    ----------
+    posterior : xarray.Dataset
+        ``global_p``, ``between_organizations_p``, ``between_base_models_p`` and
+        ``organization_p`` for each growth parameter p, and what the growth model has of
+        dormancy and carry-over, over ``chain``, ``draw`` and ``organization``.
+    about : dict
+        How the fit was made: specification, panel, seed, convergence, versions.
+    """
+
+    posterior: xr.Dataset
+    about: dict[str, Any]
+
+    _kind = "population"
+    _shared_files = ("population.nc", "fit.nc")
+
+    @classmethod
+    def _read_shared(cls, path: Path) -> Self:
+        return cls.load(path)
+
+    @classmethod
+    def from_fit(cls, fit: FittedDraws, draws: int | None = None) -> Self:
+        """Take the population out of a fit.
+
+        Parameters
+        ----------
+        fit : FittedDraws
+            The fit.
+        draws : int, optional
+            Draws to keep, at most; all by default.
+        """
+        posterior = fit.posterior
+        kept = posterior[population_names(posterior)].drop_vars("base_model", errors="ignore")
+        found = cls(kept, {name: fit.about[name] for name in _KEPT if name in fit.about})
+        return found if draws is None else found.thinned(draws)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read the population from its own file or from that of a fit.
+
+        Raises
+        ------
+        FitError
+            When the file is missing, damaged, or holds no population.
+        """
+        name = os.fspath(path)
+        posterior, about = read_group(path, "posterior")
+        writer, own = _writer(about), f"this version, {version('bayes-hfgrowth')}"
+        written = about.get("format") if isinstance(about, dict) else None
+        if isinstance(written, int) and written != FORMAT:
+            mend = "update the package" if written > FORMAT else "fit the panel again"
+            raise FitError(
+                f"{name} was written by {writer} in format {written}, and {own}, reads format "
+                f"{FORMAT}; {mend}"
+            )
+        try:
+            if about["format"] != FORMAT:
+                raise ValueError(f"it has format {about['format']}, not {FORMAT}")
+            found = cls(posterior[population_names(posterior)], about)
+            if found.spec.period_effect is not None and "calendar_month" not in posterior.coords:
+                raise ValueError("it does not say of which calendar months its period effects are")
+            Population.from_posterior(found.spec, found.posterior)
+            assert isinstance(found.convergence.problems, tuple)
+        except (
+            HFGrowthError, AttributeError, KeyError, TypeError, ValueError
+        ) as failure:  # fmt: skip
+            raise FitError(
+                f"{name}, written by {writer}, holds no population that {own}, reads "
+                f"({type(failure).__name__}: {failure}); fit the panel again"
+            ) from failure
+        return found
+
+    def thinned(self, most: int) -> Self:
+        """Every n-th draw, so that at most so many are left."""
+        number = self.posterior.sizes["chain"] * self.posterior.sizes["draw"]
+        every = max(1, -(-number // most))
+        return type(self)(self.posterior.isel(draw=slice(None, None, every)), self.about)
+
+    def taken(self, draws: npt.NDArray[np.integer]) -> Self:
+        """Some of the draws, one chain of them.
+
+        Parameters
+        ----------
+        draws : ndarray of int
+            Positions, chain after chain; the same one may come several times.
+        """
+        chains, draw = np.divmod(draws, self.posterior.sizes["draw"])
+        at = {"chain": ("taken", chains), "draw": ("taken", draw)}
+        some = self.posterior.drop_vars(("chain", "draw"), errors="ignore")
+        some = some.isel({name: xr.Variable(*value) for name, value in at.items()})
+        return type(self)(some.rename(taken="draw").expand_dims("chain"), self.about)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it to a NetCDF file, whole or not at all.
+
+        Raises
+        ------
+        FitError
+            When the name does not end in ``.nc``, or the file cannot be written.
+        """
+        small = self.posterior.astype(np.float32)
+        tree = xr.DataTree.from_dict({"posterior": small})
+        tree.attrs = {ATTRIBUTE: json.dumps(self.about)}
+        write_tree(tree, path)
+
+    @cached_property
+    def spec(self) -> GrowthSpec:
+        """The growth model."""
+        return GrowthSpec.from_json(json.dumps(self.about["specification"]))
+
+    @cached_property
+    def convergence(self) -> Convergence:
+        """The verdict on the sampler, made when the model was fitted."""
+        return Convergence.from_json(json.dumps(self.about["convergence"]))
+
+    @property
+    def organizations(self) -> tuple[str, ...]:
+        """Organizations that the fit knew."""
+        return tuple(str(name) for name in self.posterior["organization"].to_numpy())
+
+    @cached_property
+    def _known(self) -> Population:
+        return Population.from_posterior(self.spec, self.posterior)
+
+    @property
+    def spreads(self) -> Floats:
+        """Standard deviations of base models within organizations; (draws, parameters)."""
+        return self._known.spreads
+
+    @property
+    def shared(self) -> SharedDraws:
+        """What all base models share, draw by draw."""
+        return self._known.shared
+
+    def of_organizations(
+        self, names: Sequence[str], rng: np.random.Generator
+    ) -> tuple[Floats, Floats | None]:
+        """Means of organizations; those that the fit never saw are drawn from the global level.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Organizations.
+        rng : numpy.random.Generator
+            Source of the unknown ones.
+
+        Returns
+        -------
+        means : ndarray, shape (draws, organizations, parameters)
+            On the scale that is normal.
+        shares : ndarray, shape (draws, organizations), or None
+            Of dormant base models, where the growth model has them.
+        """
+        known = {name: index for index, name in enumerate(self.organizations)}
+        means = np.empty((len(self.spreads), len(names), self.spreads.shape[1]))
+        with_dormancy = self.spec.dormancy is not None
+        shares = np.empty(means.shape[:2]) if with_dormancy else None
+        location, between = self.global_level
+        for o, name in enumerate(names):
+            if name in known:
+                means[:, o] = self._known.means[:, known[name]]
+            else:
+                means[:, o] = location + between * rng.standard_normal(location.shape)
+            if shares is not None and name in known:
+                own = self.posterior["organization_dormancy"].transpose("chain", "draw", ...)
+                shares[:, o] = own.to_numpy().reshape(len(means), -1)[:, known[name]]
+            elif shares is not None:
+                middle = logit(self._flat("global_dormancy"))
+                spread = self._between("dormancy")
+                shares[:, o] = expit(middle + spread * rng.standard_normal(len(middle)))
+        if shares is not None:
+            shares = np.clip(shares, 1e-12, 1.0 - 1e-12)
+        return means, shares
+
+    @cached_property
+    def global_level(self) -> tuple[Floats, Floats]:
+        """Global means and standard deviations of organizations; (draws, parameters) each."""
+        location = [
+            np.log(values) if LOG_SCALE[name] else values
+            for name in self.spec.parameters
+            for values in [self._flat(f"global_{name}")]
+        ]
+        between = [self._between(name) for name in self.spec.parameters]
+        return np.stack(location, axis=1), np.stack(between, axis=1)
+
+    def _between(self, parameter: str) -> Floats:
+        """Standard deviation of organizations; 0 where base models vary around the global mean."""
+        name = f"between_organizations_{parameter}"
+        known = name in self.posterior
+        return self._flat(name) if known else np.zeros(len(self.spreads))
+
+    def _flat(self, name: str) -> Floats:
+        values = self.posterior[name].transpose("chain", "draw").to_numpy()
+        return np.asarray(values, dtype=np.float64).ravel()
+
+
+def _writer(about: Any) -> str:
+    """What wrote a file, by its attribute, which may be anything."""
+    versions = about.get("versions") if isinstance(about, dict) else None
+    written = versions.get("bayes-hfgrowth") if isinstance(versions, dict) else None
+    return f"bayes-hfgrowth {written}" if written else "an unknown version"
+
+
+def load_population() -> PopulationPosterior:
+    """Load the population posterior that comes with the package.
+
+    The card beside the file, ``bayes_hfgrowth/data/population.md``, tells what it was fitted to,
+    whether the sampler converged, and its limits.
+
+    Returns
+    -------
+    PopulationPosterior
+        For `bayes_hfgrowth.forecast.paths.forecast_new`.
+
+    Examples
+    --------
+    >>> population = load_population()
+    >>> "Meta" in population.organizations
+    True
+    """
+    with as_file(files("bayes_hfgrowth") / "data" / "population.nc") as path:
+        return PopulationPosterior.load(path)
