@@ -250,7 +250,7 @@ def read_spec(name_or_path: str | os.PathLike[str]) -> GrowthSpec:
 
 def _shipped_folder() -> Path:
     """Folder of the shipped specifications: in the wheel, or beside an editable package."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     in_wheel = package / "models"
     return in_wheel if in_wheel.is_dir() else package.parent / "models"
 

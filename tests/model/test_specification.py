@@ -155,10 +155,10 @@ def test_surge_priors():
     }
     organizations = {"median": 0.25, "sigma": 0.5}
     assert priors == {
-        "fitness": ({"mu": 1.2, "sigma": 0.3}, organizations, {"median": 0.6, "sigma": 0.2}),
+        "fitness": ({"mu": 1.8, "sigma": 0.5}, organizations, {"median": 1, "sigma": 0.3}),
         "immediacy": (
-            {"mu": 2.3, "sigma": 0.4},
-            {"median": 0.25, "sigma": 0.3},
+            {"mu": 2.5, "sigma": 0.4},
+            {"median": 0.2, "sigma": 0.2},
             {"median": 0.5, "sigma": 0.3},
         ),
         "longevity": ({"mu": 0.4, "sigma": 0.5}, organizations, {"median": 0.4, "sigma": 0.5}),
@@ -218,10 +218,10 @@ def test_the_figures_in_the_reasons_follow_from_the_priors():
     reason_has(location, *(f"{math.sqrt(25 + phi * 125):.0f}" for phi in (low, middle, high)))
 
     between = spec.parameters["immediacy"].between_organizations
-    reason_has(between, f"{math.exp(2.3 + between.parameters['median']):.0f} months")
+    reason_has(between, f"{math.exp(2.5 + between.parameters['median']):.0f} months")
     within = spec.parameters["immediacy"].between_base_models
     reason_has(
-        within, *(f"{math.exp(2.3 + one * within.parameters['median']):.0f}" for one in (-1, 1))
+        within, *(f"{math.exp(2.5 + one * within.parameters['median']):.0f}" for one in (-1, 1))
     )
 
     low, _, high = central(spec.reinforcement)
@@ -296,7 +296,7 @@ def test_copied_and_edited_specification(copy):
             SURGE,
             ('name = "surge"', 'name = "long memory"'),
             ("m = 1\n", "m = 10.5\n"),
-            ("mu = 1.2", "mu = -1"),
+            ("mu = 1.8", "mu = -1"),
             (
                 'distribution = "LogNormal"\nmedian = 0.25\nsigma = 0.5',
                 'distribution = "Gamma"\nalpha = 2\nbeta = 8.0',
@@ -323,7 +323,7 @@ def test_copied_and_edited_specification(copy):
     spec = read_spec(path)
     assert spec.name == "long memory"
     assert spec.m == 10.5
-    assert spec.parameters["fitness"].location.parameters == {"mu": -1.0, "sigma": 0.3}
+    assert spec.parameters["fitness"].location.parameters == {"mu": -1.0, "sigma": 0.5}
     between = spec.parameters["fitness"].between_organizations
     assert between.distribution == "Gamma"
     assert between.parameters == {"alpha": 2.0, "beta": 8.0}
@@ -534,7 +534,7 @@ REFUSALS = {
         'fitness."a b\\nc" is not a key that is known here; known are location, ',
     ),
     "unknown key of a prior": (
-        [("sigma = 0.3\n", "sigmaa = 1.0\n")],
+        [("mu = 1.8\nsigma = 0.5\n", "mu = 1.8\nsigmaa = 1.0\n")],
         "fitness.location.sigmaa is not a key that is known here (did you mean sigma?); known "
         "are distribution, mu, sigma, reason",
     ),
@@ -543,7 +543,7 @@ REFUSALS = {
         "fitness.between_organizations.mu is not a key that is known here; known are "
         "distribution, median, sigma, reason",
     ),
-    "missing parameter": ([("mu = 1.2\n", "")], "fitness.location.mu is missing; add it"),
+    "missing parameter": ([("mu = 1.8\n", "")], "fitness.location.mu is missing; add it"),
     "missing key": ([("m = 1\n", "")], "m is missing; add it"),
     "missing likelihood": (
         [('likelihood = "surge"', "")],
@@ -584,7 +584,7 @@ REFUSALS = {
         'reinforcement.exponent.distribution is "Normal"; it must be Beta',
     ),
     "distribution of a persistence": (
-        [('distribution = "Beta"\nalpha = 8', 'distribution = "Gamma"\nalpha = 8')],
+        [('distribution = "Beta"\nalpha = 17', 'distribution = "Gamma"\nalpha = 17')],
         'period_effect.persistence.distribution is "Gamma"; it must be Beta',
     ),
     "distribution of an innovation": (
@@ -611,7 +611,7 @@ REFUSALS = {
         "it must be LogNormal, HalfNormal, Gamma or Exponential",
     ),
     "distribution of a mean": (
-        [('distribution = "Normal"\nmu = 1.2', 'distribution = "HalfNormal"')],
+        [('distribution = "Normal"\nmu = 1.8', 'distribution = "HalfNormal"')],
         'fitness.location.distribution is "HalfNormal" (did you mean Normal?); it must be Normal',
     ),
     "distribution of a spread": (
@@ -628,7 +628,7 @@ REFUSALS = {
         'carry_over.strength.distribution is "Beta"; it must be Normal',
     ),
     "negative scale": (
-        [("sigma = 0.3\n", "sigma = -1.0\n")],
+        [("mu = 1.8\nsigma = 0.5\n", "mu = 1.8\nsigma = -1.0\n")],
         "fitness.location.sigma is -1; it must be greater than 0",
     ),
     "zero scale": (
@@ -640,19 +640,19 @@ REFUSALS = {
         "fitness.between_organizations.median is -0.25; it must be greater than 0",
     ),
     "not a number": (
-        [("mu = 1.2", "mu = nan")],
+        [("mu = 1.8", "mu = nan")],
         "fitness.location.mu is NaN; it must be a finite number",
     ),
     "infinite": (
-        [("sigma = 0.3\n", "sigma = inf\n")],
+        [("mu = 1.8\nsigma = 0.5\n", "mu = 1.8\nsigma = inf\n")],
         "fitness.location.sigma is Infinity; it must be a finite number",
     ),
     "beyond a float": (
-        [("mu = 1.2", "mu = 1" + "0" * 400)],
+        [("mu = 1.8", "mu = 1" + "0" * 400)],
         f"fitness.location.mu is 1{'0' * 56}...; it must be a finite number",
     ),
     "text for a number": (
-        [("mu = 1.2", 'mu = "0.5"')],
+        [("mu = 1.8", 'mu = "0.5"')],
         'fitness.location.mu is "0.5"; it must be a number',
     ),
     "truth value for a number": ([("m = 1", "m = true")], "m is true; it must be a number"),

@@ -1,7 +1,7 @@
 import pytest
 
 import bayes_hfgrowth as hfg
-from bayes_hfgrowth import errors
+from bayes_hfgrowth.support import errors
 
 
 @pytest.mark.parametrize(
