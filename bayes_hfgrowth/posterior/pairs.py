@@ -21,10 +21,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth.growth import adjoint, elementary
+from bayes_hfgrowth.growth import adjoint, blocks, elementary
 from bayes_hfgrowth.growth import law as formulas
 from bayes_hfgrowth.growth import points as likelihoods
-from bayes_hfgrowth.growth.adjoint import Block, backward, block_for, forward
+from bayes_hfgrowth.growth.adjoint import backward
+from bayes_hfgrowth.growth.blocks import Block, block_for, forward
 from bayes_hfgrowth.growth.elementary import exp, version_of
 from bayes_hfgrowth.growth.law import (
     HUGE,
@@ -523,7 +524,12 @@ def _compiled(sources: int) -> Any:
 
 
 _SOURCES = version_of(
-    elementary.__file__, formulas.__file__, adjoint.__file__, likelihoods.__file__, __file__
+    elementary.__file__,
+    formulas.__file__,
+    adjoint.__file__,
+    blocks.__file__,
+    likelihoods.__file__,
+    __file__,
 )
 weigh = _compiled(_SOURCES)
 

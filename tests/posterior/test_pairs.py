@@ -8,7 +8,8 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import kstest, multivariate_t
 
-from bayes_hfgrowth.growth.adjoint import Block, block_for, gradients_of
+from bayes_hfgrowth.growth.adjoint import gradients_of
+from bayes_hfgrowth.growth.blocks import Block, block_for
 from bayes_hfgrowth.growth.law import LIKELIHOODS
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.conditional import POINTS, Conditional, condition
