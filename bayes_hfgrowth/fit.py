@@ -19,6 +19,7 @@ import xarray as xr
 from bayes_hfgrowth.comparison import Comparison, compare
 from bayes_hfgrowth.diagnostics import Diagnostics, diagnose
 from bayes_hfgrowth.forecast.paths import Forecast, forecast
+from bayes_hfgrowth.forecast.updating import Update, update
 from bayes_hfgrowth.inference.sampling import Engine, Settings, sample
 from bayes_hfgrowth.model.priors import draw_prior, log_prior
 from bayes_hfgrowth.model.pymc_model import build_model
@@ -83,6 +84,10 @@ class GrowthFit(FittedDraws, Shared):
     ) -> Forecast:
         """Forecast cumulative fine-tunes; see `bayes_hfgrowth.forecast.paths.forecast`."""
         return forecast(self, months, base_models, seed, until=until)
+
+    def update(self, panel: Panel, seed: int | None = None) -> Update:
+        """Condition it on months that came later; see `bayes_hfgrowth.forecast.updating.update`."""
+        return update(self, panel, seed)
 
     def compare(self, organizations: Sequence[str], seed: int | None = None) -> Comparison:
         """Compare organizations; see `bayes_hfgrowth.comparison.compare`."""

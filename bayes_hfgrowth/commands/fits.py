@@ -189,7 +189,7 @@ def forecast(
     from bayes_hfgrowth.support.horizon import until_date
 
     check_file(out, (".csv", ".parquet", ".nc"), ForecastError)
-    levels = _levels(intervals)
+    levels = levels_of(intervals)
     interval_columns(levels)  # refuses impossible ones
     checked_by(by)
     last = until_date(months, until)
@@ -332,7 +332,8 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def _levels(text: str) -> list[float]:
+def levels_of(text: str) -> list[float]:
+    """Read central intervals from an option, in percent."""
     try:
         return [float(part) for part in text.split(",") if part.strip()]
     except ValueError:

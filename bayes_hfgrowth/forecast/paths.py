@@ -18,7 +18,7 @@ from bayes_hfgrowth.forecast.draws import Forecast, joined
 from bayes_hfgrowth.forecast.totals import FROM, UNTIL, interval_columns
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.panel.table import Panel
-from bayes_hfgrowth.posterior.conditional import Conditional, condition, random_of
+from bayes_hfgrowth.posterior.conditional import OF_FIT, Conditional, condition, random_of
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.posterior.population import PopulationPosterior
 from bayes_hfgrowth.posterior.simulation import (
@@ -38,6 +38,8 @@ from bayes_hfgrowth.support.progress import Progress
 __all__ = [
     "CHUNK",
     "Forecast",
+    "assembled",
+    "check_request",
     "conditional_on",
     "forecast",
     "forecast_chunk",
@@ -96,7 +98,7 @@ def forecast(
     history, last = fit.history, until_date(months, until)
     start = last_date(history, fit.observed_at)
     months = months_ahead(months, last, start)
-    _check_request(months, seed)
+    check_request(months, seed)
     chosen = indices_of(base_models, history.base_models, "base model", "fit", ForecastError)
     part = history.subset(chosen)
     posterior = fit.posterior.isel(base_model=chosen)
@@ -107,7 +109,7 @@ def forecast(
     needed = np.maximum(months_needed(history, dates), months)
     # One path of the period effect for each draw, whichever base models are asked for.
     shared = SharedDraws.of(fit.spec, posterior)
-    shared = shared.ahead_of(history, int(needed.max()), random_of(seed, 11))
+    shared = shared.ahead_of(history, int(needed.max()), random_of(seed, OF_FIT))
 
     def paths(i: int) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]:
         one, name = part.subset(np.array([i])), part.base_models[i].encode()
@@ -124,7 +126,7 @@ def forecast(
         for i, (path, dated) in enumerate(in_order(submit, pieces, 8 * hands)):
             counts, at_dates = _put(counts, i, path), _put(at_dates, i, dated)
     whole = (posterior.sizes["chain"], posterior.sizes["draw"], *shape[1:])
-    found = _assembled(part, counts.reshape(whole), at_dates.reshape(whole), start)
+    found = assembled(part, counts.reshape(whole), at_dates.reshape(whole), start)
     return until_attribute(found, last)
 
 
@@ -245,7 +247,7 @@ def conditional_on(
         When the horizon is out of range, the seed is negative, or there is no draw.
     """
     seed = population.about["seed"] if seed is None else seed
-    _check_request(months, seed)
+    check_request(months, seed)
     if draws < 1:
         raise ForecastError(f"{draws} draws make no forecast; give at least 1")
     return Conditional(population, seed, draws)
@@ -291,27 +293,41 @@ def forecast_chunk(
         counts[0, some, i] = paths[:, 0, :months]
         dated = counts_at_dates(one, paths, theta, dates, random_of(seed, 12, name))
         at_dates[0, some, i] = dated[:, 0]
-    result = _assembled(history, counts, at_dates, start)
+    result = assembled(history, counts, at_dates, start)
     pareto_k = ("base_model", found.pareto_k)
     return Forecast(result.draws.assign(pareto_k=pareto_k), result.history)
 
 
-def _check_request(months: int, seed: int) -> None:
+def check_request(months: int, seed: int) -> None:
+    """Check a horizon and a seed.
+
+    Raises
+    ------
+    ForecastError
+        When one is out of range.
+    """
     if seed < 0:
         raise ForecastError(f"the seed is {seed}; give a number from 0 on")
     if not 1 <= months <= LONGEST:
         raise ForecastError(f"{months} months ahead is out of range; give 1 to {LONGEST}")
 
 
-def _assembled(
+def assembled(
     part: History,
     counts: npt.NDArray[np.integer],
     at_dates: npt.NDArray[np.integer],
     start: pd.Timestamp,
 ) -> Forecast:
-    """Forecast of these base models; counts over chain, draw, base model, horizon.
+    """Make a forecast of simulated counts.
 
-    ``at_dates`` are those at the calendar dates 1, 2, ... months after ``start``.
+    Parameters
+    ----------
+    part : History
+        What was observed of the base models.
+    counts, at_dates : ndarray of int, shape (chains, draws, base models, months)
+        At the ends of months of age, and at the dates 1, 2, ... calendar months after `start`.
+    start : pandas.Timestamp
+        Date that the forecast is from, UTC.
     """
     dims, months = ("chain", "draw", "base_model", "horizon"), counts.shape[3]
     dataset = xr.Dataset(

@@ -59,7 +59,15 @@ from bayes_hfgrowth.posterior.pairs import (
 from bayes_hfgrowth.posterior.population import PopulationPosterior
 from bayes_hfgrowth.posterior.simulation import Floats, SharedDraws
 
-__all__ = ["Conditional", "ConditionalDraws", "Moves", "condition", "coupled", "random_of"]
+__all__ = [
+    "OF_FIT",
+    "Conditional",
+    "ConditionalDraws",
+    "Moves",
+    "condition",
+    "coupled",
+    "random_of",
+]
 
 POINTS = 1024
 """Points at which the likelihood of a base model is taken."""
@@ -72,6 +80,9 @@ ROUNDS = 3
 
 CANDIDATES = 64
 """Draws of the population that are tried in place of one whose weight is too small."""
+
+OF_FIT, OF_POPULATION = 11, 14
+"""Purposes of the random numbers that continue period effects, of a fit and of a population."""
 
 KEPT = 300
 """Weights that are kept for the next base model with the same months; each is 350 kB."""
@@ -201,11 +212,16 @@ class Conditional:
     draws : int
         How many draws of each base model. As many are taken from the population, evenly spaced,
         or some of them several times where it has fewer; draw j is the same for all base models.
+    ahead : int
+        Purpose, as in `random_of`, of the numbers that continue the period effects: `OF_FIT` for
+        the paths that forecasts of a fit's own base models follow.
     """
 
-    def __init__(self, population: PopulationPosterior, seed: int, draws: int) -> None:
+    def __init__(
+        self, population: PopulationPosterior, seed: int, draws: int, ahead: int = OF_POPULATION
+    ) -> None:
         self.spec: GrowthSpec = population.spec
-        self.seed, self.draws = seed, draws
+        self.seed, self.draws, self._ahead = seed, draws, ahead
         number = population.posterior.sizes["chain"] * population.posterior.sizes["draw"]
         self.population = population.taken((np.arange(draws) * number) // draws)
         self.spreads = np.ascontiguousarray(self.population.spreads)
@@ -294,7 +310,7 @@ class Conditional:
             back = self.shared.first + known.shape[1] - begin
             found = self.shared.continued(begin, back, random_of(self.seed, 13))
             length = max(first + number, end) - begin
-            found = found.continued(begin, length, random_of(self.seed, 14))
+            found = found.continued(begin, length, random_of(self.seed, self._ahead))
             self._covering = found
         return found
 
