@@ -18,6 +18,7 @@ from bayes_hfgrowth.forecast.paths import (
     joined,
     until_attribute,
 )
+from bayes_hfgrowth.forecast.releases import Releases
 from bayes_hfgrowth.forecast.totals import BASE_MODEL, SUMS, Totals, checked_by, interval_columns
 from bayes_hfgrowth.panel.as_of import PanelAsOf
 from bayes_hfgrowth.panel.chunks import PanelChunks
@@ -31,7 +32,7 @@ from bayes_hfgrowth.support.files import growing_table, write_table
 from bayes_hfgrowth.support.horizon import Date, months_ahead, until_date
 from bayes_hfgrowth.support.progress import Progress
 
-__all__ = ["ForecastFile", "forecast_file", "largest_at_end"]
+__all__ = ["ForecastFile", "check_new_releases", "forecast_file", "largest_at_end"]
 
 MOST_BYTES = 2**30
 """Size of forecast draws up to which they are kept; a table of base models has no such limit."""
@@ -80,6 +81,7 @@ def forecast_file(
     intervals: Iterable[float] = (50, 80, 95),
     by: str = BASE_MODEL,
     base_models: Collection[str] | None = None,
+    with_new_releases: bool = False,
     draws: int = 1000,
     chunk: int = CHUNK,
     dask: str | None = None,
@@ -115,6 +117,9 @@ def forecast_file(
         any case.
     base_models : collection of str, optional
         Which base models; all when not given.
+    with_new_releases : bool
+        Whether to add to sums the base models that organizations have yet to release, as in
+        `bayes_hfgrowth.forecast.draws.Forecast.total`.
     chunk : int
         Base models that are forecast at a time.
 
@@ -132,6 +137,8 @@ def forecast_file(
     levels = list(intervals)
     interval_columns(levels)  # refuses impossible ones
     checked_by(by)
+    if with_new_releases:
+        check_new_releases(by, base_models, out)
     last = until_date(months, until)
     limit = None if threshold is None else checked_threshold(threshold)
     if last is None:  # a wrong number is refused before a large file is read
@@ -199,6 +206,9 @@ def forecast_file(
         unlike = _unlike(whole)
         whole.save(path)
     elif total is not None:
+        if with_new_releases:
+            with shown.stage("new releases"):
+                total.add(_releases(population, source, start, months, conditional).totals(by))
         if dated:
             until_text = None if last is None else last.isoformat()
             series = DatedSeries.of_totals(total, by, start, until_text)
@@ -209,6 +219,43 @@ def forecast_file(
         write_table(table, path, ForecastError)
     unknown = tuple(sorted(source.organizations - set(population.organizations)))
     return ForecastFile(path, number, unlike, unknown, answers)
+
+
+def check_new_releases(
+    by: str, base_models: Collection[str] | None, out: str | os.PathLike[str]
+) -> None:
+    """Check that base models yet to be released can be in what is asked for.
+
+    Raises
+    ------
+    ForecastError
+        When it is no table of sums of all base models.
+    """
+    if by not in SUMS or Path(out).suffix.lower() == ".nc":
+        raise ForecastError(
+            "base models yet to be released (--with-new-releases) are in tables of sums alone; "
+            "take --by organization or --by all, and write a .csv or .parquet"
+        )
+    if base_models is not None:
+        raise ForecastError(
+            "base models yet to be released (--with-new-releases) belong to sums of all base "
+            "models; name none"
+        )
+
+
+def _releases(
+    population: PopulationPosterior,
+    source: PanelAsOf,
+    start: pd.Timestamp,
+    months: int,
+    conditional: Conditional,
+) -> Releases:
+    """Base models that the organizations of a panel have yet to release."""
+    born = pd.concat([part.base_models[["created_at", "organization"]] for part in source])
+    return Releases(
+        population, pd.DatetimeIndex(born["created_at"]), tuple(born["organization"]), start,
+        months, conditional.seed, conditional.draws,
+    )  # fmt: skip
 
 
 def _dated(

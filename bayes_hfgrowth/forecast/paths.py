@@ -15,10 +15,17 @@ from bayes_hfgrowth.forecast.dated_counts import (
     months_needed,
 )
 from bayes_hfgrowth.forecast.draws import Forecast, joined
+from bayes_hfgrowth.forecast.releases import Releases
 from bayes_hfgrowth.forecast.totals import FROM, UNTIL, interval_columns
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.panel.table import Panel
-from bayes_hfgrowth.posterior.conditional import OF_FIT, Conditional, condition, random_of
+from bayes_hfgrowth.posterior.conditional import (
+    OF_FIT,
+    OF_POPULATION,
+    Conditional,
+    condition,
+    random_of,
+)
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.posterior.population import PopulationPosterior
 from bayes_hfgrowth.posterior.simulation import (
@@ -47,6 +54,7 @@ __all__ = [
     "interval_columns",
     "joined",
     "until_attribute",
+    "with_releases",
 ]
 
 LONGEST = 600
@@ -127,6 +135,9 @@ def forecast(
             counts, at_dates = _put(counts, i, path), _put(at_dates, i, dated)
     whole = (posterior.sizes["chain"], posterior.sizes["draw"], *shape[1:])
     found = assembled(part, counts.reshape(whole), at_dates.reshape(whole), start)
+    if base_models is None:
+        population = PopulationPosterior.from_fit(fit)
+        found = with_releases(found, population, history, seed, OF_FIT)
     return until_attribute(found, last)
 
 
@@ -228,7 +239,36 @@ def forecast_new(
             found.append(result)
             done += result.draws.sizes["base_model"]
             advance(done, "")
-    return until_attribute(joined(found), last)
+    seed = conditional.seed
+    whole = with_releases(joined(found), population, history, seed, OF_POPULATION)
+    return until_attribute(whole, last)
+
+
+def with_releases(
+    found: Forecast, population: PopulationPosterior, history: History, seed: int, ahead: int
+) -> Forecast:
+    """Give a forecast the base models that organizations have yet to release.
+
+    Parameters
+    ----------
+    found : Forecast
+        Of all base models of a fit or panel.
+    population : PopulationPosterior
+        What it is from.
+    history : History
+        All base models, whose creation tells how many organizations release.
+    seed, ahead : int
+        As in `bayes_hfgrowth.forecast.releases.Releases`.
+    """
+    sizes = found.draws.sizes
+    organizations = tuple(history.organizations[o] for o in history.organization_of)
+    return replace(
+        found,
+        releases=Releases(
+            population, history.created_at, organizations, pd.Timestamp(found.draws.attrs[FROM]),
+            sizes["horizon"], seed, sizes["chain"] * sizes["draw"], ahead,
+        ),
+    )  # fmt: skip
 
 
 def conditional_on(

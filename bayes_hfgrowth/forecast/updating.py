@@ -22,6 +22,7 @@ from bayes_hfgrowth.forecast.paths import (
     forecast,
     forecast_chunk,
     until_attribute,
+    with_releases,
 )
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.panel.table import Panel
@@ -209,7 +210,11 @@ class Update:
         found = assembled(self.history, counts.reshape(shape), at_dates.reshape(shape), start)
         source = self.base_models["source"].to_numpy(dtype=object)
         draws = found.draws.assign(pareto_k=("base_model", pareto_k), source=("base_model", source))
-        return until_attribute(Forecast(draws, found.history), last)
+        found = with_releases(
+            Forecast(draws, found.history), self.conditional.population, self.history,
+            self.conditional.seed, OF_FIT,
+        )  # fmt: skip
+        return until_attribute(found, last)
 
     def earlier(self) -> Forecast | None:
         """The forecast that the fit made, without what came, of base models with new months.

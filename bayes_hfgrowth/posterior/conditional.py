@@ -61,6 +61,7 @@ from bayes_hfgrowth.posterior.simulation import Floats, SharedDraws
 
 __all__ = [
     "OF_FIT",
+    "OF_POPULATION",
     "Conditional",
     "ConditionalDraws",
     "Moves",
