@@ -53,6 +53,7 @@ __all__ = [
     "forecast_new",
     "interval_columns",
     "joined",
+    "put",
     "until_attribute",
     "with_releases",
 ]
@@ -132,7 +133,7 @@ def forecast(
     with workers(None) as (submit, _, hands):
         pieces = ((paths, i) for i in range(len(chosen)))
         for i, (path, dated) in enumerate(in_order(submit, pieces, 8 * hands)):
-            counts, at_dates = _put(counts, i, path), _put(at_dates, i, dated)
+            counts, at_dates = put(counts, i, path), put(at_dates, i, dated)
     whole = (posterior.sizes["chain"], posterior.sizes["draw"], *shape[1:])
     found = assembled(part, counts.reshape(whole), at_dates.reshape(whole), start)
     if base_models is None:
@@ -148,10 +149,27 @@ def until_attribute(found: Forecast, until: pd.Timestamp | None) -> Forecast:
     return found
 
 
-def _put(
-    counts: npt.NDArray[np.integer], i: int, one: npt.NDArray[np.integer]
+def put(
+    counts: npt.NDArray[np.integer],
+    i: int | npt.NDArray[np.int64],
+    one: npt.NDArray[np.integer],
 ) -> npt.NDArray[np.integer]:
-    """Put the counts of base model i among the others', which are widened where they must be."""
+    """Put counts of base models among the others', which are widened where they must be.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (draws, base models, months)
+        All, 32 bits wide as long as that will do.
+    i : int or ndarray of int
+        Which base models.
+    one : ndarray of int
+        Theirs.
+
+    Returns
+    -------
+    ndarray of int
+        The same array, or a wider copy.
+    """
     if one.dtype.itemsize > counts.dtype.itemsize:
         counts = counts.astype(one.dtype)
     counts[:, i] = one

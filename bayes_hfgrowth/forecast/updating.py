@@ -21,6 +21,7 @@ from bayes_hfgrowth.forecast.paths import (
     check_request,
     forecast,
     forecast_chunk,
+    put,
     until_attribute,
     with_releases,
 )
@@ -37,6 +38,7 @@ from bayes_hfgrowth.posterior.simulation import (
     calendar_needed,
     dormancy_shares,
     futures,
+    narrowed,
 )
 from bayes_hfgrowth.support.cluster import in_order, workers
 from bayes_hfgrowth.support.errors import ForecastError
@@ -178,8 +180,10 @@ class Update:
         check_request(months, self.conditional.seed)
         dates = dates_ahead(start, months)
         number = len(self.history.base_models)
-        counts = np.empty((len(self.theta), number, months), dtype=np.int64)
-        at_dates, done = np.empty_like(counts), 0
+        shape = (len(self.theta), number, months)
+        counts: Counts = np.empty(shape, np.int32)
+        at_dates: Counts = np.empty(shape, np.int32)
+        done = 0
         pareto_k = np.full(number, np.nan)
         pareto_k[self.in_panel] = self.reweighted.pareto_k
         new = np.setdiff1d(np.arange(number), self.in_panel)
@@ -194,20 +198,20 @@ class Update:
             for place, (path, dated) in zip(
                 self.in_panel, in_order(submit, pieces, 8 * hands), strict=True
             ):
-                counts[:, place], at_dates[:, place] = path, dated
+                counts, at_dates = put(counts, place, path), put(at_dates, place, dated)
                 done += 1
                 advance(done, "")
             for first in range(0, len(new), CHUNK):
                 some = new[first : first + CHUNK]
                 part = forecast_chunk(self.conditional, self.history.subset(some), months, start)
-                for whole, name in ((counts, "finetunes"), (at_dates, "finetunes_at_date")):
-                    whole[:, some] = part.draws[name].to_numpy()[0]
+                counts = put(counts, some, part.draws["finetunes"].to_numpy()[0])
+                at_dates = put(at_dates, some, part.draws["finetunes_at_date"].to_numpy()[0])
                 pareto_k[some] = part.draws["pareto_k"].to_numpy()
                 done += len(some)
                 advance(done, "")
         sizes = self.fit.posterior.sizes
-        shape = (sizes["chain"], sizes["draw"], number, months)
-        found = assembled(self.history, counts.reshape(shape), at_dates.reshape(shape), start)
+        whole = (sizes["chain"], sizes["draw"], number, months)
+        found = assembled(self.history, counts.reshape(whole), at_dates.reshape(whole), start)
         source = self.base_models["source"].to_numpy(dtype=object)
         draws = found.draws.assign(pareto_k=("base_model", pareto_k), source=("base_model", source))
         found = with_releases(
@@ -247,7 +251,7 @@ class Update:
             conditional.spec, one, theta, shared, ahead, random_of(seed, 3, name), shares
         )
         dated = counts_at_dates(one, path, theta, dates, random_of(seed, 12, name))
-        return path[:, 0, :months], dated[:, 0]
+        return narrowed(path[:, 0, :months]), narrowed(dated[:, 0])
 
 
 def update(fit: FittedDraws, panel: Panel, seed: int | None = None) -> Update:
