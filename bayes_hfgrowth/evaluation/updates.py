@@ -105,16 +105,16 @@ def summary_of_update(update: Update, scores: pd.DataFrame) -> dict[str, list[st
     number = table["source"].value_counts()
     many, new = int(number.get(REWEIGHTED, 0)), table.loc[table["source"] != POPULATION, "new"]
     sentences = [
-        f"{many:,} base models are updated by their new months, {number.get(UNCHANGED, 0):,} have "
-        f"none; {int(new.sum()):,} fine-tunes came since the fit"
+        f"updated by their new months: {many:,} base models; without a new month: "
+        f"{number.get(UNCHANGED, 0):,}; {int(new.sum()):,} fine-tunes came since the fit"
     ]
     for names, words in (
-        (update.refit, "need a refit: the fit's draws are too few for what came"),
-        (update.unknown, "are not in the fit and forecast by its population"),
-        (update.missing, "of the fit are not in the panel and left out"),
+        (update.refit, "to be fitted again, as the fit's draws are too few for what came"),
+        (update.unknown, "not in the fit, so forecast by its population"),
+        (update.missing, "in the fit but not in the panel, so left out"),
     ):
         if names:
-            sentences.append(f"{len(names):,} base models {words}: {_some(names)}")
+            sentences.append(f"{words}: {len(names):,} ({_some(names)})")
     if not len(scores):
         return {"Update": sentences, "Forecasts made before": ["no new month to score them by"]}
     said = [
