@@ -7,8 +7,8 @@ the organization's share, else with parameters around its mean, simulated forwar
 path of the period effect, which is that of all other base models too. So the fine-tunes of base
 models to come can be added to those of the present ones draw by draw.
 
-Organizations that have no base model yet are not foreseen, rates stay what they are, and base
-models of one release have no more in common than those of one organization.
+Organizations that have no base model yet are not foreseen, and base models of one release have no
+more in common than those of one organization.
 """
 
 from collections.abc import Sequence
