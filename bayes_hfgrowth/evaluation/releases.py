@@ -169,7 +169,7 @@ def _scored(totals: Totals, came: dict[str, tuple[Floats, npt.NDArray[np.int64]]
     """Score sums; one row for each and date."""
     with_new = bool(totals.released)
     table = totals.table(LEVELS).drop(columns=["month", "mean"])
-    scores, actual, born = [], [], []
+    scores, actual, born, expected = [], [], [], []
     for name in table["organization"].unique():
         finetunes, base_models = came[name]
         observed = totals.observed[name]
@@ -177,12 +177,13 @@ def _scored(totals: Totals, came: dict[str, tuple[Floats, npt.NDArray[np.int64]]
         scores.append(ensemble_crps(np.log1p(np.maximum(finetunes - observed, 0.0)), logs))
         actual.append(finetunes)
         born.append(base_models)
-    expected = table["new_base_models"] if with_new else 0.0
+        released = totals.released.get(name, np.zeros((1, len(finetunes))))
+        expected.append(released.mean(axis=0))
     table = table.assign(
         **{WITH_NEW: with_new},
         actual=np.concatenate(actual),
         new_base_models=np.concatenate(born),
-        expected_base_models=expected,
+        expected_base_models=np.concatenate(expected),
         crps_log=np.concatenate(scores),
     )
     for level in LEVELS:

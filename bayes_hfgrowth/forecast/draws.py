@@ -148,7 +148,7 @@ class Forecast:
             ``horizon`` (months after the date of the observation), ``observed`` (sum of the
             last known counts, which lack the months that are not over), and the other columns
             of `table`. With new releases, ``with_new_releases`` (true) and ``new_base_models``
-            (mean number of base models released by the date) stand behind ``observed``.
+            (median number of base models released by the date) stand behind ``observed``.
 
         Raises
         ------

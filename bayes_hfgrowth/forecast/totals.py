@@ -162,7 +162,8 @@ class Totals:
         """Columns that say that base models yet to be released are in."""
         if not self.released:
             return {}
-        return {WITH_NEW: True, "new_base_models": self.released[name].mean(axis=0)}
+        released = np.median(self.released[name], axis=0)
+        return {WITH_NEW: True, "new_base_models": np.floor(released).astype(np.int64)}
 
 
 def checked_by(by: str) -> str:
