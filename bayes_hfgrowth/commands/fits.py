@@ -257,6 +257,12 @@ def _of_fit(fit_file: Path, ask: _Asked) -> "Convergence":
     result = load_fit(fit_file)
     predicted = result.forecast(ask.months, ask.base_models, ask.seed, until=ask.until)
     number = predicted.draws.sizes["base_model"]
+    fewest = result.about["panel"].get("fewest_finetunes", 0)
+    if ask.with_new_releases and fewest:
+        announce(
+            f"the fit has only base models with {fewest:,} fine-tunes or more, so releases are of "
+            "such ones, and the latest are missing: fit all base models to be sure"
+        )
     dated = ask.until is not None or ask.threshold is not None
     if not dated or ask.out.suffix.lower() == ".nc":
         predicted.save(

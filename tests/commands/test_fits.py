@@ -1,5 +1,6 @@
 """`hfgrowth fit` and `hfgrowth forecast`, as users run them."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -143,6 +144,17 @@ def test_sums_with_base_models_yet_to_be_released_say_so(fitted, here, tmp_path,
     assert "with_new_releases" not in tables[0]
     assert tables[1]["with_new_releases"].all()
     assert (tables[1]["upper_80"] >= tables[0]["upper_80"]).all()
+
+
+def test_releases_of_a_fit_without_small_base_models_are_doubted(make_fit, here, tmp_path):
+    fit = make_fit(base_models=7, chains=2, draws=40)
+    about = fit.about | {"panel": fit.about["panel"] | {"fewest_finetunes": 30}}
+    fit.tree.attrs["bayes_hfgrowth"] = json.dumps(about)
+    fit.save(tmp_path / "fit.nc")
+    done = here("forecast", tmp_path / "fit.nc", "--months", 1, "--by", "all",
+                "--with-new-releases", "--out", tmp_path / "f.csv")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "only base models with 30 fine-tunes or more" in done.stderr
 
 
 @pytest.mark.parametrize(
