@@ -12,7 +12,14 @@ prints, at the first, the middle and the last horizon,
 - the mean CRPS of ln(1 + fine-tunes since the date), and how far medians are off on that scale,
 - base models that were released, and the mean of the draws of their number,
 
-then the same of the sum of all. With `--fit-dir` fits are kept, and used again by a later run with
+then the same of the sum of all.
+
+    python -m benchmarks.births --births-alone
+
+needs no fit: it forecasts how many base models organizations release, from five dates and with
+several half-lives of what a month says of a rate, and holds that against what was released.
+
+With `--fit-dir` fits are kept, and used again by a later run with
 the same growth model, data and settings. `--organization` and `--min-finetunes` take part of the
 data, to try it out: what is left out of small base models is left out of the births too.
 """
@@ -21,15 +28,22 @@ import argparse
 import inspect
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 import bayes_hfgrowth as hfg
 from bayes_hfgrowth.evaluation.releases import average_of_releases, score_releases
-from bayes_hfgrowth.evaluation.scores import LEVELS
+from bayes_hfgrowth.evaluation.scores import LEVELS, ensemble_crps
 from bayes_hfgrowth.forecast.totals import WITH_NEW
+from bayes_hfgrowth.posterior.births import HALF_LIFE, Births, monthly_births
 from bayes_hfgrowth.support.errors import ForecastError, HFGrowthError
 from bayes_hfgrowth.support.files import write_table
 from benchmarks.sums import fitted, markdown
+
+BIRTH_DATES = ("2023-08-21", "2023-11-21", "2024-02-21", "2024-05-21", "2024-08-21")
+BIRTH_HORIZONS = (3, 6, 12)
+HALF_LIVES = (np.inf, 12.0, HALF_LIFE, 6.0)
+"""What `births_alone` is run over: as-of dates, months ahead, months."""
 
 DATES = ("2024-02-21", "2024-08-21")
 """As-of dates."""
@@ -63,6 +77,52 @@ def rows_of(table: pd.DataFrame) -> list[list[str]]:
     ]
 
 
+def births_alone(panel: hfg.Panel, half_life: float, seed: int) -> list[list[str]]:
+    """Hold forecasts of the number of base models released against what came; rows of a table.
+
+    Parameters
+    ----------
+    panel : Panel
+        All that is known.
+    half_life : float
+        Of what a month says of a rate, in months.
+    seed : int
+        Of the draws.
+    """
+    models = panel.base_models
+    created, names = pd.DatetimeIndex(models["created_at"]), models["organization"].to_numpy()
+    end = models["observed_until"].max() + pd.DateOffset(days=1)
+    scores = []
+    for date in (pd.Timestamp(text, tz="UTC") for text in BIRTH_DATES):
+        process = Births(monthly_births(created, names, date), half_life)
+        drawn = process.draw(1000, np.random.default_rng(seed))
+        numbers = drawn.simulate(max(BIRTH_HORIZONS), np.random.default_rng(seed + 1)).cumsum(
+            axis=2
+        )
+        for months in BIRTH_HORIZONS:
+            until = date + pd.DateOffset(months=months)
+            if until > end:
+                continue
+            for o, name in enumerate(process.organizations):
+                came = ((created > date) & (created <= until) & (names == name)).sum()
+                ordered = np.sort(numbers[:, o, months - 1])
+                inside = [
+                    np.quantile(ordered, 0.5 - level / 200.0, method="lower")
+                    <= came
+                    <= np.quantile(ordered, 0.5 + level / 200.0, method="higher")
+                    for level in LEVELS
+                ]
+                crps = ensemble_crps(np.log1p(came), np.log1p(ordered))
+                scores.append((months, *inside, float(crps)))
+    columns = ["months", *(f"inside {level}" for level in LEVELS), "crps log"]
+    table = pd.DataFrame(scores, columns=columns).groupby("months").mean()
+    life = "none" if np.isinf(half_life) else f"{half_life:g}"
+    return [
+        [life, str(months), *(f"{row[name]:.3f}" for name in columns[1:])]
+        for months, row in table.iterrows()
+    ]
+
+
 def main() -> None:
     """Run the benchmark."""
     defaults = inspect.signature(hfg.GrowthModel.fit).parameters
@@ -78,7 +138,14 @@ def main() -> None:
     parser.add_argument("--min-finetunes", type=int, default=0, help="leave smaller ones out")
     parser.add_argument("--fit-dir", type=Path, help="folder to keep the fits in, and to use")
     parser.add_argument("--out", type=Path, help="all scores, .csv or .parquet")
+    parser.add_argument("--births-alone", action="store_true", help="numbers of base models only")
     options = parser.parse_args()
+    if options.births_alone:
+        head = ["half-life", "months ahead", *(f"inside {level}" for level in LEVELS), "crps log"]
+        example = hfg.load_example()
+        rows = [births_alone(example, life, options.seed) for life in HALF_LIVES]
+        print(markdown([head, *(row for part in rows for row in part)]))
+        return
     settings = {"draws": options.draws, "tune": options.tune, "seed": options.seed}
     parts = []
     try:

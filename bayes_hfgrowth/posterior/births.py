@@ -97,6 +97,8 @@ class BirthDraws:
         Mean of the base models a month at the date, and size of their negative binomial.
     middle, spread : ndarray, shape (draws,)
         Mean and standard deviation of ln rate over organizations, to which rates drift back.
+    half_life : float
+        As `HALF_LIFE`.
     """
 
     organizations: tuple[str, ...]
@@ -104,6 +106,7 @@ class BirthDraws:
     size: Floats
     middle: Floats
     spread: Floats
+    half_life: float = HALF_LIFE
 
     def simulate(self, months: int, rng: np.random.Generator) -> Integers:
         """Draw how many base models are released.
@@ -121,7 +124,7 @@ class BirthDraws:
             At most `MOST` each.
         """
         found = np.empty((*self.rate.shape, months), dtype=np.int64)
-        persistence = 2.0 ** (-0.5 / HALF_LIFE)
+        persistence = 2.0 ** (-0.5 / self.half_life)
         middle, innovation = (
             self.middle[:, None],
             self.spread[:, None] * np.sqrt(1 - persistence**2),
@@ -178,9 +181,12 @@ class Births:
     ----------
     months : dict
         From `monthly_births`.
+    half_life : float
+        As `HALF_LIFE`.
     """
 
     months: dict[str, Integers]
+    half_life: float = HALF_LIFE
 
     @property
     def organizations(self) -> tuple[str, ...]:
@@ -201,7 +207,7 @@ class Births:
         for name in self.organizations:
             counts, place = np.unique(self.months[name], return_inverse=True)
             ages = np.arange(len(place))[::-1] + 0.5
-            weights = np.bincount(place, 2.0 ** (-ages / HALF_LIFE), len(counts))
+            weights = np.bincount(place, 2.0 ** (-ages / self.half_life), len(counts))
             table = np.zeros(share.shape)
             for count, weight in zip(counts.tolist(), weights.tolist(), strict=True):
                 rising = gammaln(count + size) - gammaln(size) - gammaln(count + 1.0)
@@ -278,7 +284,7 @@ class Births:
         log_size += steps[1] * (rng.random(shape) - 0.5)
         middle, spread = cells[at_rate].T
         return BirthDraws(
-            self.organizations, np.exp(log_rate), np.exp(log_size), middle, spread
+            self.organizations, np.exp(log_rate), np.exp(log_size), middle, spread, self.half_life
         )  # fmt: skip
 
 
