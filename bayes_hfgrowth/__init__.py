@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bayes_hfgrowth.fit import GrowthFit, GrowthModel, load_fit
     from bayes_hfgrowth.forecast.panel_file import forecast_file
     from bayes_hfgrowth.forecast.paths import Forecast, forecast_new
+    from bayes_hfgrowth.forecast.updating import Update
     from bayes_hfgrowth.model.specification import GrowthSpec, available_models, read_spec
     from bayes_hfgrowth.panel.organizations import OrganizationTable, read_organizations
     from bayes_hfgrowth.panel.table import Panel, read_panel
@@ -53,6 +54,7 @@ __all__ = [
     "PopulationPosterior",
     "SourceError",
     "SpecificationError",
+    "Update",
     "__version__",
     "available_models",
     "backtest",
@@ -86,6 +88,7 @@ _HOME = {
     "OrganizationTable": "panel.organizations",
     "Panel": "panel.table",
     "PopulationPosterior": "posterior.population",
+    "Update": "forecast.updating",
     "available_models": "model.specification",
     "backtest": "evaluation.backtest",
     "fetch_panel": "sources.hub",

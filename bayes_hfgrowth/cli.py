@@ -18,6 +18,7 @@ from bayes_hfgrowth.commands import (
     rank,
     report,
     sources,
+    update,
 )
 from bayes_hfgrowth.support.errors import HFGrowthError
 
@@ -33,7 +34,7 @@ app = typer.Typer(
     help="Bayesian growth of the fine-tune counts of open-weight base models.",
     pretty_exceptions_enable=False,
 )
-for family in (demo, sources, page, fits, rank, questions, figures, evaluation, report):
+for family in (demo, sources, page, fits, update, rank, questions, figures, evaluation, report):
     family.register(app)
 
 

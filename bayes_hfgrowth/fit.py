@@ -19,6 +19,7 @@ import xarray as xr
 from bayes_hfgrowth.comparison import Comparison, compare
 from bayes_hfgrowth.diagnostics import Diagnostics, diagnose
 from bayes_hfgrowth.forecast.paths import Forecast, forecast
+from bayes_hfgrowth.forecast.updating import Update, update
 from bayes_hfgrowth.inference.sampling import Engine, Settings, sample
 from bayes_hfgrowth.model.priors import draw_prior, log_prior
 from bayes_hfgrowth.model.pymc_model import build_model
@@ -29,8 +30,8 @@ from bayes_hfgrowth.posterior.convergence import check_convergence, population_n
 from bayes_hfgrowth.posterior.draws import ATTRIBUTE, FORMAT, FittedDraws, read_tree
 from bayes_hfgrowth.posterior.sharing import Shared
 from bayes_hfgrowth.posterior.simulation import (
+    SharedDraws,
     base_model_parameters,
-    carry_over,
     dormancy_shares,
     log_likelihood,
     narrowed,
@@ -83,6 +84,10 @@ class GrowthFit(FittedDraws, Shared):
     ) -> Forecast:
         """Forecast cumulative fine-tunes; see `bayes_hfgrowth.forecast.paths.forecast`."""
         return forecast(self, months, base_models, seed, until=until)
+
+    def update(self, panel: Panel, seed: int | None = None) -> Update:
+        """Condition it on months that came later; see `bayes_hfgrowth.forecast.updating.update`."""
+        return update(self, panel, seed)
 
     def compare(self, organizations: Sequence[str], seed: int | None = None) -> Comparison:
         """Compare organizations; see `bayes_hfgrowth.comparison.compare`."""
@@ -150,11 +155,11 @@ class GrowthModel:
         self,
         panel: Panel,
         *,
-        draws: int = 650,
-        tune: int = 80,
+        draws: int = 300,
+        tune: int = 100,
         chains: int = 4,
         seed: int | None = None,
-        target_accept: float = 0.9,
+        target_accept: float = 0.8,
         cores: int | None = None,
         engine: Engine = "marginal",
         progress: bool = True,
@@ -175,7 +180,7 @@ class GrowthModel:
             Mean acceptance that the step size is tuned to, between 0.5 and 1.
         cores : int, optional
             Chains that run at once; all cores by default.
-        engine : {"marginal", "whitened", "nuts"}
+        engine : {"marginal", "nuts"}
             How to sample, see `bayes_hfgrowth.inference.sampling`. Same posterior.
         progress : bool
             Whether to show progress on standard error.
@@ -299,10 +304,8 @@ def check_settings(settings: Settings) -> None:
         raise FitError(f"cores is {settings.cores}; give a number from 1 on")
     if settings.seed < 0:
         raise FitError(f"seed is {settings.seed}; give a number from 0 on")
-    if settings.engine not in ("marginal", "whitened", "nuts"):
-        raise FitError(
-            f"engine {settings.engine!r} does not exist; take 'marginal', 'whitened' or 'nuts'"
-        )
+    if settings.engine not in ("marginal", "nuts"):
+        raise FitError(f"engine {settings.engine!r} does not exist; take 'marginal' or 'nuts'")
 
 
 def _pointwise_groups(
@@ -314,13 +317,20 @@ def _pointwise_groups(
     every = max(1, -(-number * len(history.new) // POINTWISE_CELLS))
     every = min(every, max(1, number // LEAST_POINTWISE))
     kept = posterior.isel(draw=slice(None, None, every))
-    theta, carry = base_model_parameters(spec, kept), carry_over(spec, kept)
+    theta, shared = base_model_parameters(spec, kept), SharedDraws.of(spec, kept)
     dormancy = dormancy_shares(spec, kept)
-    prior = draw_prior(spec, history.organization_of, len(history.organizations), PRIOR_DRAWS, rng)
-    coords: dict[Any, Any] = {name: posterior[name] for name in ("organization", "base_model")}
+    prior = draw_prior(
+        spec, history.organization_of, len(history.organizations), PRIOR_DRAWS, rng,
+        history.calendar_span[1],
+    )  # fmt: skip
+    coords: dict[Any, Any] = {
+        name: posterior[name]
+        for name in ("organization", "base_model", "calendar_month")
+        if name in posterior.coords
+    }
     prior = prior.assign_coords({**coords, "chain": [0], "draw": np.arange(PRIOR_DRAWS)})
     prior_months = replicates(
-        spec, history, base_model_parameters(spec, prior), carry_over(spec, prior), rng,
+        spec, history, base_model_parameters(spec, prior), SharedDraws.of(spec, prior), rng,
         dormancy_shares(spec, prior),
     )  # fmt: skip
 
@@ -338,9 +348,9 @@ def _pointwise_groups(
         "prior": prior,
         "prior_predictive": over_months(prior_months, prior),
         "posterior_predictive": over_months(
-            narrowed(replicates(spec, history, theta, carry, rng, dormancy)), kept
+            narrowed(replicates(spec, history, theta, shared, rng, dormancy)), kept
         ),
-        "log_likelihood": over_months(log_likelihood(spec, history, theta, carry, dormancy), kept),
+        "log_likelihood": over_months(log_likelihood(spec, history, theta, shared, dormancy), kept),
         "log_prior": log_prior(spec, kept),
         "every": every,
     }

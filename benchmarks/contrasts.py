@@ -1,10 +1,11 @@
 """Are known differences between organizations recovered? Simulated panels, fitted; pairs counted.
 
-The population is known: every prior of the growth model stands at its median, only organizations
-and base models differ. Each panel draws its organizations from it, so their differences are
-known, simulates the base models of each and is fitted with the model file as it is shipped. Of
-every pair of organizations and quantity, the central intervals of the difference must hold the
-true one as often as they say, and what is told with a probability must be true as often.
+The population is known: every prior of the growth model stands at its median, only organizations,
+base models and the period effects of calendar months differ. Each panel draws its organizations
+from it, so their differences are known, simulates the base models of each and is fitted with the
+model file as it is shipped. Of every pair of organizations and quantity, the central intervals of
+the difference must hold the true one as often as they say, and what is told with a probability must
+be true as often.
 
     python -m benchmarks.contrasts --panels 100 --out contrasts
 
@@ -19,6 +20,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,8 +50,11 @@ def known_population(spec: GrowthSpec) -> GrowthSpec:
     def known(prior: Prior | None) -> Prior | None:
         if prior is None:
             return None
-        middle = float(frozen(prior).median())
-        return Prior("Normal", {"mu": middle, "sigma": 1e-12}, prior.reason)
+        median = float(frozen(prior).median())
+        return Prior("Normal", {"mu": median, "sigma": 1e-12}, prior.reason)
+
+    def middle(value: float | Prior) -> float | Prior | None:
+        return known(value) if isinstance(value, Prior) else value
 
     parameters = {}
     for name, pooling in spec.parameters.items():
@@ -60,17 +65,13 @@ def known_population(spec: GrowthSpec) -> GrowthSpec:
         location=known(spec.dormancy.location),
         between_organizations=known(spec.dormancy.between_organizations),
     )
-    carry_over = spec.carry_over and dataclasses.replace(
-        spec.carry_over,
-        **{
-            part: known(value)
-            for part in ("strength", "memory")
-            if isinstance(value := getattr(spec.carry_over, part), Prior)
-        },
-    )
-    return dataclasses.replace(
-        spec, dormancy=dormancy, carry_over=carry_over, parameters=parameters
-    )
+    shared: dict[str, Any] = {}
+    for table in ("carry_over", "period_effect", "bursts"):
+        if (part := getattr(spec, table)) is not None:
+            values = {name: middle(value) for name, value in vars(part).items()}
+            shared[table] = dataclasses.replace(part, **values)
+    shared["reinforcement"] = middle(spec.reinforcement)
+    return dataclasses.replace(spec, dormancy=dormancy, parameters=parameters, **shared)
 
 
 def quantities_of(spec: GrowthSpec, draws: xr.Dataset) -> dict[str, Draws]:

@@ -24,7 +24,8 @@ from bayes_hfgrowth.posterior.convergence import check_convergence, population_n
 from bayes_hfgrowth.sources.example import load_example
 from bayes_hfgrowth.support.progress import Progress
 
-ENGINES = ("marginal", "whitened", "nuts")
+ENGINES = ("marginal", "nuts")
+UNBOUNDED = ("carry_over_strength", "period_effect")
 
 
 def main() -> None:
@@ -82,8 +83,9 @@ def compare(posterior: xr.Dataset, reference: xr.Dataset) -> None:
     ):
         distances, ratios, errors = [], [], []
         for name in names:
-            one, other = (np.log(d[name]) if "immediacy" not in str(name) or "between" in str(name)
-                          else d[name] for d in (posterior, reference))  # fmt: skip
+            parameter = str(name).removeprefix("global_").removeprefix("organization_")
+            plain = parameter == "immediacy" or parameter in UNBOUNDED
+            one, other = (d[name] if plain else np.log(d[name]) for d in (posterior, reference))
             spread = other.std(dims)
             distances.append(np.ravel(np.abs(one.mean(dims) - other.mean(dims)) / spread))
             ratios.append(np.ravel(np.abs(np.log(one.std(dims) / spread))))

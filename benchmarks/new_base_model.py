@@ -7,6 +7,8 @@ The first prints the time of `hfgrowth forecast --panel` as a whole process, and
 after import, for a base model of an organization that the population knows, of one that it does
 not, and for one without any fine-tune. Wall and CPU time: on a busy machine the second counts.
 
+It also prints the time for each of many base models that are forecast together, by one thread.
+
 The second fits base models of the shipped data with and without one of them, forecasts the one
 from the population without it, and prints how far that lies from the forecast of the joint fit,
 in Monte Carlo standard errors.
@@ -19,9 +21,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from bayes_hfgrowth import Panel, PopulationPosterior
 
 COUNTS = {
     "known organization": ("Qwen", [12, 18, 21, 9]),
@@ -45,23 +51,24 @@ def panel_rows(organization: str, new: list[int]) -> pd.DataFrame:
     )
 
 
-def time_process(panel: Path, out: Path) -> tuple[float, float]:
+def time_process(population: Path | None, panel: Path, out: Path) -> tuple[float, float]:
     """Wall and CPU seconds of the command line."""
     main = "from bayes_hfgrowth.cli import main; main()"
-    options = ["forecast", "--panel", str(panel), "--months", "12", "--out", str(out)]
+    fit = [] if population is None else [str(population)]
+    options = ["forecast", *fit, "--panel", str(panel), "--months", "12", "--out", str(out)]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run([sys.executable, "-c", main, *options], check=True, capture_output=True)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def costs() -> None:
-    """Print what it costs."""
+def costs(population_file: Path | None) -> None:
+    """Print what it costs, with the shipped population or another."""
     with tempfile.TemporaryDirectory() as folder:
         panel, out = Path(folder) / "new.csv", Path(folder) / "forecast.csv"
         panel_rows(*COUNTS["unknown organization"]).to_csv(panel, index=False)
-        time_process(panel, out)  # whoever runs it first compiles
-        times = np.array([time_process(panel, out) for _ in range(RUNS)])
+        time_process(population_file, panel, out)  # whoever runs it first compiles
+        times = np.array([time_process(population_file, panel, out) for _ in range(RUNS)])
     wall, cpu = np.median(times, axis=0)
     print(f"whole process, median of {RUNS}: {wall:.2f} s wall, {cpu:.2f} s CPU")
 
@@ -69,10 +76,12 @@ def costs() -> None:
     import bayes_hfgrowth as hfg
     from bayes_hfgrowth.forecast.paths import forecast_new
 
-    population = hfg.load_population()
+    load = hfg.PopulationPosterior.load
+    population = load(population_file) if population_file else hfg.load_population()
     print(f"import and reading the population: {time.process_time() - start:.2f} s CPU")
+    panels = {}
     for name, rows in COUNTS.items():
-        new = hfg.Panel.from_table(panel_rows(*rows))
+        new = panels[name] = hfg.Panel.from_table(panel_rows(*rows))
         seconds = []
         for _ in range(RUNS):
             begin, start = time.perf_counter(), time.process_time()
@@ -83,6 +92,23 @@ def costs() -> None:
             f"{name}: first {seconds[0][0]:.3f} s wall, {seconds[0][1]:.3f} s CPU; "
             f"median of {RUNS} {wall:.3f} s wall, {cpu:.3f} s CPU"
         )
+    many(population, panels)
+
+
+def many(population: "PopulationPosterior", new: dict[str, "Panel"], number: int = 60) -> None:
+    """Print what each of many base models costs, alone in its months or not."""
+    import bayes_hfgrowth as hfg
+    from bayes_hfgrowth.forecast.paths import forecast_new
+
+    for name, panel in new.items():
+        copies = [
+            panel.table.assign(base_model=lambda table, i=i: table["base_model"] + f"-{i}")
+            for i in range(number)
+        ]
+        whole = hfg.Panel.from_table(pd.concat(copies))
+        start = time.process_time()
+        forecast_new(population, whole, 12, progress=False, jobs=1)
+        print(f"{name}, {number} of them: {(time.process_time() - start) / number:.4f} s CPU each")
 
 
 def joint(number: int, named: list[str], draws: int, min_finetunes: int) -> None:
@@ -143,13 +169,14 @@ def main() -> None:
     parser.add_argument(
         "--base-model", action="append", default=[], help="a further one to leave out"
     )
+    parser.add_argument("--population", type=Path, help="another than the shipped one, .nc")
     parser.add_argument("--draws", type=int, default=650)
     parser.add_argument("--min-finetunes", type=int, default=100)
     options = parser.parse_args()
     if options.joint or options.base_model:
         joint(options.joint, options.base_model, options.draws, options.min_finetunes)
     else:
-        costs()
+        costs(options.population)
 
 
 if __name__ == "__main__":

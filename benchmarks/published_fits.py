@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bayes_hfgrowth.comparison.quantities import exponents
 from bayes_hfgrowth.figures import paper_comparison, save_figure
 from bayes_hfgrowth.figures.paper import choose_base_models, published_curve
 from bayes_hfgrowth.fit import GrowthFit, GrowthModel
-from bayes_hfgrowth.growth.curve import cumulative
+from bayes_hfgrowth.growth import cumulative
 from bayes_hfgrowth.sources.example import load_example, load_paper_fits
 
 
@@ -32,10 +33,12 @@ def distances(fit: GrowthFit, paper_fits: pd.DataFrame) -> pd.DataFrame:
         months = slice(history.start[index], history.start[index + 1])
         age, count = history.month[months], (history.previous + history.new)[months]
         own = fit.posterior.sel(base_model=name)
-        parameters = [
+        fitness, immediacy, longevity = (
             own[p].to_numpy().reshape(-1, 1) for p in ("fitness", "immediacy", "longevity")
-        ]
-        ours = np.median(cumulative(age, *parameters, m=fit.spec.m), axis=0)
+        )
+        exponent = exponents(fit.spec, fit.posterior)[:, None]
+        counts = cumulative(age, fitness, immediacy, longevity, fit.spec.m, exponent)
+        ours = np.median(counts, axis=0)
         published = published_curve(age, paper_fits.loc[name])
 
         def apart(a: np.ndarray, b: np.ndarray, last: float = count[-1]) -> float:

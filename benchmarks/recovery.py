@@ -9,11 +9,11 @@ posterior, and so the coverage, as it is.
 
     python -m benchmarks.recovery --panels 200 --out recovery
 
-writes recovery.csv (truth, interval and rank of every population parameter of every panel, and
-of one base model's), prints the coverage, and draws recovery_MODEL.png: the distribution of the
-ranks less the uniform one, with the band that holds 95% of such curves (Säilynoja,
-Bürkner and Vehtari 2022). Each panel has a seed of its own, so a longer run holds the shorter one.
-The model files are read as they are shipped.
+writes recovery.csv (truth, interval and rank of every population parameter of every panel, of the
+period effect of the last calendar month, and of one base model's), prints the coverage, and draws
+recovery_MODEL.png: the distribution of the ranks less the uniform one, with the band that holds
+95% of such curves (Säilynoja, Bürkner and Vehtari 2022). Each panel has a seed of its own, so a
+longer run holds the shorter one. The model files are read as they are shipped.
 """
 
 import argparse
@@ -36,27 +36,36 @@ from bayes_hfgrowth.inference.sampling import Settings, sample
 from bayes_hfgrowth.model.priors import draw_prior
 from bayes_hfgrowth.model.specification import GrowthSpec, available_models, read_spec
 from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.panel.period import month_names
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.posterior.convergence import population_names
-from bayes_hfgrowth.posterior.simulation import base_model_parameters, carry_over, simulated_history
+from bayes_hfgrowth.posterior.simulation import (
+    SharedDraws,
+    base_model_parameters,
+    simulated_history,
+)
 from bayes_hfgrowth.support.progress import Progress
 
 TOO_MANY = 1e6
 
 
 def template(organizations: int, base_models: int, seed: int) -> History:
-    """Names and ages of a panel whose counts are to be simulated; ages of 3 to 24 months."""
+    """Names and ages of a panel whose counts are to be simulated; ages of 3 to 24 months.
+
+    All are observed to the same month, so that ages and calendar months do not go together.
+    """
     rng = np.random.default_rng(seed)
     frames = []
     for o in range(organizations):
         for b in range(base_models):
-            months = int(rng.integers(3, 25))
+            months, days = int(rng.integers(3, 25)), int(rng.integers(0, 28))
+            created = pd.Timestamp("2025-01-01", tz="UTC") - pd.DateOffset(months=months)
             frames.append(
                 pd.DataFrame(
                     {
                         "base_model": f"organization-{o}/model-{b}",
                         "organization": f"organization-{o}",
-                        "created_at": "2023-01-01T00:00:00Z",
+                        "created_at": created + pd.Timedelta(days=days),
                         "month": np.arange(months + 1),
                         "finetunes": 0,
                     }
@@ -69,11 +78,13 @@ def simulate_panel(
     spec: GrowthSpec, empty: History, rng: np.random.Generator
 ) -> tuple[xr.Dataset, History, int]:
     """Draw a truth and a panel from it; also how many panels were thrown away."""
-    thrown = 0
+    thrown, (first, calendar) = 0, empty.calendar_span
     while True:
-        truth = draw_prior(spec, empty.organization_of, len(empty.organizations), 1, rng)
+        truth = draw_prior(spec, empty.organization_of, len(empty.organizations), 1, rng, calendar)
+        if spec.period_effect is not None:
+            truth = truth.assign_coords(calendar_month=month_names(first, calendar))
         history = simulated_history(
-            spec, empty, base_model_parameters(spec, truth)[0], carry_over(spec, truth)[0], rng,
+            spec, empty, base_model_parameters(spec, truth)[0], SharedDraws.of(spec, truth), rng,
             None if spec.dormancy is None else truth["organization_dormancy"].to_numpy()[0, 0],
         )  # fmt: skip
         if (history.previous + history.new).max() <= TOO_MANY:
@@ -92,6 +103,8 @@ def recover_one(spec: GrowthSpec, settings: Settings, empty: History, number: in
         values, known = posterior[name], truth[name].isel(chain=0, draw=0)
         if name in spec.parameters:  # one base model, as those of one panel are alike
             values, known = values.isel(base_model=[0]), known.isel(base_model=[0])
+        if "calendar_month" in values.dims:  # the last one, from which forecasts set out
+            values, known = values.isel(calendar_month=[-1]), known.isel(calendar_month=[-1])
         low, high = values.quantile([0.05, 0.95], dim=("chain", "draw")).to_numpy()
         rank = (values < known).mean(("chain", "draw"))
         rows += [

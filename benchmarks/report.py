@@ -21,11 +21,13 @@ import xarray as xr
 from playwright.sync_api import sync_playwright
 
 from bayes_hfgrowth.model.priors import LOG_SCALE, log_prior
-from bayes_hfgrowth.model.specification import read_spec
+from bayes_hfgrowth.model.specification import FIXED, read_spec
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.convergence import check_convergence
 from bayes_hfgrowth.posterior.draws import ATTRIBUTE, FORMAT, FittedDraws
 from bayes_hfgrowth.posterior.simulation import (
+    LAW_NAMES,
+    SharedDraws,
     base_model_parameters,
     log_likelihood,
     replicates,
@@ -61,12 +63,12 @@ def rough_fit(draws: int, seed: int) -> FittedDraws:
     lead, shape = ("chain", "draw"), (CHAINS, draws)
     variables = {}
     center, spread = (np.array(column) for column in zip(*POPULATION.values(), strict=True))
-    carry = np.zeros((number, 2))  # none in this growth model
+    shared = SharedDraws(np.tile([FIXED[name] for name in LAW_NAMES], (number, 1)))
     aged = history.months > 0
 
     def density(theta: np.ndarray) -> np.ndarray:
         """Log posterior of each base model, the population given; shape (draws, base models)."""
-        months = log_likelihood(spec, history, theta, carry).astype(np.float64)
+        months = log_likelihood(spec, history, theta, shared).astype(np.float64)
         total = -0.5 * (((theta - center) / spread) ** 2).sum(axis=-1)
         total[:, aged] += np.add.reduceat(months, history.start[:-1][aged], axis=1)
         return total
@@ -119,7 +121,7 @@ def rough_fit(draws: int, seed: int) -> FittedDraws:
 
     # A month that is certain under every one of these few draws (density 1 to the last digit)
     # has no tail that leave-one-out could smooth.
-    likelihood = log_likelihood(spec, history, theta, carry)
+    likelihood = log_likelihood(spec, history, theta, shared)
     likelihood -= 1e-5 * rng.random(likelihood.shape, dtype=np.float32)
     stats = xr.Dataset({"diverging": (lead, np.zeros(shape, dtype=bool))})
     observed, constant = history.to_datasets()
@@ -128,7 +130,7 @@ def rough_fit(draws: int, seed: int) -> FittedDraws:
             "posterior": posterior,
             "sample_stats": stats,
             "prior": posterior.isel(chain=[0]),
-            "posterior_predictive": over_months(replicates(spec, history, theta, carry, rng)),
+            "posterior_predictive": over_months(replicates(spec, history, theta, shared, rng)),
             "log_likelihood": over_months(likelihood),
             "log_prior": log_prior(spec, posterior),
             "observed_data": observed,

@@ -32,7 +32,10 @@ def simulated_panel(population_file, number, path, seed=1):
     rng = np.random.default_rng([seed, number])
     means, shares = population.of_organizations(shipped.organizations, rng)
     draw = len(means) // 2
-    means, spreads, carry = means[draw], population.spreads[draw], population.carry[draw]
+    means, spreads = means[draw], population.spreads[draw]
+    shared = population.shared.take(np.array([draw]))
+    # One path of the period effect for all parts.
+    shared = shared.ahead_of(shipped, 1, rng)
     writer = None
     for first in range(0, number, SIMULATED):
         size = min(SIMULATED, number - first)
@@ -44,7 +47,7 @@ def simulated_panel(population_file, number, path, seed=1):
         theta = means[part.organization_of]
         theta = theta + spreads * rng.standard_normal(theta.shape)
         part = simulated_history(
-            population.spec, part, theta, carry, rng, None if shares is None else shares[draw]
+            population.spec, part, theta, shared, rng, None if shares is None else shares[draw]
         )
         months = part.months + 1
         count = np.zeros(months.sum(), dtype=np.int64)

@@ -3,12 +3,12 @@
     python -m benchmarks.verdicts --panels 20 --out verdicts
 
 A growth model is fitted to shipped base models with at least 30 fine-tunes. Each panel is then
-simulated from one draw of that posterior, so it has no surge beyond what the law allows; it is
-fitted and judged, and the base models that are called surging are counted. Then one base model
-in five gets one month with ten times the fine-tunes that the law expects there, what follows
-keeping its increments; the panel is fitted and judged again, and a surge counts as found where
-it is named with its month. The month is any but the first in which the law expects a fine-tune or
-more.
+simulated from one draw of that posterior, without its bursts, so it has no surge beyond what the
+law of a regular month allows; it is fitted and judged, and the base models that are called surging
+are counted. Then one base model in five gets one month with ten times the fine-tunes that the law
+expects there, what follows keeping its increments; the panel is fitted and judged again, and a
+surge counts as found where it is named with its month. The month is any but the first in which the
+law expects a fine-tune or more.
 
 Whether ten times as many can be told from chance depends on the dispersion of the base model, so
 surges are counted three times: all of them; those in months of which the verdict on the quiet
@@ -31,10 +31,15 @@ from bayes_hfgrowth.diagnostics.months import month_laws, upper_tails
 from bayes_hfgrowth.diagnostics.predictive import replicated_months
 from bayes_hfgrowth.diagnostics.verdicts import LEVEL, NOTICED, judge
 from bayes_hfgrowth.fit import GrowthModel
+from bayes_hfgrowth.growth.law import PROBABILITY
 from bayes_hfgrowth.model.specification import available_models
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.panel.table import Panel
-from bayes_hfgrowth.posterior.simulation import base_model_parameters, carry_over, simulated_history
+from bayes_hfgrowth.posterior.simulation import (
+    SharedDraws,
+    base_model_parameters,
+    simulated_history,
+)
 from bayes_hfgrowth.sources.example import load_example
 
 EVERY = 5  # one base model in so many gets a surge
@@ -96,19 +101,23 @@ def main() -> None:
 
     real = fitted(shipped.select(base_models=chosen), options.seed)
     spec = real.spec
-    thetas, carries = (of(spec, real.posterior) for of in (base_model_parameters, carry_over))
+    thetas = base_model_parameters(spec, real.posterior)
+    all_shared = SharedDraws.of(spec, real.posterior)
+    regular = np.array(all_shared.values)
+    regular[:, PROBABILITY] = 0.0
+    all_shared = dataclasses.replace(all_shared, values=regular)
     quiet_rows, planted_rows = [], []
     for number in range(options.panels):
         begin = time.perf_counter()
         draw = int(rng.integers(len(thetas)))
-        theta, carry = thetas[draw], carries[draw]
+        theta, shared = thetas[draw], all_shared.take(np.array([draw]))
         awake = None if spec.dormancy is None else np.zeros(len(real.organizations))
-        history = simulated_history(spec, real.history, theta, carry, rng, awake)
+        history = simulated_history(spec, real.history, theta, shared, rng, awake)
         fit = fitted(history.to_panel(), number)
         before = judge(fit, replicated_months(fit), rng)
         columns = ["base_model", "months", "finetunes", "verdict", "lowest_probability"]
         quiet_rows.append(before.verdicts[columns].assign(panel=number))
-        mean, size = month_laws(spec, history, theta[None], carry[None])
+        mean, size = month_laws(spec, history, theta[None], shared)
         history, planted = with_surges(history, mean[0], rng)
         fit = fitted(history.to_panel(), number)
         judgement = judge(fit, replicated_months(fit), rng)

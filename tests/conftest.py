@@ -81,11 +81,12 @@ def make_fit():
     from bayes_hfgrowth.model.priors import LOG_SCALE, draw_prior, log_prior
     from bayes_hfgrowth.model.specification import Prior, read_spec
     from bayes_hfgrowth.panel.history import History
+    from bayes_hfgrowth.panel.period import month_names, stationary
     from bayes_hfgrowth.posterior.convergence import check_convergence
     from bayes_hfgrowth.posterior.draws import ATTRIBUTE, FORMAT, FittedDraws
     from bayes_hfgrowth.posterior.simulation import (
+        SharedDraws,
         base_model_parameters,
-        carry_over,
         dormancy_shares,
         log_likelihood,
         replicates,
@@ -97,6 +98,16 @@ def make_fit():
         "immediacy": [2.0, 1.4, 2.6],
         "longevity": [0.3, 0.2, 0.5],
         "dispersion": [0.3, 0.5, 0.1],
+    }
+    shared_centres = {
+        "reinforcement_exponent": 0.8,
+        "carry_over_strength": 0.5,
+        "carry_over_memory": 0.1,
+        "period_persistence": 0.8,
+        "period_innovation": 0.2,
+        "burst_probability": 0.01,
+        "burst_factor": 10.0,
+        "burst_size": 0.7,
     }
 
     def make(model="surge", *, base_models=24, chains=4, draws=400, width=0.02, seed=1,
@@ -140,10 +151,15 @@ def make_fit():
                 name: ((*lead, "base_model"), natural(cloud(truth))),
             }
         lead = ("chain", "draw")
-        if spec.carry_over is not None:
-            for part, middle in (("strength", 0.5), ("memory", 0.1)):
-                if isinstance(getattr(spec.carry_over, part), Prior):
-                    variables[f"carry_over_{part}"] = (lead, middle + 0.01 * rng.random(shape))
+        for name, value in spec.shared.items():
+            if isinstance(value, Prior):
+                around = 1.0 + 0.02 * rng.standard_normal(shape).clip(-3.0, 3.0)
+                variables[name] = (lead, shared_centres[name] * around)
+        months = month_names(*history.calendar_span)
+        if spec.period_effect is not None:
+            effect = stationary(rng.standard_normal(len(months)), np.array(0.8), np.array(0.2))
+            around = width * rng.standard_normal((*shape, len(months)))
+            variables["period_effect"] = ((*lead, "calendar_month"), effect + around)
         if spec.dormancy is not None:
             dormancy = np.array([0.1, 0.05, 0.15])
             variables |= {
@@ -161,13 +177,15 @@ def make_fit():
                 "draw": np.arange(draws),
                 "organization": list(organizations),
                 "base_model": list(history.base_models),
+                **({"calendar_month": months} if spec.period_effect is not None else {}),
             },
         )
-        theta, carry = base_model_parameters(spec, posterior), carry_over(spec, posterior)
+        theta, shared = base_model_parameters(spec, posterior), SharedDraws.of(spec, posterior)
         shares = dormancy_shares(spec, posterior)
         history = simulated_history(
-            spec, history, theta[0], carry[0], rng, None if shares is None else shares[0]
-        )
+            spec, history, theta[0], shared.take(np.array([0])), rng,
+            None if shares is None else shares[0],
+        )  # fmt: skip
         if distort is not None:
             history = distort(history)
 
@@ -184,11 +202,11 @@ def make_fit():
             {
                 "posterior": posterior,
                 "sample_stats": stats,
-                "prior": draw_prior(spec, group, 3, 50, rng),
+                "prior": draw_prior(spec, group, 3, 50, rng, len(months)),
                 "posterior_predictive": over_months(
-                    replicates(spec, history, theta, carry, rng, shares)
+                    replicates(spec, history, theta, shared, rng, shares)
                 ),
-                "log_likelihood": over_months(log_likelihood(spec, history, theta, carry, shares)),
+                "log_likelihood": over_months(log_likelihood(spec, history, theta, shared, shares)),
                 "log_prior": log_prior(spec, posterior),
                 "observed_data": observed,
                 "constant_data": constant,

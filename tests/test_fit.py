@@ -20,6 +20,10 @@ AS_OF = "2024-08-01"
 SHORT = {"draws": 100, "tune": 100, "seed": 1, "progress": False}
 NEWBORN = "meta-llama/Llama-3.1-8B"
 GROWTH = ("fitness", "immediacy", "longevity", "dispersion")
+SHARED = (
+    "reinforcement_exponent", "period_persistence", "period_innovation", "burst_probability",
+    "burst_factor", "burst_size",
+)  # fmt: skip
 
 # A fit of 15 base models has months with a large Pareto k, and so few draws a rough one.
 pareto_k = pytest.mark.filterwarnings("ignore:Estimated shape parameter:UserWarning")
@@ -54,6 +58,8 @@ def test_groups_variables_and_dimensions(tiny_fit_file, tiny_fit):
             "organization_dormancy": ("chain", "draw", "organization"),
             "global_dormancy": ("chain", "draw"),
             "between_organizations_dormancy": ("chain", "draw"),
+            "period_effect": ("chain", "draw", "calendar_month"),
+            **dict.fromkeys(SHARED, ("chain", "draw")),
         }
         for group in ("posterior", "prior"):
             assert {str(k): v.dims for k, v in tree[group].data_vars.items()} == variables
@@ -66,7 +72,7 @@ def test_groups_variables_and_dimensions(tiny_fit_file, tiny_fit):
             f"{level}_{name}"
             for name in GROWTH
             for level in ("global", "between_organizations", "between_base_models")
-        } | {"global_dormancy", "between_organizations_dormancy"}
+        } | {"global_dormancy", "between_organizations_dormancy", *SHARED}
         assert {k: v.dims for k, v in tree["observed_data"].data_vars.items()} == {
             "new_finetunes": ("observation",)
         }
@@ -86,6 +92,9 @@ def test_groups_variables_and_dimensions(tiny_fit_file, tiny_fit):
             "Apple", "Meta", "OpenAI", "StabilityAI",
         ]  # fmt: skip
         assert tree["posterior"]["base_model"].to_numpy().tolist() == list(tiny_fit.base_models)
+        months = tree["posterior"]["calendar_month"].to_numpy().tolist()
+        assert months == [str(m) for m in pd.period_range("2022-05", "2024-07", freq="M")]
+        assert tree["prior"]["calendar_month"].to_numpy().tolist() == months
         assert not any(np.isnan(value).any() for value in tree["posterior"].data_vars.values())
 
 
@@ -134,6 +143,10 @@ def test_no_draw_is_outside_its_range(tiny_fit):
         assert (posterior[f"between_base_models_{name}"] > 0).all()
         if name != "immediacy":
             assert (posterior[name] > 0).all()
+    for name in SHARED:
+        assert (posterior[name] > 0).all()
+    for name in ("reinforcement_exponent", "period_persistence", "burst_probability"):
+        assert (posterior[name] < 1).all()
     for group in ("prior_predictive", "posterior_predictive"):
         assert (tiny_fit.tree[group]["new_finetunes"] >= 0).all()
 

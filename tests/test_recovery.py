@@ -16,7 +16,11 @@ from bayes_hfgrowth.model.specification import read_spec
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.posterior.convergence import population_names
-from bayes_hfgrowth.posterior.simulation import base_model_parameters, carry_over, simulated_history
+from bayes_hfgrowth.posterior.simulation import (
+    SharedDraws,
+    base_model_parameters,
+    simulated_history,
+)
 from bayes_hfgrowth.support.progress import Progress
 
 PANELS = 16
@@ -73,9 +77,9 @@ def recovered(empty):
     rng = np.random.default_rng(20)
     ranks = []
     while len(ranks) < PANELS:
-        truth = draw_prior(spec, empty.organization_of, 2, 1, rng)
-        theta, carry = base_model_parameters(spec, truth)[0], carry_over(spec, truth)[0]
-        history = simulated_history(spec, empty, theta, carry, rng)
+        truth = draw_prior(spec, empty.organization_of, 2, 1, rng, empty.calendar_span[1])
+        theta, shared = base_model_parameters(spec, truth)[0], SharedDraws.of(spec, truth)
+        history = simulated_history(spec, empty, theta, shared, rng)
         if history.finetunes.max() > TOO_MANY:
             continue
         draws, _, _ = sample(spec, history, Settings(seed=len(ranks), **SHORT), Progress(False))

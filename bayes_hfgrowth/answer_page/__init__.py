@@ -99,7 +99,7 @@ def page(
     latest = pd.Timestamp(dt.datetime.now(dt.UTC)).normalize().as_unit("us")
     if panel is None:
         start = latest if known_at is None else min(latest, known_at)
-        conditional_on(population, months_ahead(months, last, start), seed)
+        conditional_on(population, months_ahead(months, last, start), seed, 1)
     wanted = [names] if isinstance(names, str) else list(names)
     asked = (
         _known_then(

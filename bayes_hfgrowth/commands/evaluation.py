@@ -146,6 +146,7 @@ def score(
     """Say which statements of a forecast saved earlier came true by a newer panel."""
     from bayes_hfgrowth.evaluation.backtest import read_draws
     from bayes_hfgrowth.evaluation.scores import LEVELS, score_forecast, summarize
+    from bayes_hfgrowth.evaluation.updates import last_scores
     from bayes_hfgrowth.panel.table import read_panel
     from bayes_hfgrowth.support.files import write_table
 
@@ -158,7 +159,7 @@ def score(
     table = summarize(scores)
     shown = table[table["grouping"].isin(["all", "count"])].drop(columns="grouping")
     show_table(shown, "Scores", ("horizon", *_SHOWN))
-    last = scores.loc[scores.groupby("base_model", sort=False)["horizon"].idxmax()]
+    last = last_scores(scores)
     for level in LEVELS:
         held = last[f"inside_{level}"]
         typer.echo(

@@ -71,6 +71,7 @@ def _drawings(
     from functools import cache
 
     from bayes_hfgrowth import figures as draw
+    from bayes_hfgrowth.diagnostics import prior_posterior_table
     from bayes_hfgrowth.sources.example import load_paper_fits
 
     forecast = fit.forecast(months, seed=seed)
@@ -99,6 +100,8 @@ def _drawings(
     return {
         "growth_by_age": lambda: draw.growth_by_age(draw.observed_months(fit.history)),
         "parameters": lambda: draw.parameter_pairs(fit),
+        "prior_posterior": lambda: draw.prior_posterior(prior_posterior_table(fit)),
+        "period": lambda: draw.period_effect(fit, months, seed),
         "milestones": lambda: draw.organization_milestones(fit, seed=seed),
         "concentration": lambda: draw.concentration(forecast),
         "downloads": downloads,

@@ -89,8 +89,8 @@ def fit(
     min_finetunes: Annotated[
         int, typer.Option(min=0, help="Leave out base models with fewer fine-tunes.")
     ] = 0,
-    draws: Annotated[int, typer.Option(help="Kept draws of each chain.")] = 650,
-    tune: Annotated[int, typer.Option(help="Warm-up draws of each chain; nuts needs more.")] = 80,
+    draws: Annotated[int, typer.Option(help="Kept draws of each chain.")] = 300,
+    tune: Annotated[int, typer.Option(help="Warm-up draws of each chain; nuts needs more.")] = 100,
     chains: Annotated[int, typer.Option(help="Independent chains, at least 2.")] = 4,
     target_accept: Annotated[
         float,
@@ -98,13 +98,13 @@ def fit(
             metavar="P",
             help="Acceptance the step size is tuned to, 0.5 to below 1; more after divergences.",
         ),
-    ] = 0.9,
+    ] = 0.8,
     seed: Seed = None,
     engine: Annotated[
         str,
         typer.Option(
-            metavar="marginal|whitened|nuts",
-            help="How to sample: marginal is fast, whitened slower, nuts the plain reference.",
+            metavar="marginal|nuts",
+            help="How to sample: marginal is fast, nuts the plain reference.",
         ),
     ] = "marginal",
 ) -> None:
@@ -176,6 +176,13 @@ def forecast(
             "of all. Sums are counts at calendar dates. Draws are of base models in any case.",
         ),
     ] = "base_model",
+    with_new_releases: Annotated[
+        bool,
+        typer.Option(
+            "--with-new-releases",
+            help="Add to sums the base models that organizations have yet to release.",
+        ),
+    ] = False,
     seed: ReadSeed = None,
     dask: Dask = None,
 ) -> None:
@@ -185,18 +192,23 @@ def forecast(
     the last date is printed, of the base models with most fine-tunes.
     """
     from bayes_hfgrowth.forecast.answers import checked_threshold
+    from bayes_hfgrowth.forecast.panel_file import check_new_releases
     from bayes_hfgrowth.forecast.totals import checked_by, interval_columns
     from bayes_hfgrowth.support.horizon import until_date
 
     check_file(out, (".csv", ".parquet", ".nc"), ForecastError)
-    levels = _levels(intervals)
+    levels = levels_of(intervals)
     interval_columns(levels)  # refuses impossible ones
     checked_by(by)
     last = until_date(months, until)
     limit = None if threshold is None else checked_threshold(threshold)
     if limit is not None and out.suffix.lower() == ".nc":
         raise ForecastError(f"--threshold asks for a table, and {out} are draws; write .csv")
-    ask = _Asked(months, last, limit, base_model or None, seed, out, levels, by)
+    if with_new_releases:
+        check_new_releases(by, base_model or None, out)
+    ask = _Asked(
+        months, last, limit, base_model or None, seed, out, levels, by, with_new_releases
+    )  # fmt: skip
     if panel is not None:
         convergence = _of_panel(fit_file, panel, as_of, ask, dask)
     elif dask is not None or as_of is not None:
@@ -212,6 +224,8 @@ def forecast(
         raise ForecastError(
             "there is nothing to forecast; give a fit file, or new base models with --panel PANEL"
         )
+    if with_new_releases:
+        announce("the sums are with base models yet to be released; the table says so")
     show_verdict(convergence, only_bad=True)
 
 
@@ -227,6 +241,7 @@ class _Asked:
     out: Path
     intervals: list[float]
     by: str
+    with_new_releases: bool
 
     @property
     def horizon(self) -> str:
@@ -242,12 +257,23 @@ def _of_fit(fit_file: Path, ask: _Asked) -> "Convergence":
     result = load_fit(fit_file)
     predicted = result.forecast(ask.months, ask.base_models, ask.seed, until=ask.until)
     number = predicted.draws.sizes["base_model"]
+    fewest = result.about["panel"].get("fewest_finetunes", 0)
+    if ask.with_new_releases and fewest:
+        announce(
+            f"the fit has only base models with {fewest:,} fine-tunes or more, so releases are of "
+            "such ones, and the latest are missing: fit all base models to be sure"
+        )
     dated = ask.until is not None or ask.threshold is not None
     if not dated or ask.out.suffix.lower() == ".nc":
-        predicted.save(ask.out, ask.intervals, ask.by)
+        predicted.save(
+            ask.out, ask.intervals, ask.by, with_new_releases=ask.with_new_releases
+        )  # fmt: skip
         announce(f"wrote {ask.out}: {number} base models, {ask.horizon}")
         return result.convergence
-    table = predicted.at_dates(intervals=ask.intervals, by=ask.by, threshold=ask.threshold)
+    table = predicted.at_dates(
+        intervals=ask.intervals, by=ask.by, threshold=ask.threshold,
+        with_new_releases=ask.with_new_releases,
+    )  # fmt: skip
     write_table(table, ask.out, ForecastError)
     announce(f"wrote {ask.out}: {number} base models, {ask.horizon}")
     show_answers(largest_at_end(table), number if ask.by == "base_model" else None)
@@ -264,7 +290,7 @@ def _of_panel(
     done = forecast_file(
         population, panel, ask.months, ask.out, ask.seed, until=ask.until,
         threshold=ask.threshold, as_of=as_of, intervals=ask.intervals, by=ask.by,
-        base_models=ask.base_models, dask=dask,
+        base_models=ask.base_models, with_new_releases=ask.with_new_releases, dask=dask,
     )  # fmt: skip
     if fit_file is None:  # only now, so that a refusal is one line
         tell_shipped(population)
@@ -332,7 +358,8 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def _levels(text: str) -> list[float]:
+def levels_of(text: str) -> list[float]:
+    """Read central intervals from an option, in percent."""
     try:
         return [float(part) for part in text.split(",") if part.strip()]
     except ValueError:

@@ -6,14 +6,14 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from bayes_hfgrowth.growth.curve import cumulative, ultimate_impact
+from bayes_hfgrowth.growth import cumulative, ultimate_impact
 from bayes_hfgrowth.model.priors import LOG_SCALE
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.posterior.simulation import (
+    SharedDraws,
     base_model_parameters,
-    carry_over,
     dormancy_shares,
     futures,
 )
@@ -28,6 +28,7 @@ __all__ = [
     "Quantity",
     "QuantityDraws",
     "curve_draws",
+    "exponents",
     "peak_months",
     "population_draws",
     "quantity_draws",
@@ -170,6 +171,14 @@ def population_draws(posterior: xr.Dataset, name: str) -> Draws:
     return values.to_numpy().astype(np.float64).reshape(-1, posterior.sizes["organization"])
 
 
+def exponents(spec: GrowthSpec, posterior: xr.Dataset) -> Draws:
+    """Exponent of the reinforcement, drawn or as set; shape (draws,)."""
+    if "reinforcement_exponent" in posterior:
+        values = posterior["reinforcement_exponent"].transpose("chain", "draw").to_numpy()
+        return values.astype(np.float64).ravel()
+    return np.full(posterior.sizes["chain"] * posterior.sizes["draw"], spec.reinforcement)
+
+
 def peak_months(spec: GrowthSpec, posterior: xr.Dataset) -> Draws:
     """Month in which the curve of each organization's median base model grows most.
 
@@ -180,7 +189,7 @@ def peak_months(spec: GrowthSpec, posterior: xr.Dataset) -> Draws:
     Parameters
     ----------
     spec : GrowthSpec
-        Holds m.
+        Holds m, and the exponent of the reinforcement where that is set.
     posterior : xarray.Dataset
         Draws of the organizations.
 
@@ -192,8 +201,11 @@ def peak_months(spec: GrowthSpec, posterior: xr.Dataset) -> Draws:
     shape = (-1, posterior.sizes["organization"])
     curve = np.stack(
         [
-            population_draws(posterior, name).ravel()
-            for name in ("fitness", "immediacy", "longevity")
+            *(
+                population_draws(posterior, name).ravel()
+                for name in ("fitness", "immediacy", "longevity")
+            ),
+            np.repeat(exponents(spec, posterior), posterior.sizes["organization"]),
         ]
     )
     middle = np.exp(curve[1])
@@ -202,12 +214,13 @@ def peak_months(spec: GrowthSpec, posterior: xr.Dataset) -> Draws:
     best = last.copy()
     for age in range(1, LONGEST_PEAK + 1):
         with np.errstate(over="ignore", invalid="ignore"):  # beyond the largest float it is over
-            fitness, immediacy, longevity = curve[:, going]
-            count = cumulative(age, fitness, immediacy, longevity, spec.m)
+            fitness, immediacy, longevity, exponent = curve[:, going]
+            count = cumulative(age, fitness, immediacy, longevity, spec.m, exponent)
             growth = count - before
         better = growth > best
         best[better], month[going[better]] = growth[better], age
-        # From the age exp(μ) on, λ φ(z) - z - σ, whose sign says whether the rate rises, falls:
+        # The rate λ F'(t) (c + m)^γ rises where γ v φ(z) / (1 + (1 - γ) v Φ(z)) - z - σ > 0, with
+        # v = λ m^(γ-1). That falls from the age exp(μ), z = 0, on, as φ falls and Φ rises there:
         # a month there that brings less than the one before is followed by none that brings more.
         on = ~((growth < last) & (age - 2 >= middle[going]))
         going, before, last, best = going[on], count[on], growth[on], best[on]
@@ -236,16 +249,19 @@ def curve_draws(spec: GrowthSpec, posterior: xr.Dataset, peaks: Draws) -> dict[s
     fitness, immediacy, longevity = (
         population_draws(posterior, name) for name in ("fitness", "immediacy", "longevity")
     )
+    exponent = exponents(spec, posterior)[:, None]
     shares = dormancy_shares(spec, posterior)
     return {
         "immediacy": immediacy,
         "peak_age": peaks,
         "longevity": longevity,
         "fitness": fitness,
-        "ultimate_impact": ultimate_impact(fitness, spec.m),
+        "ultimate_impact": ultimate_impact(fitness, spec.m, exponent),
         **({} if shares is None else {"dormancy": shares}),
         **{
-            f"median_at_{age}_months": cumulative(age, fitness, immediacy, longevity, spec.m)
+            f"median_at_{age}_months": cumulative(
+                age, fitness, immediacy, longevity, spec.m, exponent
+            )
             for age in EQUAL_AGES
         },
     }
@@ -295,7 +311,9 @@ def quantity_draws(
     )
     draws[f"share_passing_{MANY}"] = QuantityDraws((new > MANY).mean(axis=1), used)
     draws["share_without_finetune"] = QuantityDraws((new == 0).mean(axis=1), used)
-    totals = [_portfolio(fit, thin, int(o), left_out[int(o)], rng) for o in chosen]
+    # Whatever speeds up or slows down the whole Hub does so for all organizations of a draw.
+    shared = SharedDraws.of(spec, thin).ahead_of(fit.history, NEW_MONTHS, rng)
+    totals = [_portfolio(fit, thin, shared, int(o), left_out[int(o)], rng) for o in chosen]
     portfolio, smaller = (np.stack(columns, axis=-1) for columns in zip(*totals, strict=True))
     draws[f"portfolio_after_{NEW_MONTHS}_months"] = QuantityDraws(portfolio, used)
     return draws, QuantityDraws(smaller, used)
@@ -322,18 +340,21 @@ def _new_base_models(
         spread = posterior[f"between_base_models_{name}"].transpose("chain", "draw").to_numpy()
         offsets = rng.standard_normal((len(mean), NEW_BASE_MODELS))
         columns.append(mean + spread.reshape(-1, 1) * offsets)
-    theta, carry = np.stack(columns, axis=-1), carry_over(spec, own)
+    theta = np.stack(columns, axis=-1)
+    # New base models of different organizations are compared in months that are all alike.
+    shared = SharedDraws.of(spec, own).without_period()
     newborn = replace(
         History.newborn(NEW_BASE_MODELS),
         organization_of=np.zeros(NEW_BASE_MODELS, dtype=np.int64),
     )
     shares = dormancy_shares(spec, own)
-    return futures(spec, newborn, theta, carry, NEW_MONTHS, rng, shares)[:, :, -1]
+    return futures(spec, newborn, theta, shared, NEW_MONTHS, rng, shares)[:, :, -1]
 
 
 def _portfolio(
     fit: FittedDraws,
     posterior: xr.Dataset,
+    shared: SharedDraws,
     organization: int,
     left_out: int,
     rng: np.random.Generator,
@@ -344,7 +365,7 @@ def _portfolio(
         fit.spec,
         fit.history.subset(own),
         base_model_parameters(fit.spec, posterior.isel(base_model=own)),
-        carry_over(fit.spec, posterior),
+        shared,
         NEW_MONTHS,
         rng,
         dormancy_shares(fit.spec, posterior),

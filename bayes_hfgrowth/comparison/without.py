@@ -7,18 +7,24 @@ that of the fit divided by what i says of the population,
 
 and the draws of the fit become draws without i by the weights 1 / p(data of i | ψ). The
 marginal likelihood is an integral over i's own growth parameters, done by importance sampling
-from their posterior, widened. Nothing but Monte Carlo error is approximated, and where that is
-large the Pareto k of the weights says so. (The one exception: a carry-over that has priors is
-taken at its posterior mean within the integral.)
+from their posterior, widened; under each draw the likelihood is taken with what that draw says all
+base models share, the period effects above all. Nothing but Monte Carlo error is approximated. The
+points are the same for all draws, so much of that error is too and drops out of the weights; where
+the rest is large, the Pareto k of the weights says so.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
+from bayes_hfgrowth.growth.law import LIKELIHOODS
+from bayes_hfgrowth.growth.points import log_likelihoods
+from bayes_hfgrowth.model.specification import GrowthSpec
+from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.posterior.importance import (
     Population,
@@ -28,9 +34,9 @@ from bayes_hfgrowth.posterior.importance import (
 )
 from bayes_hfgrowth.posterior.simulation import (
     Floats,
+    SharedDraws,
     base_model_parameters,
     dormancy_shares,
-    log_likelihood,
 )
 
 __all__ = ["Without", "log_weights_without"]
@@ -38,8 +44,11 @@ __all__ = ["Without", "log_weights_without"]
 POINTS = 2000
 """Points at which the integral over a base model's parameters is taken."""
 
+POINTS_EACH = 1000
+"""The same where draws differ in what is shared, so that each has a likelihood of its own."""
+
 _WIDER = 1.2
-_NEVER = -1e6  # log density of a month that parameters make impossible; kept finite
+_NEVER = -1e6  # log density of months that parameters make impossible; kept finite
 _RAREST = 1e-12  # of a share, which rounding may bring to 0 or 1
 
 
@@ -106,29 +115,23 @@ def log_weights_without(fit: FittedDraws, base_model: int, rng: np.random.Genera
     if len(history.new) == 0:  # without a month it says nothing of anybody
         return np.zeros(posterior.sizes["chain"] * posterior.sizes["draw"])
     population = Population.from_posterior(spec, posterior)
-    means, spreads = population.means[:, group], population.spreads
+    means, spreads, shared = population.means[:, group], population.spreads, population.shared
+    alike = shared.period is None and not np.ptp(shared.values, axis=0).any()
+    shared = shared.take(np.zeros(1, dtype=np.int64)) if alike else shared
     own = base_model_parameters(spec, posterior.isel(base_model=[base_model]))[:, 0]
     between = np.cov(means.T) + np.diag((spreads**2).mean(axis=0))
     proposals = [
         Student(own.mean(axis=0), _WIDER**2 * np.cov(own.T) + 1e-6 * between),
         Student(means.mean(axis=0), between),
     ]
-    numbers = (POINTS - POINTS // 5, POINTS // 5)
-    pairs = list(zip(proposals, numbers, strict=True))
-    points = np.concatenate([proposal.draw(number, rng) for proposal, number in pairs])
+    number = POINTS if alike else POINTS_EACH
+    pairs = list(zip(proposals, (number - number // 5, number // 5), strict=True))
+    points = np.concatenate([proposal.draw(some, rng) for proposal, some in pairs])
     log_proposal = np.logaddexp(
-        *(proposal.log_density(points) + np.log(number / POINTS) for proposal, number in pairs)
+        *(proposal.log_density(points) + np.log(some / number) for proposal, some in pairs)
     )
-    carry = np.broadcast_to(population.carry.mean(axis=0), (len(points), 2))
-    awake = None if shares is None else np.zeros((len(points), len(fit.organizations)))
-    with np.errstate(over="ignore"):
-        months = log_likelihood(
-            spec, history, points[:, None, :], np.ascontiguousarray(carry), awake
-        )
-    log_likelihoods = np.maximum(
-        np.nan_to_num(months.astype(np.float64), nan=_NEVER, posinf=_NEVER), _NEVER
-    ).sum(axis=1)
-    log_marginal = _integral(points, log_likelihoods - log_proposal, means, spreads)
+    log_ratio = _log_likelihoods(spec, history, points, shared) - log_proposal
+    log_marginal = _integral(points, log_ratio, means, spreads)
     if shares is not None:
         dormant = np.clip(shares[:, group], _RAREST, 1.0 - _RAREST)
         log_awake = np.log1p(-dormant)
@@ -147,3 +150,23 @@ def _integral(points: Floats, log_ratio: Floats, means: Floats, spreads: Floats)
     terms -= top
     np.exp(terms, out=terms)  # in place: the matrix has millions of elements
     return np.asarray(np.log(terms.mean(axis=1)) + top[:, 0])
+
+
+def _log_likelihoods(
+    spec: GrowthSpec, history: History, points: Floats, shared: SharedDraws
+) -> Floats:
+    """Log likelihoods of a base model that is not dormant; shape (draws of shared, points)."""
+    law = LIKELIHOODS[spec.likelihood]
+    months = history.months_of(law, spec.m)
+    theta = np.ascontiguousarray(points.T)[None]
+    period = shared.over(*history.calendar_span)
+    found = np.empty((len(shared), len(points)))
+
+    def fill(draw: int) -> None:
+        log_likelihoods(
+            law, months, spec.m, theta, shared.values[draw], period[draw], found[draw : draw + 1]
+        )
+
+    with ThreadPoolExecutor() as pool:  # what is compiled holds no lock
+        list(pool.map(fill, range(len(shared))))
+    return np.maximum(np.nan_to_num(found, nan=_NEVER), _NEVER)

@@ -1,7 +1,9 @@
 """Can the fit be trusted, and does the model describe the counts? Checks, in tables and text."""
 
 from bayes_hfgrowth.diagnostics.leave_one_out import LeaveOneOut
+from bayes_hfgrowth.diagnostics.period import period_table
 from bayes_hfgrowth.diagnostics.predictive import LEVELS, MOST_REPLICATES
+from bayes_hfgrowth.diagnostics.prior_posterior import prior_posterior_table
 from bayes_hfgrowth.diagnostics.results import Diagnostics, diagnose
 from bayes_hfgrowth.diagnostics.verdicts import CHECKS, FAULT, LEVEL, NOTICED, VERDICTS
 
@@ -16,4 +18,6 @@ __all__ = [
     "Diagnostics",
     "LeaveOneOut",
     "diagnose",
+    "period_table",
+    "prior_posterior_table",
 ]

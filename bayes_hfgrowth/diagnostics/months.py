@@ -1,18 +1,21 @@
 """What the growth model expects of each observed month, and how likely a larger count is.
 
-The transition law of `bayes_hfgrowth.growth.transition`, taken month by month for many draws: mean
-and size of the count's distribution, and its upper tail, which no number of simulated months
-would reach where it matters.
+The law of `bayes_hfgrowth.growth.law`, taken month by month for many draws: mean and size of the
+count's distribution, and its upper tail, which no number of simulated months would reach where it
+matters. It is the law of a regular month, that of a growth model without bursts: a burst is what
+such a tail is there to find, so its own chance must not explain it away. What bursts among the
+months before it have left behind is taken account of.
 """
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from bayes_hfgrowth.growth.curve import curve_increment, reinforced_increment
+from bayes_hfgrowth.growth.law import LIKELIHOODS
+from bayes_hfgrowth.growth.monthwise import regular_laws
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.history import History
-from bayes_hfgrowth.posterior.simulation import Floats
+from bayes_hfgrowth.posterior.simulation import Floats, SharedDraws
 
 __all__ = ["month_laws", "upper_tails"]
 
@@ -20,9 +23,9 @@ _LEAST = 1e-200  # of a mean; draws this far out carry no weight, but must not d
 
 
 def month_laws(
-    spec: GrowthSpec, history: History, theta: Floats, carry: Floats
+    spec: GrowthSpec, history: History, theta: Floats, shared: SharedDraws
 ) -> tuple[Floats, Floats]:
-    """Mean and size of the distribution of every observed month under every draw.
+    """Mean and size of the distribution of every observed month, were it a regular one.
 
     Parameters
     ----------
@@ -30,8 +33,10 @@ def month_laws(
         Names the law.
     history : History
         The months; each is taken given the months really observed before it.
-    theta, carry : ndarray
-        From `bayes_hfgrowth.posterior.simulation.base_model_parameters` and ``carry_over``.
+    theta : ndarray, shape (draws, base models, parameters)
+        From `bayes_hfgrowth.posterior.simulation.base_model_parameters`.
+    shared : SharedDraws
+        What all base models share; the period effects must cover the history.
 
     Returns
     -------
@@ -41,23 +46,13 @@ def month_laws(
         Of the negative binomial, whose variance is mean + mean² / size; infinite for a
         Poisson law.
     """
-    owner = history.base_model_of
-    fitness, immediacy, longevity = (theta[:, owner, k] for k in range(3))
-    fitness, longevity = np.exp(fitness), np.exp(longevity)
-    before, end = history.month - 1.0, history.month
-    with np.errstate(over="ignore", invalid="ignore"):
-        if spec.likelihood == "poisson":
-            mean = curve_increment(before, end, fitness, immediacy, longevity, spec.m)
-            return _bounded(mean), np.full_like(mean, np.inf)
-        expected = reinforced_increment(
-            history.previous, before, end, fitness, immediacy, longevity, spec.m
-        )
-        expected = _bounded(expected)
-        if spec.likelihood == "birth":
-            return expected, np.broadcast_to(history.previous + spec.m, expected.shape)
-        mean = expected * np.exp(carry[:, :1] * _remembered(history, expected, carry[:, 1]))
-        mean = _bounded(mean)
-        return mean, np.sqrt(mean) * np.exp(-theta[:, owner, 3])
+    law = LIKELIHOODS[spec.likelihood]
+    mean, size = (np.empty((len(theta), len(history.new))) for _ in range(2))
+    regular_laws(
+        law, history.months_of(law, spec.m), spec.m, np.ascontiguousarray(theta), shared.values,
+        shared.over(*history.calendar_span), mean, size,
+    )  # fmt: skip
+    return np.clip(np.nan_to_num(mean, nan=_LEAST), _LEAST, 1.0 / _LEAST), size
 
 
 def upper_tails(new: npt.ArrayLike, mean: Floats, size: Floats) -> Floats:
@@ -84,19 +79,3 @@ def upper_tails(new: npt.ArrayLike, mean: Floats, size: Floats) -> Floats:
     poisson = positive & ~np.isfinite(size)
     tails[poisson] = special.gammainc(x[poisson], mean[poisson])
     return tails
-
-
-def _bounded(mean: Floats) -> Floats:
-    return np.clip(np.nan_to_num(mean, nan=_LEAST), _LEAST, 1.0 / _LEAST)
-
-
-def _remembered(history: History, expected: Floats, memory: Floats) -> Floats:
-    """What each month remembers of the surges before it, s of the transition law."""
-    surge = np.log((history.new + 0.5) / (expected + 0.5))
-    remembered = np.zeros_like(surge)
-    for age in range(2, int(history.month.max(initial=0)) + 1):
-        at = np.flatnonzero(history.month == age)
-        remembered[:, at] = (
-            memory[:, None] * remembered[:, at - 1] + (1.0 - memory)[:, None] * surge[:, at - 1]
-        )
-    return remembered

@@ -12,6 +12,7 @@ from bayes_hfgrowth.diagnostics.leave_one_out import (
     leave_one_out,
     running_psis_loo,
 )
+from bayes_hfgrowth.diagnostics.period import period_table
 from bayes_hfgrowth.diagnostics.population import energy, prior_sensitivity, summarised
 from bayes_hfgrowth.diagnostics.predictive import (
     compared,
@@ -19,6 +20,7 @@ from bayes_hfgrowth.diagnostics.predictive import (
     replicated_months,
     rootogram,
 )
+from bayes_hfgrowth.diagnostics.prior_posterior import prior_posterior_table
 from bayes_hfgrowth.diagnostics.text import summary
 from bayes_hfgrowth.diagnostics.verdicts import VERDICTS, judge
 from bayes_hfgrowth.panel.table import Panel
@@ -58,6 +60,12 @@ class Diagnostics:
         How far the population's posterior moves when the priors, or the likelihood, count for
         more or less: ``parameter``, ``prior``, ``likelihood``, ``remark``; see
         `bayes_hfgrowth.diagnostics.population.prior_sensitivity`.
+    prior_posterior : pandas.DataFrame
+        Prior against posterior of each population parameter; see
+        `bayes_hfgrowth.diagnostics.prior_posterior_table`.
+    period : pandas.DataFrame
+        The period effect by calendar month and 12 months on; no rows where the growth model
+        has none. See `bayes_hfgrowth.diagnostics.period_table`.
     rootogram : pandas.DataFrame
         Months by their new fine-tunes, in bins that widen: ``lower``, ``upper`` (inclusive),
         ``observed`` (number of months), and of the replicates ``median``, ``lower_95``,
@@ -102,6 +110,8 @@ class Diagnostics:
     predictive: pd.DataFrame
     prior_predictive: pd.DataFrame
     sensitivity: pd.DataFrame
+    prior_posterior: pd.DataFrame
+    period: pd.DataFrame
     rootogram: pd.DataFrame
     pit: pd.DataFrame
     verdicts: pd.DataFrame
@@ -132,7 +142,7 @@ class Diagnostics:
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
-        """All tables by name, as `save` writes them."""
+        """All tables by name, as `save` writes them; the period effect only where there is one."""
         return {
             "verdicts": self.verdicts,
             "surges": self.surges,
@@ -141,6 +151,8 @@ class Diagnostics:
             "population": self.population,
             "energy": self.energy,
             "sensitivity": self.sensitivity,
+            "prior_posterior": self.prior_posterior,
+            **({"period": self.period} if len(self.period) else {}),
             "predictive": self.predictive,
             "prior_predictive": self.prior_predictive,
             "rootogram": self.rootogram,
@@ -158,8 +170,9 @@ class Diagnostics:
         Parameters
         ----------
         folder : path-like
-            Gets each of `tables` as ``.csv``, ``summary.txt``, ``predictive.png`` and, where
-            there are surges, ``surges.png``; each file appears whole or not at all.
+            Gets each of `tables` as ``.csv``, ``summary.txt``, ``predictive.png``,
+            ``prior_posterior.png``, where there is a period effect ``period.png``, and where
+            there are surges ``surges.png``; each file appears whole or not at all.
 
         Returns
         -------
@@ -171,7 +184,9 @@ class Diagnostics:
         FitError
             When the folder cannot be made or written to.
         """
-        from bayes_hfgrowth.figures.predictive import predictive_check, surge_chart  # views of this
+        from bayes_hfgrowth.figures.period import attention_chart  # this and those below: views
+        from bayes_hfgrowth.figures.predictive import predictive_check, surge_chart
+        from bayes_hfgrowth.figures.priors import prior_posterior
         from bayes_hfgrowth.figures.style import save_figure
 
         place = Path(folder)
@@ -189,6 +204,11 @@ class Diagnostics:
             temporary.write_text(self.text(), encoding="utf-8")
         files.append(place / "predictive.png")
         save_figure(predictive_check(self.rootogram, self.pit), files[-1], FitError)
+        files.append(place / "prior_posterior.png")
+        save_figure(prior_posterior(self.prior_posterior), files[-1], FitError)
+        if len(self.period):
+            files.append(place / "period.png")
+            save_figure(attention_chart(self.period), files[-1], FitError)
         if len(self.surges):
             files.append(place / "surges.png")
             save_figure(surge_chart(self.months, self.surges), files[-1], FitError)
@@ -249,6 +269,8 @@ def diagnose(
         predictive=predictive,
         prior_predictive=prior,
         sensitivity=sensitivity,
+        prior_posterior=prior_posterior_table(fit),
+        period=period_table(fit),
         rootogram=rootogram(observed, replicated),
         pit=pit,
         verdicts=judged.verdicts.assign(published_verdict=theirs.to_numpy(dtype=object)),

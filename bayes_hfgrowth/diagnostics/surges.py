@@ -13,6 +13,9 @@ behind itself that way, so a suspicious month is judged by the earlier months al
 harmonic mean of the two probabilities counts (Wilson 2019, PNAS 116): twice the smaller where
 only one look finds the month, since there were two chances to, and no more than that.
 
+The probability is that of a regular month: a growth model that knows bursts takes account of them
+in all other months, but a burst is exactly what a verdict should find.
+
 The posteriors come from the fit's own draws, by Pareto-smoothed importance weights; where these
 run thin, from Student distributions fitted to the target round by round. The population stays
 that of the fit: one base model moves it little.
@@ -34,6 +37,7 @@ from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.posterior.importance import GOOD_K, Population, Student, smoothed_weights
 from bayes_hfgrowth.posterior.simulation import (
     Floats,
+    SharedDraws,
     base_model_parameters,
     log_likelihood,
 )
@@ -121,7 +125,7 @@ class _Sample:
     """
 
     points: Floats
-    carry: Floats
+    shared: SharedDraws
     base: Floats
     density: Floats
     mean: Floats
@@ -146,22 +150,22 @@ class _Judge:
         self.group = int(history.organization_of[0])
         between = np.cov(population.means[:, self.group].T)
         self.between = between + np.diag((population.spreads**2).mean(axis=0))
-        density = self.density(theta, population.carry)
-        self.posterior = self.sample(theta, population.carry, -density.sum(axis=1), density)
+        density = self.density(theta, population.shared)
+        self.posterior = self.sample(theta, population.shared, -density.sum(axis=1), density)
 
-    def sample(self, points: Floats, carry: Floats, base: Floats, density: Floats) -> _Sample:
+    def sample(self, points: Floats, shared: SharedDraws, base: Floats, density: Floats) -> _Sample:
         """Draws with what the law says of each month under them."""
-        laws = month_laws(self.spec, self.history, points[:, None, :], carry)
-        return _Sample(points, carry, base, density, *laws)
+        laws = month_laws(self.spec, self.history, points[:, None, :], shared)
+        return _Sample(points, shared, base, density, *laws)
 
-    def density(self, points: Floats, carry: Floats) -> Floats:
+    def density(self, points: Floats, shared: SharedDraws) -> Floats:
         """Log density of each month under each draw.
 
         Only base models with fine-tunes are judged, and these are not dormant.
         """
         awake = np.zeros((len(points), len(self.history.organizations)))
         with np.errstate(over="ignore"):
-            values = log_likelihood(self.spec, self.history, points[:, None, :], carry, awake)
+            values = log_likelihood(self.spec, self.history, points[:, None, :], shared, awake)
         return np.maximum(
             np.nan_to_num(values.astype(np.float64), nan=_NEVER, posinf=_NEVER), _NEVER
         )
@@ -248,12 +252,12 @@ class _Judge:
                 for kind, number in zip(kinds, numbers, strict=True)
             )
         )
-        chosen = self.rng.integers(len(self.population.carry), size=len(points))
+        chosen = self.rng.integers(len(self.population.shared), size=len(points))
         mean = self.population.means[chosen, self.group]
         spread = self.population.spreads[chosen]
         prior = -0.5 * (((points - mean) / spread) ** 2).sum(axis=1) - np.log(spread).sum(axis=1)
-        carry = self.population.carry[chosen]
-        return self.sample(points, carry, prior - proposal, self.density(points, carry))
+        shared = self.population.shared.take(chosen)
+        return self.sample(points, shared, prior - proposal, self.density(points, shared))
 
 
 def _moments(points: Floats, log_weights: Floats) -> tuple[Floats, Floats]:

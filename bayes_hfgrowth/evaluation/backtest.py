@@ -326,8 +326,6 @@ def _keep(task: _Task, draws: xr.Dataset, about: dict[str, Any]) -> None:
         task.folder.mkdir(parents=True, exist_ok=True)
     except OSError as failure:
         raise ForecastError(f"{task.folder} cannot be made: {failure.strerror}") from failure
-    # Months of age are scored; the same counts at calendar dates would double the file.
-    draws = draws.drop_vars(["finetunes_at_date", "date"], errors="ignore")
     encoding = {"finetunes": {"zlib": True, "complevel": 1, "shuffle": True}}
     # A forecast without its settings is made again, so the old settings go first.
     (task.folder / _ABOUT).unlink(missing_ok=True)

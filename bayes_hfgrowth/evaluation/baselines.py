@@ -16,8 +16,8 @@ from scipy.optimize import OptimizeWarning, curve_fit
 from scipy.spatial import KDTree
 
 from bayes_hfgrowth.evaluation.time_series import TIME_SERIES, simulated_increments
-from bayes_hfgrowth.growth.curve import cumulative
-from bayes_hfgrowth.growth.transition import CAP
+from bayes_hfgrowth.growth import cumulative
+from bayes_hfgrowth.growth.law import CAP
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.names import indices_of

@@ -8,11 +8,14 @@ from bayes_hfgrowth.figures.organization_draws import organization_ranks, organi
 from bayes_hfgrowth.figures.organizations import organization_forest
 from bayes_hfgrowth.figures.paper import paper_comparison
 from bayes_hfgrowth.figures.parameters import collapse, parameter_pairs
+from bayes_hfgrowth.figures.period import attention_chart, period_effect
 from bayes_hfgrowth.figures.portfolios import organization_portfolios
 from bayes_hfgrowth.figures.predictive import predictive_check, surge_chart
+from bayes_hfgrowth.figures.priors import prior_posterior
 from bayes_hfgrowth.figures.style import save_figure
 
 __all__ = [
+    "attention_chart",
     "collapse",
     "concentration",
     "download_concentration",
@@ -26,7 +29,9 @@ __all__ = [
     "organization_ridges",
     "paper_comparison",
     "parameter_pairs",
+    "period_effect",
     "predictive_check",
+    "prior_posterior",
     "save_figure",
     "surge_chart",
 ]

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, panel_title, styled
-from bayes_hfgrowth.growth.curve import cumulative
+from bayes_hfgrowth.growth import cumulative
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.support.errors import FitError
 
@@ -140,7 +140,7 @@ def paper_comparison(fit: FittedDraws, paper_fits: pd.DataFrame) -> Figure:
     95%, depends on the law, because λ, μ and σ mean different things in them:
 
     - ``poisson`` and ``birth``: the curve m (exp(λ Φ) - 1) of
-      `bayes_hfgrowth.growth.curve.cumulative`, from birth on. It is the mean of the law, and its
+      `bayes_hfgrowth.growth.cumulative`, from birth on. It is the mean of the law, and its
       band is the uncertainty of the parameters.
     - ``surge``: λ, μ and σ tell what growth alone would bring next month, given the count
       reached; part of the growth that was seen is put down to surges that last. Run from

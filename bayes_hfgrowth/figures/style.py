@@ -1,5 +1,6 @@
 """One look for all figures: sizes, colours, and how a figure is saved."""
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ __all__ = [
     "ENDINGS",
     "WIDTH",
     "counts_on",
+    "log_ticks",
     "new_figure",
     "panel_title",
     "rounded_count",
@@ -66,6 +68,17 @@ _RC: Any = {
 }
 
 
+_PARTS = (
+    (1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8, 9),
+    (1, 1.2, 1.5, 2, 3, 4, 5, 7),
+    (1, 1.5, 2, 3, 5, 7),
+    (1, 2, 5),
+    (1, 3),
+    (1,),
+)
+"""Ticks within a decade of a logarithmic axis, the densest first."""
+
+
 @contextmanager
 def styled() -> Iterator[None]:
     """Draw inside this; the user's own settings of matplotlib come back afterwards."""
@@ -95,6 +108,35 @@ def counts_on(axes: Axes, *, x: bool = False, y: bool = False) -> None:
         axes.xaxis.set_major_formatter(formatter)
     if y:
         axes.yaxis.set_major_formatter(formatter)
+
+
+def log_ticks(low: float, high: float, most: int) -> list[float]:
+    """Round numbers for a logarithmic axis: as many as there are, up to a limit.
+
+    Parameters
+    ----------
+    low, high : float
+        Ends of the axis, above 0.
+    most : int
+        Most ticks, at least 2.
+
+    Returns
+    -------
+    list of float
+        Between the ends; perhaps none where these are close together.
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for parts in _PARTS:
+        ticks = [
+            # Read from its digits: 1.2 * 10**-3 would be written out as 0.0012000000000000001.
+            value
+            for k in range(first, last + 1)
+            for part in parts
+            if low <= (value := float(f"{part}e{k}")) <= high
+        ]
+        if len(ticks) <= most:
+            return ticks
+    return ticks[:: -(-len(ticks) // most)]
 
 
 def rounded_count(value: float) -> str:

@@ -14,12 +14,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayes_hfgrowth.forecast.dated_series import DatedSeries
-from bayes_hfgrowth.forecast.totals import BASE_MODEL, checked_intervals, summaries
+from bayes_hfgrowth.forecast.totals import BASE_MODEL, WITH_NEW, checked_intervals, summaries
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.horizon import Date
 
 __all__ = [
     "DAYS_IN_MONTH",
+    "LABEL",
     "TimeTo",
     "checked_threshold",
     "dated_table",
@@ -29,6 +30,9 @@ __all__ = [
     "sentence",
     "time_to",
 ]
+
+LABEL = "with base models yet to be released"
+"""How sentences and figures tell that these are in a sum."""
 
 DAYS_IN_MONTH = 30.4375
 """Mean length of a calendar month, in which times to an event are given."""
@@ -281,6 +285,8 @@ def sentence(row: dict[str, Any], level: str = "80") -> str:
         f"by {row['date']:%Y-%m-%d}: {row['median']:,} fine-tune{many}, {level}% between "
         f"{row[f'lower_{level}']:,} and {row[f'upper_{level}']:,}"
     )
+    if row.get(WITH_NEW):
+        text += f", {LABEL}"
     if "threshold" not in row:
         return text
     if row["observed"] > row["threshold"]:
@@ -312,6 +318,7 @@ def named(
     chosen = np.arange(len(series.names)) if places is None else np.asarray(places)
     organizations = np.array(series.organizations, dtype=object)[chosen]
     if series.by != BASE_MODEL:
-        return {"organization": organizations}
+        label = {WITH_NEW: True} if series.with_new_releases else {}
+        return {"organization": organizations, **label}
     names = np.array(series.names, dtype=object)[chosen]
     return {BASE_MODEL: names, "organization": organizations}

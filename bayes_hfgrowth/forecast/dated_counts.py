@@ -8,7 +8,7 @@ has come by t:
 
 Given what the month brings as a whole, each of its fine-tunes has come by t with that
 probability, so the count at the date is the count at the end of month k plus a binomial part of
-the month. Within the month, reinforcement is taken as constant.
+the month. Within the month, reinforcement and the period effect are taken as constant.
 """
 
 from typing import NamedTuple

@@ -53,6 +53,8 @@ class DatedSeries:
         One, two, ... calendar months after `start`, UTC; the last is not before `until`.
     counts : ndarray of int, shape (draws, series, dates)
         Cumulative counts at the dates.
+    with_new_releases : bool
+        Whether base models yet to be released are in; only in sums.
     """
 
     by: str
@@ -65,6 +67,7 @@ class DatedSeries:
     until: pd.Timestamp
     dates: pd.DatetimeIndex
     counts: Counts
+    with_new_releases: bool = False
 
     @classmethod
     def of(
@@ -145,6 +148,7 @@ class DatedSeries:
             until=totals.dates[-1] if until is None else pd.Timestamp(until),
             dates=totals.dates,
             counts=np.stack([totals.counts[name] for name in names], axis=1),
+            with_new_releases=bool(totals.released),
         )
 
     @property

@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_hfgrowth.forecast.answers import TimeTo, dated_table, probability_above, time_to
+from bayes_hfgrowth.forecast.answers import LABEL, TimeTo, dated_table, probability_above, time_to
 from bayes_hfgrowth.forecast.dated_series import DatedSeries
 from bayes_hfgrowth.forecast.races import Overtaking, overtaking, rank_table
 from bayes_hfgrowth.forecast.totals import (
     BASE_MODEL,
+    FROM,
+    SUMS,
+    UNTIL,
     Totals,
     checked_by,
     checked_intervals,
@@ -29,6 +32,8 @@ from bayes_hfgrowth.support.months import month_end
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from bayes_hfgrowth.forecast.releases import Releases
 
 __all__ = ["Forecast", "joined"]
 
@@ -48,6 +53,9 @@ class Forecast:
         count), ``organization``, ``created_at`` (UTC).
     history : pandas.DataFrame
         The observed months: ``base_model``, ``month``, ``finetunes``.
+    releases : Releases or None
+        Base models yet to be released, of a forecast of all base models of a fit or panel; they
+        are in sums that ask for them, and in nothing else.
 
     Notes
     -----
@@ -61,6 +69,7 @@ class Forecast:
 
     draws: xr.Dataset
     history: pd.DataFrame
+    releases: "Releases | None" = None
 
     def table(self, intervals: Iterable[float] = (50, 80, 95)) -> pd.DataFrame:
         """Point forecasts and central intervals.
@@ -111,6 +120,8 @@ class Forecast:
         by: str = "organization",
         intervals: Iterable[float] = (50, 80, 95),
         base_models: Iterable[str] | None = None,
+        *,
+        with_new_releases: bool = False,
     ) -> pd.DataFrame:
         """Point forecasts and central intervals of sums over base models.
 
@@ -125,6 +136,9 @@ class Forecast:
             Probabilities of the intervals, in percent.
         base_models : iterable of str, optional
             Which base models to add up; all when not given.
+        with_new_releases : bool
+            Whether to add the base models that organizations have yet to release; see
+            `bayes_hfgrowth.forecast.releases`.
 
         Returns
         -------
@@ -133,15 +147,34 @@ class Forecast:
             all), ``month`` (the same as ``horizon``: a sum has no age), ``date`` (UTC),
             ``horizon`` (months after the date of the observation), ``observed`` (sum of the
             last known counts, which lack the months that are not over), and the other columns
-            of `table`.
+            of `table`. With new releases, ``with_new_releases`` (true) and ``new_base_models``
+            (median number of base models released by the date) stand behind ``observed``.
 
         Raises
         ------
         ForecastError
             When `by` is another, a base model is not in the forecast, the forecast has no
-            counts at dates, or an interval is not between 0 and 100 percent.
+            counts at dates, or an interval is not between 0 and 100 percent; and with new
+            releases when not all base models are added up.
         """
-        return Totals.of(self.draws, by, base_models).table(intervals)
+        return self._totals(by, base_models, with_new_releases).table(intervals)
+
+    def _totals(self, by: str, base_models: Iterable[str] | None, with_new: bool) -> Totals:
+        """Sums, with base models yet to be released or without."""
+        if not with_new:
+            return Totals.of(self.draws, by, base_models)
+        if by not in SUMS:
+            raise ForecastError(
+                f"base models yet to be released are in sums alone; take {' or '.join(SUMS)}"
+            )
+        if base_models is not None or self.releases is None:
+            raise ForecastError(
+                "base models yet to be released belong to sums of all base models of a fit or "
+                "panel; forecast all, and name none"
+            )
+        found = Totals.of(self.draws, by)
+        found.add(self.releases.totals(by))
+        return found
 
     def at_dates(
         self,
@@ -151,6 +184,7 @@ class Forecast:
         by: str = BASE_MODEL,
         threshold: int | None = None,
         base_models: Iterable[str] | None = None,
+        with_new_releases: bool = False,
     ) -> pd.DataFrame:
         """Point forecasts and central intervals of counts at calendar dates.
 
@@ -168,6 +202,8 @@ class Forecast:
             A count whose passing is asked about.
         base_models : iterable of str, optional
             Which base models, or which to add up; all when not given.
+        with_new_releases : bool
+            As in `total`; the table then has a column ``with_new_releases``.
 
         Returns
         -------
@@ -191,7 +227,12 @@ class Forecast:
         Between two dates a month apart, the month's fine-tunes are spread evenly over its time;
         see `bayes_hfgrowth.forecast.dated_series`.
         """
-        series = DatedSeries.of(self.draws, by, base_models)
+        if with_new_releases:
+            totals = self._totals(by, base_models, with_new_releases)
+            start, until = pd.Timestamp(self.draws.attrs[FROM]), self.draws.attrs.get(UNTIL)
+            series = DatedSeries.of_totals(totals, by, start, until)
+        else:
+            series = DatedSeries.of(self.draws, by, base_models)
         return dated_table(series, dates, intervals, threshold)
 
     def probability_above(
@@ -325,6 +366,8 @@ class Forecast:
         path: str | os.PathLike[str],
         intervals: Iterable[float] = (50, 80, 95),
         by: str = BASE_MODEL,
+        *,
+        with_new_releases: bool = False,
     ) -> None:
         """Write a table (``.csv``, ``.parquet``) or the draws (``.nc``).
 
@@ -337,6 +380,8 @@ class Forecast:
         by : str
             ``base_model`` for `table`, ``organization`` or ``all`` for `total`. The draws are
             those of base models in any case.
+        with_new_releases : bool
+            As in `total`; only for a table of sums.
 
         Raises
         ------
@@ -344,6 +389,11 @@ class Forecast:
             When the ending or `by` is another, or the file cannot be written.
         """
         checked_by(by)
+        if with_new_releases and (Path(path).suffix.lower() == ".nc" or by == BASE_MODEL):
+            raise ForecastError(
+                "base models yet to be released are in tables of sums alone; write a .csv or "
+                f".parquet by {' or '.join(SUMS)}"
+            )
         if Path(path).suffix.lower() == ".nc":
             packed = {"zlib": True, "complevel": 1, "shuffle": True}
             names = {"finetunes", "finetunes_at_date"} & set(map(str, self.draws.data_vars))
@@ -352,7 +402,11 @@ class Forecast:
                     temporary, engine="h5netcdf", encoding=dict.fromkeys(names, packed)
                 )
         else:
-            table = self.table(intervals) if by == BASE_MODEL else self.total(by, intervals)
+            table = (
+                self.table(intervals)
+                if by == BASE_MODEL
+                else self.total(by, intervals, with_new_releases=with_new_releases)
+            )
             write_table(table, path, ForecastError)
 
     def plot(self, base_models: Sequence[str] | None = None, **options: Any) -> "Figure":
@@ -370,7 +424,12 @@ class Forecast:
         return fan_chart(self.table(), self.history, base_models, **options)
 
     def plot_total(
-        self, by: str = "organization", organizations: Sequence[str] | None = None, **options: Any
+        self,
+        by: str = "organization",
+        organizations: Sequence[str] | None = None,
+        *,
+        with_new_releases: bool = False,
+        **options: Any,
     ) -> "Figure":
         """Fan chart of sums over base models, by calendar month.
 
@@ -380,6 +439,8 @@ class Forecast:
             ``organization`` or ``all``.
         organizations : sequence of str, optional
             Which sums to draw, at most twelve; by default the six with most fine-tunes.
+        with_new_releases : bool
+            As in `total`; the figure then says so.
         **options
             Passed on to `bayes_hfgrowth.figures.fan.fan_chart`.
 
@@ -396,8 +457,12 @@ class Forecast:
         """
         from bayes_hfgrowth.figures.fan import fan_chart
 
-        table = self.total(by).rename(columns={"organization": "base_model"})
+        table = self.total(by, with_new_releases=with_new_releases).rename(
+            columns={"organization": "base_model"}
+        )
         history, before = observed_sums(self.draws, self.history, by)
+        if with_new_releases:
+            options = {"counted": f"Cumulative fine-tunes, {LABEL}"} | options
         # Months are counted from the birth of the first base model of each sum.
         table["month"] += table["base_model"].map(before)
         return fan_chart(

@@ -18,6 +18,7 @@ from bayes_hfgrowth.forecast.paths import (
     joined,
     until_attribute,
 )
+from bayes_hfgrowth.forecast.releases import Releases
 from bayes_hfgrowth.forecast.totals import BASE_MODEL, SUMS, Totals, checked_by, interval_columns
 from bayes_hfgrowth.panel.as_of import PanelAsOf
 from bayes_hfgrowth.panel.chunks import PanelChunks
@@ -31,7 +32,7 @@ from bayes_hfgrowth.support.files import growing_table, write_table
 from bayes_hfgrowth.support.horizon import Date, months_ahead, until_date
 from bayes_hfgrowth.support.progress import Progress
 
-__all__ = ["ForecastFile", "forecast_file", "largest_at_end"]
+__all__ = ["ForecastFile", "check_new_releases", "forecast_file", "largest_at_end"]
 
 MOST_BYTES = 2**30
 """Size of forecast draws up to which they are kept; a table of base models has no such limit."""
@@ -80,6 +81,7 @@ def forecast_file(
     intervals: Iterable[float] = (50, 80, 95),
     by: str = BASE_MODEL,
     base_models: Collection[str] | None = None,
+    with_new_releases: bool = False,
     draws: int = 1000,
     chunk: int = CHUNK,
     dask: str | None = None,
@@ -115,6 +117,9 @@ def forecast_file(
         any case.
     base_models : collection of str, optional
         Which base models; all when not given.
+    with_new_releases : bool
+        Whether to add to sums the base models that organizations have yet to release, as in
+        `bayes_hfgrowth.forecast.draws.Forecast.total`.
     chunk : int
         Base models that are forecast at a time.
 
@@ -132,16 +137,18 @@ def forecast_file(
     levels = list(intervals)
     interval_columns(levels)  # refuses impossible ones
     checked_by(by)
+    if with_new_releases:
+        check_new_releases(by, base_models, out)
     last = until_date(months, until)
     limit = None if threshold is None else checked_threshold(threshold)
     if last is None:  # a wrong number is refused before a large file is read
-        conditional_on(population, months or 0, seed)
+        conditional_on(population, months or 0, seed, draws)
     shown = Progress(progress)
     with shown.stage("panel"):
         source = PanelAsOf(PanelChunks(panel, chunk, base_models), as_of)
     start = source.last_date
     months = months_ahead(months, last, start)
-    conditional = conditional_on(population, months, seed)
+    conditional = conditional_on(population, months, seed, draws)
     path, number = Path(out), source.base_models
     keep = path.suffix.lower() == ".nc"
     size = 8.0 * number * draws * months  # by month of age and by date, 4 bytes each
@@ -172,7 +179,7 @@ def forecast_file(
             else (_table, (levels,)) if by == BASE_MODEL
             else (_sums, (by,))
         )  # fmt: skip
-        options = (months, draws, start, *work[1])
+        options = (months, start, *work[1])
         pieces = ((work[0], shared, History.from_panel(part), *options) for part in source)
         results = in_order(submit, pieces, 2 * hands)
         if keep:
@@ -199,6 +206,9 @@ def forecast_file(
         unlike = _unlike(whole)
         whole.save(path)
     elif total is not None:
+        if with_new_releases:
+            with shown.stage("new releases"):
+                total.add(_releases(population, source, start, months, conditional).totals(by))
         if dated:
             until_text = None if last is None else last.isoformat()
             series = DatedSeries.of_totals(total, by, start, until_text)
@@ -211,18 +221,54 @@ def forecast_file(
     return ForecastFile(path, number, unlike, unknown, answers)
 
 
+def check_new_releases(
+    by: str, base_models: Collection[str] | None, out: str | os.PathLike[str]
+) -> None:
+    """Check that base models yet to be released can be in what is asked for.
+
+    Raises
+    ------
+    ForecastError
+        When it is no table of sums of all base models.
+    """
+    if by not in SUMS or Path(out).suffix.lower() == ".nc":
+        raise ForecastError(
+            "base models yet to be released (--with-new-releases) are in tables of sums alone; "
+            "take --by organization or --by all, and write a .csv or .parquet"
+        )
+    if base_models is not None:
+        raise ForecastError(
+            "base models yet to be released (--with-new-releases) belong to sums of all base "
+            "models; name none"
+        )
+
+
+def _releases(
+    population: PopulationPosterior,
+    source: PanelAsOf,
+    start: pd.Timestamp,
+    months: int,
+    conditional: Conditional,
+) -> Releases:
+    """Base models that the organizations of a panel have yet to release."""
+    born = pd.concat([part.base_models[["created_at", "organization"]] for part in source])
+    return Releases(
+        population, pd.DatetimeIndex(born["created_at"]), tuple(born["organization"]), start,
+        months, conditional.seed, conditional.draws,
+    )  # fmt: skip
+
+
 def _dated(
     conditional: Conditional,
     history: History,
     months: int,
-    draws: int,
     start: pd.Timestamp,
     levels: list[float],
     until: pd.Timestamp | None,
     threshold: int | None,
 ) -> tuple[pd.DataFrame, int, int]:
     """Table at calendar dates, and of how many base models, unlike the population and in all."""
-    found = forecast_chunk(conditional, history, months, draws, start)
+    found = forecast_chunk(conditional, history, months, start)
     series = DatedSeries.of(until_attribute(found, until).draws)
     table = dated_table(series, None, levels, threshold)
     return table, _unlike(found), len(history.base_models)
@@ -247,12 +293,11 @@ def _table(
     conditional: Conditional,
     history: History,
     months: int,
-    draws: int,
     start: pd.Timestamp,
     levels: list[float],
 ) -> tuple[pd.DataFrame, int, int]:
     """Table of some forecasts, and of how many base models, unlike the population and in all."""
-    found = forecast_chunk(conditional, history, months, draws, start)
+    found = forecast_chunk(conditional, history, months, start)
     return found.table(levels), _unlike(found), len(history.base_models)
 
 
@@ -260,12 +305,11 @@ def _sums(
     conditional: Conditional,
     history: History,
     months: int,
-    draws: int,
     start: pd.Timestamp,
     by: str,
 ) -> tuple[Totals, int, int]:
     """Sums of some forecasts, and of how many base models, unlike the population and in all."""
-    found = forecast_chunk(conditional, history, months, draws, start)
+    found = forecast_chunk(conditional, history, months, start)
     return Totals.of(found.draws, by), _unlike(found), len(history.base_models)
 
 

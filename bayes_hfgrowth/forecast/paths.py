@@ -15,15 +15,23 @@ from bayes_hfgrowth.forecast.dated_counts import (
     months_needed,
 )
 from bayes_hfgrowth.forecast.draws import Forecast, joined
+from bayes_hfgrowth.forecast.releases import Releases
 from bayes_hfgrowth.forecast.totals import FROM, UNTIL, interval_columns
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.panel.table import Panel
-from bayes_hfgrowth.posterior.conditional import Conditional, condition, random_of
+from bayes_hfgrowth.posterior.conditional import (
+    OF_FIT,
+    OF_POPULATION,
+    Conditional,
+    condition,
+    random_of,
+)
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.posterior.population import PopulationPosterior
 from bayes_hfgrowth.posterior.simulation import (
+    SharedDraws,
     base_model_parameters,
-    carry_over,
+    calendar_needed,
     dormancy_shares,
     futures,
     narrowed,
@@ -37,21 +45,22 @@ from bayes_hfgrowth.support.progress import Progress
 __all__ = [
     "CHUNK",
     "Forecast",
+    "assembled",
+    "check_request",
     "conditional_on",
     "forecast",
     "forecast_chunk",
     "forecast_new",
     "interval_columns",
     "joined",
+    "put",
     "until_attribute",
+    "with_releases",
 ]
 
 LONGEST = 600
 """Largest horizon in months; fifty years of a growth curve mean nothing any more."""
 
-
-POPULATION_DRAWS = 1000
-"""Most draws of a population that forecasts of new base models are made from."""
 
 CHUNK = 250
 """Base models that are forecast at a time; their draws are in memory together."""
@@ -71,8 +80,9 @@ def forecast(
     the posterior, so it is a whole number, never falls, and carries the uncertainty both of
     the parameters and of the months to come. A base model younger than a month has no data
     of its own; its parameters come from its organization. A base model's paths do not hang on
-    which others are forecast along with it. All have their counts at the same calendar dates too,
-    so they can be added up draw by draw; see `Forecast.total`.
+    which others are forecast along with it. Under each draw the period effect goes on along one
+    path for all base models, and all have their counts at the same calendar dates too, so they
+    can be added up draw by draw; see `Forecast.total`.
 
     Parameters
     ----------
@@ -97,20 +107,23 @@ def forecast(
     history, last = fit.history, until_date(months, until)
     start = last_date(history, fit.observed_at)
     months = months_ahead(months, last, start)
-    _check_request(months, seed)
+    check_request(months, seed)
     chosen = indices_of(base_models, history.base_models, "base model", "fit", ForecastError)
     part = history.subset(chosen)
     posterior = fit.posterior.isel(base_model=chosen)
     theta = base_model_parameters(fit.spec, posterior)
-    carry, shares = carry_over(fit.spec, posterior), dormancy_shares(fit.spec, posterior)
+    shares = dormancy_shares(fit.spec, posterior)
     dates = dates_ahead(start, months)
     # The last date is within a month of age that may end after the horizon.
     needed = np.maximum(months_needed(history, dates), months)
+    # One path of the period effect for each draw, whichever base models are asked for.
+    shared = SharedDraws.of(fit.spec, posterior)
+    shared = shared.ahead_of(history, int(needed.max()), random_of(seed, OF_FIT))
 
     def paths(i: int) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]:
         one, name = part.subset(np.array([i])), part.base_models[i].encode()
         own, ahead, rng = theta[:, [i]], int(needed[chosen[i]]), random_of(seed, 3, name)
-        path = futures(fit.spec, one, own, carry, ahead, rng, shares)
+        path = futures(fit.spec, one, own, shared, ahead, rng, shares)
         dated = counts_at_dates(one, path, own, dates, random_of(seed, 12, name))
         return narrowed(path[:, 0, :months]), narrowed(dated[:, 0])
 
@@ -120,9 +133,12 @@ def forecast(
     with workers(None) as (submit, _, hands):
         pieces = ((paths, i) for i in range(len(chosen)))
         for i, (path, dated) in enumerate(in_order(submit, pieces, 8 * hands)):
-            counts, at_dates = _put(counts, i, path), _put(at_dates, i, dated)
+            counts, at_dates = put(counts, i, path), put(at_dates, i, dated)
     whole = (posterior.sizes["chain"], posterior.sizes["draw"], *shape[1:])
-    found = _assembled(part, counts.reshape(whole), at_dates.reshape(whole), start)
+    found = assembled(part, counts.reshape(whole), at_dates.reshape(whole), start)
+    if base_models is None:
+        population = PopulationPosterior.from_fit(fit)
+        found = with_releases(found, population, history, seed, OF_FIT)
     return until_attribute(found, last)
 
 
@@ -133,10 +149,27 @@ def until_attribute(found: Forecast, until: pd.Timestamp | None) -> Forecast:
     return found
 
 
-def _put(
-    counts: npt.NDArray[np.integer], i: int, one: npt.NDArray[np.integer]
+def put(
+    counts: npt.NDArray[np.integer],
+    i: int | npt.NDArray[np.int64],
+    one: npt.NDArray[np.integer],
 ) -> npt.NDArray[np.integer]:
-    """Put the counts of base model i among the others', which are widened where they must be."""
+    """Put counts of base models among the others', which are widened where they must be.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (draws, base models, months)
+        All, 32 bits wide as long as that will do.
+    i : int or ndarray of int
+        Which base models.
+    one : ndarray of int
+        Theirs.
+
+    Returns
+    -------
+    ndarray of int
+        The same array, or a wider copy.
+    """
     if one.dtype.itemsize > counts.dtype.itemsize:
         counts = counts.astype(one.dtype)
     counts[:, i] = one
@@ -174,9 +207,9 @@ def forecast_new(
     until : date, optional
         How far ahead as a date, in place of `months`: the forecast covers it.
     draws : int
-        Paths of each base model. Paths are in the order of the population's draws, so that path
-        j of all base models goes with about the same draw, and they can be added up path by
-        path; see `Forecast.total`.
+        Paths of each base model. Path j of every base model goes with draw j of the population,
+        as far as the base model's months allow, and with the same period effects ahead, so that
+        base models can be added up path by path; see `Forecast.total`.
     dask : str, optional
         Address of a Dask scheduler that is to do the work, or ``local`` for a cluster of this
         machine's cores; by default, threads do it.
@@ -196,8 +229,8 @@ def forecast_new(
     Raises
     ------
     ForecastError
-        When the panel is empty, the horizon is out of range, not given or given twice, or the
-        seed is negative.
+        When the panel is empty, the horizon is out of range, not given or given twice, the seed
+        is negative, or there is no draw.
     ClusterError
         When the Dask cluster does not do its work.
     """
@@ -208,7 +241,7 @@ def forecast_new(
         raise ForecastError("the panel holds no base model; give one that does")
     start = last_date(history, panel.observed_at)
     months = months_ahead(months, last, start)
-    conditional = conditional_on(population, months, seed)
+    conditional = conditional_on(population, months, seed, draws)
     parts = (
         history.subset(np.arange(first, min(first + CHUNK, number)))
         for first in range(0, number, CHUNK)
@@ -219,34 +252,67 @@ def forecast_new(
         Progress(progress).stage("base models", number) as advance,
     ):
         shared = share(conditional)
-        pieces = ((forecast_chunk, shared, part, months, draws, start) for part in parts)
+        pieces = ((forecast_chunk, shared, part, months, start) for part in parts)
         for result in in_order(submit, pieces, 2 * hands):
             found.append(result)
             done += result.draws.sizes["base_model"]
             advance(done, "")
-    return until_attribute(joined(found), last)
+    seed = conditional.seed
+    whole = with_releases(joined(found), population, history, seed, OF_POPULATION)
+    return until_attribute(whole, last)
 
 
-def conditional_on(population: PopulationPosterior, months: int, seed: int | None) -> Conditional:
+def with_releases(
+    found: Forecast, population: PopulationPosterior, history: History, seed: int, ahead: int
+) -> Forecast:
+    """Give a forecast the base models that organizations have yet to release.
+
+    Parameters
+    ----------
+    found : Forecast
+        Of all base models of a fit or panel.
+    population : PopulationPosterior
+        What it is from.
+    history : History
+        All base models, whose creation tells how many organizations release.
+    seed, ahead : int
+        As in `bayes_hfgrowth.forecast.releases.Releases`.
+    """
+    sizes = found.draws.sizes
+    organizations = tuple(history.organizations[o] for o in history.organization_of)
+    return replace(
+        found,
+        releases=Releases(
+            population, history.created_at, organizations, pd.Timestamp(found.draws.attrs[FROM]),
+            sizes["horizon"], seed, sizes["chain"] * sizes["draw"], ahead,
+        ),
+    )  # fmt: skip
+
+
+def conditional_on(
+    population: PopulationPosterior, months: int, seed: int | None, draws: int
+) -> Conditional:
     """Make a population ready to forecast from.
 
     Parameters
     ----------
-    population, months, seed
+    population, months, seed, draws
         As in `forecast_new`.
 
     Raises
     ------
     ForecastError
-        When the horizon is out of range, or the seed is negative.
+        When the horizon is out of range, the seed is negative, or there is no draw.
     """
     seed = population.about["seed"] if seed is None else seed
-    _check_request(months, seed)
-    return Conditional(population.thinned(POPULATION_DRAWS), seed)
+    check_request(months, seed)
+    if draws < 1:
+        raise ForecastError(f"{draws} draws make no forecast; give at least 1")
+    return Conditional(population, seed, draws)
 
 
 def forecast_chunk(
-    conditional: Conditional, history: History, months: int, draws: int, start: pd.Timestamp
+    conditional: Conditional, history: History, months: int, start: pd.Timestamp
 ) -> Forecast:
     """Forecast some base models that were in no fit.
 
@@ -256,17 +322,17 @@ def forecast_chunk(
         From `conditional_on`.
     history : History
         Their months.
-    months, draws : int
+    months : int
         As in `forecast_new`.
     start : pandas.Timestamp
         Date from which sums are forecast; see `bayes_hfgrowth.forecast.dated_counts.last_date`.
     """
-    found, seed = condition(conditional, history, draws), conditional.seed
+    found, seed = condition(conditional, history), conditional.seed
     number = len(history.base_models)
     awake = replace(conditional.spec, dormancy=None)
     dates = dates_ahead(start, months)
     needed = np.maximum(months_needed(history, dates), months)
-    counts = np.empty((1, draws, number, months), dtype=np.int64)
+    counts = np.empty((1, conditional.draws, number, months), dtype=np.int64)
     counts[:] = history.finetunes[:, None]
     at_dates = counts.copy()
     for i in range(number):
@@ -277,32 +343,49 @@ def forecast_chunk(
         )
         name, ahead, some = one.base_models[0].encode(), int(needed[i]), ~found.dormant[:, i]
         theta = found.theta[some, i][:, None]
-        carry = conditional.carry[found.draw[some, i]]
-        paths = futures(awake, one, theta, carry, ahead, random_of(seed, 9, name))
+        first, span = calendar_needed(one, ahead)
+        known = sum(one.calendar_span) - 1 if len(one.month) else first
+        shared = conditional.shared_of(found.draw[:, i], first, span, known)
+        shared = shared.take(np.flatnonzero(some))
+        paths = futures(awake, one, theta, shared, ahead, random_of(seed, 9, name))
         counts[0, some, i] = paths[:, 0, :months]
         dated = counts_at_dates(one, paths, theta, dates, random_of(seed, 12, name))
         at_dates[0, some, i] = dated[:, 0]
-    result = _assembled(history, counts, at_dates, start)
+    result = assembled(history, counts, at_dates, start)
     pareto_k = ("base_model", found.pareto_k)
     return Forecast(result.draws.assign(pareto_k=pareto_k), result.history)
 
 
-def _check_request(months: int, seed: int) -> None:
+def check_request(months: int, seed: int) -> None:
+    """Check a horizon and a seed.
+
+    Raises
+    ------
+    ForecastError
+        When one is out of range.
+    """
     if seed < 0:
         raise ForecastError(f"the seed is {seed}; give a number from 0 on")
     if not 1 <= months <= LONGEST:
         raise ForecastError(f"{months} months ahead is out of range; give 1 to {LONGEST}")
 
 
-def _assembled(
+def assembled(
     part: History,
     counts: npt.NDArray[np.integer],
     at_dates: npt.NDArray[np.integer],
     start: pd.Timestamp,
 ) -> Forecast:
-    """Forecast of these base models; counts over chain, draw, base model, horizon.
+    """Make a forecast of simulated counts.
 
-    ``at_dates`` are those at the calendar dates 1, 2, ... months after ``start``.
+    Parameters
+    ----------
+    part : History
+        What was observed of the base models.
+    counts, at_dates : ndarray of int, shape (chains, draws, base models, months)
+        At the ends of months of age, and at the dates 1, 2, ... calendar months after `start`.
+    start : pandas.Timestamp
+        Date that the forecast is from, UTC.
     """
     dims, months = ("chain", "draw", "base_model", "horizon"), counts.shape[3]
     dataset = xr.Dataset(

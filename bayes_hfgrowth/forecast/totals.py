@@ -19,6 +19,7 @@ __all__ = [
     "FROM",
     "SUMS",
     "UNTIL",
+    "WITH_NEW",
     "Totals",
     "checked_by",
     "checked_intervals",
@@ -32,6 +33,9 @@ FROM = "forecast_from"
 
 UNTIL = "forecast_until"
 """Attribute of forecast draws that were asked for until a date: that date, ISO 8601."""
+
+WITH_NEW = "with_new_releases"
+"""Column of tables of sums that base models yet to be released are in; always true."""
 
 BASE_MODEL = "base_model"
 """What a table is by that is not of sums."""
@@ -61,12 +65,16 @@ class Totals:
         Sum of the last known counts, by name.
     counts : dict
         Draws of each sum, shape (draws, dates), at most 2**53.
+    released : dict
+        Draws of the number of base models in each sum that were yet to be released, of the same
+        shape; empty where only present base models are in.
     """
 
     dates: pd.DatetimeIndex
     horizon: npt.NDArray[np.integer]
     observed: dict[str, int] = field(default_factory=dict)
     counts: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    released: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, draws: xr.Dataset, by: str, base_models: Iterable[str] | None = None) -> "Totals":
@@ -122,6 +130,8 @@ class Totals:
                 np.minimum(self.counts[name] + counts, _MOST, out=self.counts[name])
             else:
                 self.observed[name], self.counts[name] = other.observed[name], counts.copy()
+        for name, number in other.released.items():
+            self.released[name] = self.released[name] + number if name in self.released else number
 
     def table(self, intervals: Iterable[float] = (50, 80, 95)) -> pd.DataFrame:
         """Make the table of `Forecast.total`.
@@ -140,12 +150,20 @@ class Totals:
                     "date": self.dates,
                     "horizon": self.horizon,
                     "observed": self.observed[name],
+                    **self._label(name),
                     **summaries(self.counts[name][:, None], levels),
                 }
             )
             for name in sorted(self.counts)
         ]
         return pd.concat(tables, ignore_index=True)
+
+    def _label(self, name: str) -> dict[str, Any]:
+        """Columns that say that base models yet to be released are in."""
+        if not self.released:
+            return {}
+        released = np.median(self.released[name], axis=0)
+        return {WITH_NEW: True, "new_base_models": np.floor(released).astype(np.int64)}
 
 
 def checked_by(by: str) -> str:

@@ -1,5 +1,23 @@
-"""Every formula of growth, from the curve of attention to the count of a month.
+"""Every formula of the growth law, once.
 
-`curve` and `attention` hold the curve and what follows from it, `transition` the law of a month;
-its likelihood, gradient and simulated paths stand beside it.
+The curve and what it implies stand in `curve` and `attention`, the law of a month in `law`, and
+what calls it in `adjoint` (gradients), `points` (likelihoods) and `paths` (simulation).
 """
+
+from bayes_hfgrowth.growth.curve import (
+    cumulative,
+    curve_increment,
+    curve_increment_pt,
+    reinforced_increment,
+    reinforced_increment_pt,
+    ultimate_impact,
+)
+
+__all__ = [
+    "cumulative",
+    "curve_increment",
+    "curve_increment_pt",
+    "reinforced_increment",
+    "reinforced_increment_pt",
+    "ultimate_impact",
+]

@@ -1,8 +1,7 @@
-"""Futures of base models under the transition law, many draws of the parameters at once.
+"""Futures of base models under the law, many draws of the parameters at once.
 
-The law is that of `bayes_hfgrowth.growth.transition`. What has been observed is the same under
-every draw, so that the loops over a month run over the draws, and but for the counts themselves,
-which are drawn one by one, they become vector instructions.
+What has been observed is the same under every draw, so that the loops over a month run over the
+draws and become vector instructions; only the counts themselves are drawn one by one.
 """
 
 import math
@@ -11,121 +10,119 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth.growth import elementary, point_likelihoods, transition
+from bayes_hfgrowth.growth import elementary, monthwise, points
+from bayes_hfgrowth.growth import law as formulas
 from bayes_hfgrowth.growth.elementary import exp, inner, log, version_of
-from bayes_hfgrowth.growth.point_likelihoods import attention_growths, born, tails
-from bayes_hfgrowth.growth.transition import (
-    BIRTH,
+from bayes_hfgrowth.growth.law import (
     CAP,
+    EXPONENT,
+    FACTOR,
+    HUGE,
+    MEMORY,
     POISSON,
+    PROBABILITY,
+    SHARED,
+    SIZE,
+    STRENGTH,
     SURGE,
     Floats,
-    draw_poisson,
-    negative_binomial,
+    burst_given,
+    burst_lead,
+    growth_of,
+    log_density,
+    period_at,
+    regular_part,
+    rising,
+    size_of,
+)
+from bayes_hfgrowth.growth.monthwise import draw_count, draw_poisson, negative_binomial
+from bayes_hfgrowth.growth.points import (
+    attention_at,
+    attention_ended,
+    born,
+    expected_at,
+    filled,
+    laws_at,
+    means_at,
+    natural_at,
+    reinforced_at,
+    remembered_at,
+    surge_month,
 )
 
 __all__ = ["simulate"]
 
-_TINY = 1e-300
-_HUGE = 600.0  # exp of it is still a float, with room for the counts
-_WIDEST = 300.0  # growth parameters beyond it are taken as it
 _MOST = 1e17  # a mean beyond it is taken as it; the counts stop at CAP long before
-_BLOCK = 500  # draws at a time, whose working space stays in the cache
-_ROWS = 22
+_BLOCK = 250  # draws at a time, whose working space stays in the cache
+_ROWS = 26 + SHARED + 1
 
 
 @inner()
-def _natural(theta: Floats, natural: Floats) -> None:
-    """Fitness, immediacy, 1 / longevity and 1 / dispersion of each draw."""
-    draws, size = theta.shape
-    for k in range(size):
-        sign = -1.0 if k > 1 else 1.0
-        for s in range(draws):
-            t = min(max(theta[s, k], -_WIDEST), _WIDEST)
-            natural[k, s] = t if k == 1 else exp(sign * t)
+def _empty(law: int, size: float, fitness: Floats, lower: Floats, m: float, hazard: Floats,
+           value: Floats) -> None:  # fmt: skip
+    """Add the log probability of an empty month under the classic laws."""
+    for s in range(len(value)):
+        if law == POISSON:
+            log_mean = log(m * growth_of(hazard[s])) + min(fitness[s] * lower[s], 0.5 * HUGE)
+            value[s] -= exp(min(log_mean, HUGE))
+        else:
+            value[s] -= size * hazard[s]
 
 
 @inner()
-def _poisson_law(
-    m: float, fitness: Floats, lower_before: Floats, growth: Floats, mean: Floats, empty: Floats
-) -> None:
-    """Mean of the month, and the log probability that it is empty."""
+def _period(months: Floats, first: int, calendar: int, share: float, period: Floats) -> None:
+    """Period effect of a month of age under each draw; `months` of shape (draws, months)."""
+    for s in range(len(period)):
+        period[s] = period_at(months[first + s], calendar, share)
+
+
+@inner()
+def _bounded(precision: Floats, mean: Floats, size: Floats) -> None:
+    """Means that can be drawn from."""
     for s in range(len(mean)):
-        log_mean = log(m * growth[s]) + min(fitness[s] * lower_before[s], 0.5 * _HUGE)
-        mean[s] = min(exp(min(log_mean, _HUGE)), _MOST)
-        empty[s] = -mean[s]
+        mean[s] = min(mean[s], _MOST)
+        size[s] = size_of(mean[s], precision[s])
 
 
-@inner()
-def _birth_law(
-    m: float, count: Floats, hazard: Floats, growth: Floats, mean: Floats, size: Floats,
-    empty: Floats,
+@njit(error_model="numpy")
+def _draw_surges(
+    asleep: Any, laws: Floats, mean: Floats, size: Floats, fresh: Floats, regular: Floats,
+    rng: np.random.Generator,
 ) -> None:  # fmt: skip
-    """The same with the size of the negative binomial."""
+    """Draw the month, and what of it is regular."""
     for s in range(len(mean)):
-        size[s] = count[s] + m
-        mean[s] = min(size[s] * growth[s], _MOST)
-        empty[s] = -size[s] * hazard[s]
+        x = 0.0
+        if not asleep[s]:
+            x = draw_count(
+                mean[s], size[s], laws[PROBABILITY, s], laws[FACTOR, s], laws[SIZE, s], rng
+            )
+        fresh[s] = regular[s] = x
+        if x > 0.0 and laws[PROBABILITY, s] > 0.0:
+            bursts = laws[FACTOR, s] * mean[s]
+            one = log_density(x, mean[s], size[s], rising(size[s], x))
+            other = log_density(x, bursts, laws[SIZE, s], rising(laws[SIZE, s], x))
+            lead = burst_lead(one, other, laws[SHARED, s])
+            regular[s] = regular_part(x, mean[s], burst_given(lead))
 
 
-@inner()
-def _surge_law(
-    m: float, count: Floats, growth: Floats, strength: Floats, surges: Floats, precision: Floats,
-    f: Floats, mean: Floats, size: Floats, empty: Floats,
+@njit(error_model="numpy")
+def _draw_classic(
+    law: int, m: float, asleep: Any, count: Floats, fitness: Floats, lower: Floats, hazard: Floats,
+    fresh: Floats, rng: np.random.Generator,
 ) -> None:  # fmt: skip
-    """The same, with what growth alone would bring, f."""
-    for s in range(len(mean)):
-        f[s] = (count[s] + m) * growth[s]
-        lift = exp(min(max(strength[s] * surges[s], -_HUGE), _HUGE))
-        mean[s] = min(max(f[s] * lift, _TINY), _MOST)
-        size[s] = max(math.sqrt(mean[s]) * precision[s], _TINY)
-        ratio = mean[s] / size[s]
-        log_p = -log(1.0 + ratio) if ratio > 1e-6 else ratio * (0.5 * ratio - 1.0)
-        empty[s] = size[s] * log_p
-
-
-@inner()
-def _remember(new: Floats, memory: Floats, f: Floats, surges: Floats) -> None:
-    """Remember how far the month surpassed what growth alone would bring."""
-    for s in range(len(f)):
-        surge = log((new[s] + 0.5) / (f[s] + 0.5))
-        surges[s] = memory[s] * surges[s] + (1.0 - memory[s]) * surge
-
-
-@inner()
-def _law(
-    law: int, m: float, count: Floats, fitness: Floats, precision: Floats, lower_before: Floats,
-    hazard: Floats, growth: Floats, strength: Floats, surges: Floats, f: Floats, mean: Floats,
-    size: Floats, empty: Floats,
-) -> None:  # fmt: skip
-    """Law of the month's count."""
-    if law == POISSON:
-        _poisson_law(m, fitness, lower_before, growth, mean, empty)
-    elif law == BIRTH:
-        _birth_law(m, count, hazard, growth, mean, size, empty)
-    else:
-        _surge_law(m, count, growth, strength, surges, precision, f, mean, size, empty)
-
-
-# Loops and not assignments of arrays, whose error messages take as long to compile as the law.
-
-
-@inner()
-def _copy(values: Floats, out: Floats) -> None:
-    for s in range(len(out)):
-        out[s] = values[s]
-
-
-@inner()
-def _fill(value: float, out: Floats) -> None:
-    for s in range(len(out)):
-        out[s] = value
-
-
-@inner()
-def _add(values: Floats, total: Floats) -> None:
-    for s in range(len(total)):
-        total[s] += values[s]
+    """Draw the month under the classic laws."""
+    for s in range(len(fresh)):
+        x = 0.0
+        if not asleep[s]:
+            if law == POISSON:
+                log_mean = math.log(m * growth_of(hazard[s])) + min(
+                    fitness[s] * lower[s], 0.5 * HUGE
+                )
+                x = draw_poisson(min(math.exp(min(log_mean, HUGE)), _MOST), rng)
+            else:
+                size = count[s] + m
+                x = negative_binomial(min(size * growth_of(hazard[s]), _MOST), size, rng)
+        fresh[s] = x
 
 
 def _compiled(sources: int) -> Any:
@@ -133,87 +130,96 @@ def _compiled(sources: int) -> Any:
 
     @njit(error_model="numpy", nogil=True, cache=True)
     def simulate(  # type: ignore[no-untyped-def]
-        law, start, log_age, previous, new, m, theta, carry, group, dormancy, months, rng, out
+        law, months, m, theta, shared, period, ahead, shares, group, dormancy, rng, out
     ):
         """Continue every base model from what was observed, one path for each draw.
 
         Parameters
         ----------
-        law, start, log_age, previous, new, m, theta, carry, group, dormancy
-            As in `bayes_hfgrowth.growth.transition.pointwise`. A base model without months starts
-            from count 0 at age 0.
-        months : int
-            How many months to go on.
+        law, months, m, theta, shared, period, group, dormancy
+            As in `bayes_hfgrowth.growth.monthwise.pointwise`; the period effects also cover the
+            months to come. A base model without months starts from count 0 at age 0.
+        ahead, shares : ndarray, shape (base models, further months)
+            The calendar month in which each further month begins, and its share of it, as in
+            `bayes_hfgrowth.growth.law.Months`.
         rng : numpy.random.Generator
             Source of randomness.
-        out : ndarray of int, shape (draws, base models, months)
+        out : ndarray of int, shape (draws, base models, further months)
             Filled with cumulative counts at the end of each further month, at most `CAP`.
         """
         _ = sources
         for i in range(theta.shape[1]):
-            age = start[i + 1] - start[i]
-            silent = True
-            for j in range(start[i], start[i + 1]):
-                silent = silent and new[j] == 0.0
+            start, end = months.start[i], months.start[i + 1]
+            observed = 0.0
+            for j in range(start, end):
+                observed += months.new[j]
             for first in range(0, theta.shape[0], _BLOCK):
                 last = min(first + _BLOCK, theta.shape[0])
                 work = np.zeros((_ROWS, last - first))
                 fitness, immediacy, inverse, precision = work[0], work[1], work[2], work[3]
                 z, lower, upper = work[4], work[5], work[6]
                 z_before, lower_before, upper_before = work[7], work[8], work[9]
-                hazard, growth, surges, f = work[10], work[11], work[12], work[13]
-                mean, size, empty, count, fresh = work[14], work[15], work[16], work[17], work[18]
-                strength, memory, silence = work[19], work[20], work[21]
-                _natural(theta[first:last, i], work[:4])
-                _copy(carry[first:last, 0], strength)
-                _copy(carry[first:last, 1], memory)
-                born(z_before, lower_before, upper_before, surges)
-                for j in range(start[i], start[i + 1]):
-                    tails(log_age[j], immediacy, inverse, z, lower, upper)
-                    attention_growths(
-                        z_before, lower_before, upper_before, lower, upper, fitness, hazard, growth
+                hazard, s, count, effect = work[10], work[11], work[12], work[13]
+                f, mean, size, g = work[14], work[15], work[16], work[19]
+                fresh, regular, total, silence = work[20], work[21], work[22], work[23]
+                laws = work[26:]
+                rows = np.ascontiguousarray(theta[first:last, i].T)
+                natural_at(rows, work[:4])
+                laws_at(shared[first:last], laws)
+                bursts = False
+                for k in range(last - first):
+                    bursts = bursts or laws[PROBABILITY, k] > 0.0
+                born(z_before, lower_before, upper_before, s, count)
+                for j in range(start, end):
+                    attention_ended(months.log_age[j], immediacy, inverse, z, lower, upper)
+                    attention_at(
+                        z_before, lower_before, upper_before, lower, upper, fitness, hazard
                     )
-                    _fill(previous[j], count)
-                    _fill(new[j], fresh)
-                    _law(
-                        law, m, count, fitness, precision, lower_before, hazard, growth, strength,
-                        surges, f, mean, size, empty,
-                    )  # fmt: skip
-                    _add(empty, silence)
                     if law == SURGE:
-                        _remember(fresh, memory, f, surges)
+                        _period(period, first, months.calendar[j], months.share[j], effect)
+                        surge_month(
+                            months.new[j], m, bursts, precision, effect, laws, hazard, s, count,
+                            silence, work[14:20],
+                        )  # fmt: skip
+                    elif observed == 0.0:
+                        _empty(law, m, fitness, lower_before, m, hazard, silence)
                     z, z_before = z_before, z
                     lower, lower_before = lower_before, lower
                     upper, upper_before = upper_before, upper
-                    _add(fresh, count)
+                if law != SURGE:
+                    filled(observed, count)
+                filled(observed, total)
                 # Whoever is dormant never gets a fine-tune; months without any make it likelier.
                 asleep = np.zeros(last - first, np.bool_)
-                if silent:
-                    for s in range(last - first):
-                        share = dormancy[first + s, group[i]]
-                        awake = (1.0 - share) * math.exp(silence[s])
-                        asleep[s] = share > 0.0 and rng.random() * (share + awake) < share
-                for k in range(months):
-                    tails(math.log(age + k + 1.0), immediacy, inverse, z, lower, upper)
-                    attention_growths(
-                        z_before, lower_before, upper_before, lower, upper, fitness, hazard, growth
+                if observed == 0.0:
+                    for k in range(last - first):
+                        share = dormancy[first + k, group[i]]
+                        awake = (1.0 - share) * math.exp(min(silence[k], 0.0))
+                        asleep[k] = share > 0.0 and rng.random() * (share + awake) < share
+                for month in range(out.shape[2]):
+                    attention_ended(
+                        math.log(end - start + month + 1.0), immediacy, inverse, z, lower, upper
                     )
-                    _law(
-                        law, m, count, fitness, precision, lower_before, hazard, growth, strength,
-                        surges, f, mean, size, empty,
-                    )  # fmt: skip
-                    for s in range(last - first):
-                        x = 0.0
-                        if not asleep[s]:
-                            if law == POISSON:
-                                x = draw_poisson(mean[s], rng)
-                            else:
-                                x = negative_binomial(mean[s], size[s], empty[s], rng)
-                        fresh[s] = x
-                        count[s] = min(count[s] + x, CAP)
-                        out[first + s, i, k] = np.int64(count[s])
+                    attention_at(
+                        z_before, lower_before, upper_before, lower, upper, fitness, hazard
+                    )
                     if law == SURGE:
-                        _remember(fresh, memory, f, surges)
+                        _period(period, first, ahead[i, month], shares[i, month], effect)
+                        reinforced_at(m, laws[EXPONENT], count, hazard, g)
+                        expected_at(m, effect, count, g, f)
+                        means_at(laws[STRENGTH], f, s, precision, mean, size)
+                        _bounded(precision, mean, size)
+                        _draw_surges(asleep, laws, mean, size, fresh, regular, rng)
+                        remembered_at(laws[MEMORY], regular, f, s, count)
+                    else:
+                        _draw_classic(
+                            law, m, asleep, count, fitness, lower_before, hazard, fresh, rng
+                        )
+                        for k in range(last - first):
+                            count[k] += fresh[k]
+                    for k in range(last - first):
+                        total[k] = min(total[k] + fresh[k], CAP)
+                        out[first + k, i, month] = np.int64(total[k])
                     z, z_before = z_before, z
                     lower, lower_before = lower_before, lower
                     upper, upper_before = upper_before, upper
@@ -222,5 +228,7 @@ def _compiled(sources: int) -> Any:
 
 
 simulate = _compiled(
-    version_of(elementary.__file__, point_likelihoods.__file__, transition.__file__, __file__)
+    version_of(
+        elementary.__file__, formulas.__file__, monthwise.__file__, points.__file__, __file__
+    )
 )

@@ -1,62 +1,75 @@
-"""The posterior in coordinates that suit a sampler, for the engines ``marginal`` and ``whitened``.
+"""The posterior in coordinates that suit a sampler, and where to aim them.
 
-The population moves in the coordinates of `bayes_hfgrowth.inference.coordinates`, turned and scaled
-by pilot runs; the base models in those of `bayes_hfgrowth.inference.whitening`; and base models
-without any fine-tune are summed out (`bayes_hfgrowth.inference.silent`).
-`bayes_hfgrowth.inference.posterior_density` has the density in one function that Numba compiles,
-with a gradient written out by hand.
+The population moves in the coordinates of `bayes_hfgrowth.inference.coordinates`, turned and
+scaled; base models with fine-tunes in those of `bayes_hfgrowth.inference.whitening`, those without
+in those of `bayes_hfgrowth.inference.zero_counts`. One that is not a month old has no data and is
+drawn from its organization. The density is that of `bayes_hfgrowth.inference.posterior_density`.
 """
 
-import time
 from collections.abc import Callable
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import nutpie.compiled_pyfunc
 import xarray as xr
 from scipy.special import expit
 
-from bayes_hfgrowth.growth.transition import Floats
-from bayes_hfgrowth.inference.coordinates import PopulationLayout
-from bayes_hfgrowth.inference.posterior_density import posterior_density
+from bayes_hfgrowth.growth.law import EXPONENT, Floats, Integers
+from bayes_hfgrowth.inference.coordinates import PopulationLayout, period_whitening, unbounded
+from bayes_hfgrowth.inference.posterior_density import Data, Turning, posterior_density
 from bayes_hfgrowth.inference.preconditioner import find_skews, no_skews, unskewed
-from bayes_hfgrowth.inference.proposals import Proposals
 from bayes_hfgrowth.inference.ridge import pivot_of, pivots_at, straightened, straighter
-from bayes_hfgrowth.inference.silent import (
-    Nodes,
-    SilentGroups,
-    draw_silent,
-    first_nodes,
-    learned_nodes,
-)
 from bayes_hfgrowth.inference.summaries import (
     Population,
+    Summaries,
+    curvatures,
     laplace,
-    log_likelihoods,
-    months_of,
+    law_of,
+    log_likelihood_gradients,
     normal_summaries,
     whitened_draws,
 )
 from bayes_hfgrowth.inference.variational import first_look
+from bayes_hfgrowth.inference.whitening import Whitening
 from bayes_hfgrowth.model.priors import LOG_SCALE, frozen
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.history import History
 
 __all__ = ["Aim", "WhitenedPosterior"]
 
-type Aim = dict[str, Any]
-"""Where the coordinates are aimed: ``centre``, ``scale`` of ψ, normal summaries ``precision``
-and ``weighted`` of the base models, ``group_precision``, ``group_weighted`` of the organizations;
-``proposals`` of their points; ``starts`` of whole coordinates and ``kept`` points to begin at; and
-where the population is known well enough the ``nodes`` learned for it."""
-
-_TRUST = 0.8  # in the correlations of a pilot's short chains
-_BLIND_WIDER = 1.4  # proposals by a first look, which is too sure of itself
 _MANY = 100  # fine-tunes from which on a base model is straightened as long as no draws tell
 _SOME = 100  # draws that later chains may start from, and that coordinates are chosen by
 _LOOKS, _LOOK_DRAWS = 2, 400  # first looks before the pilots, and draws that aim the next
+_STEP = 1e-3  # of exponent and period effects, for differences
+_CURVED = 4  # draws at which the curvature of the density is taken
+_DIFFERENCE = 0.02  # of a standard deviation, for its differences
+_MOST_HEARD = 1e6  # precision of a period effect; beyond it nothing more is gained
+_LONG = 3.0  # variance of a direction in which draws show that it is longer than curvature says
+_FLATTEST, _STEEPEST = 0.1, 1e4  # curvatures that are believed, in units of the draws' widths
+
+
+@dataclass(frozen=True, eq=False)
+class Aim:
+    """Where the coordinates are aimed, and where chains set out from.
+
+    Parameters
+    ----------
+    turning : Turning
+        Coordinates of the population.
+    whitening : Whitening
+        Coordinates of the base models.
+    starts : ndarray, shape (starts, size of the population)
+        Coordinates of the population to start from.
+    straight : ndarray, shape (starts, base models, parameters)
+        Straightened growth parameters of each base model to start from.
+    """
+
+    turning: Turning
+    whitening: Whitening
+    starts: Floats
+    straight: Floats
 
 
 class WhitenedPosterior:
@@ -72,133 +85,66 @@ class WhitenedPosterior:
 
     def __init__(self, spec: GrowthSpec, history: History) -> None:
         self.spec, self.history = spec, history
-        self.layout = PopulationLayout(spec, len(history.organizations))
-        silent_ones = history.finetunes == 0
-        self._silent = SilentGroups.of(history, silent_ones)
-        self._told = np.flatnonzero(~silent_ones)
-        self._months = months_of(spec, history.subset(self._told))
-        told = self._months.history
-        self._last_age, self._many = np.log(told.months), told.finetunes >= _MANY
+        first, calendar = history.calendar_span
+        self.layout = PopulationLayout(spec, len(history.organizations), calendar)
+        told = np.flatnonzero(history.finetunes > 0)
+        # From young to old, as base models of one age share a block of lanes.
+        zeros = np.flatnonzero((history.finetunes == 0) & (history.months > 0))
+        own, others = (
+            some[np.argsort(history.months[some], kind="stable")] for some in (told, zeros)
+        )
+        self.told = len(own)
+        self._members = np.concatenate([own, others]).astype(np.int64)
+        self._newborn = np.flatnonzero(history.months == 0)
+        self.law = law_of(spec, history.subset(own), first)
+        self.zeros = law_of(spec, history.subset(others), first)
+        self.group = history.organization_of[self._members]
+        self._last_age, self._many = np.log(history.months[own]), history.finetunes[own] >= _MANY
 
-    # --- What nutpie calls --------------------------------------------------------------
+    @property
+    def members(self) -> int:
+        """How many base models have months."""
+        return len(self._members)
 
-    def compile(self) -> float:
-        """Compile, or load what was compiled before, and tell how many seconds it took."""
-        begin = time.perf_counter()
-        posterior_density(np.zeros(self._dimensions), self.data(self.blank_aim()))
-        return time.perf_counter() - begin
+    @property
+    def dimensions(self) -> int:
+        """How many coordinates there are, of the population and of base models."""
+        return self.layout.size + self.members * self.layout.parameters
+
+    def data(self, aim: Aim) -> Data:
+        """What the densities read in the coordinates of an aim."""
+        return self._data(aim.turning, aim.whitening)
+
+    def _data(self, turning: Turning, whitening: Whitening) -> Data:
+        return Data(
+            self.law.number, self.law.m, self.layout.encoded, turning, whitening, self.group,
+            len(self.history.organizations), self.law.months, self.zeros.months,
+        )  # fmt: skip
 
     def blank_aim(self) -> Aim:
         """An aim that knows nothing, to compile with."""
-        size, told = self.layout.size, len(self._told)
-        parameters = self.layout.parameters
-        shape = (told, parameters)
-        return {
-            "centre": np.zeros(size),
-            "scale": np.eye(size),
-            "skews": no_skews(size),
-            "precision": np.zeros((*shape, parameters)),
-            "weighted": np.zeros(shape),
-            "pivots": np.zeros((told, 7)),
-            "proposals": Proposals(np.zeros(shape), np.zeros((*shape, parameters))),
-            **self._groups_untold(),
-        }
+        size, p = self.layout.size, self.layout.parameters
+        turning = Turning(
+            np.zeros(size), np.eye(size), no_skews(size), *self._groups_untold(), *self._unheard()
+        )
+        shape = (self.told, p)
+        whitening = Whitening(
+            np.zeros((*shape, p)), np.zeros(shape), *self._no_cross(), np.zeros((self.told, 7))
+        )
+        return Aim(turning, whitening, np.zeros((1, size)), np.zeros((1, self.members, p)))
 
-    @property
-    def _dimensions(self) -> int:
-        return self.layout.size + len(self._told) * self.layout.parameters
-
-    def _groups_untold(self) -> Aim:
+    def _groups_untold(self) -> tuple[Floats, Floats]:
         shape = (self.layout.organizations, self.layout.columns)
-        precision = np.zeros((*shape, self.layout.columns))
-        return {"group_precision": precision, "group_weighted": np.zeros(shape)}
+        return np.zeros((*shape, self.layout.columns)), np.zeros(shape)
 
-    def data(self, aim: Aim) -> dict[str, Any]:
-        """Arguments of `posterior_density` between x and what it fills."""
-        history, layout = self._months.history, self.layout
-        priors, places = layout.encoded()
-        carry = self.spec.carry_over
-        fixed = [
-            0.0 if carry is None or name in layout.carried else float(getattr(carry, name))
-            for name in ("strength", "memory")
-        ]
-        around = aim.get("nodes") or first_nodes(self._silent, layout.parameters)
-        return {
-            "law": self._months.law,
-            "m": float(self.spec.m),
-            **{
-                name: np.ascontiguousarray(aim[name])
-                for name in (
-                    "centre", "scale", "skews", "group_precision", "group_weighted", "precision",
-                    "weighted", "pivots",
-                )
-            },
-            "priors": priors,
-            "places": places,
-            "fixed_carry": np.array(fixed),
-            "group": history.organization_of,
-            "start": history.start,
-            "log_age": history.log_age,
-            "previous": history.previous,
-            "new": history.new,
-            "constants": self._months.constants,
-            "silent_ages": self._silent.ages,
-            "silent_number": self._silent.number,
-            "node_start": around.start,
-            "node_points": around.points,
-            "node_weights": around.weights,
-        }  # fmt: skip
+    def _unheard(self) -> tuple[Floats, Floats]:
+        calendar = self.layout.calendar_months
+        return np.zeros((calendar, calendar)), np.zeros(calendar)
 
-    def joint_density(self, x: Floats, **data: Any) -> tuple[float, Floats, Floats, Floats]:
-        """Log density of population and base models in an aim's coordinates.
-
-        Parameters
-        ----------
-        x : ndarray, shape (dimensions,)
-        **data
-            Of `data`.
-
-        Returns
-        -------
-        value : float
-        slope : ndarray, shape (dimensions,)
-        point : ndarray, shape (size of the population,)
-        theta : ndarray, shape (base models with fine-tunes, parameters)
-        """
-        return posterior_density(x, data)
-
-    def _density(self, x: Floats, **data: Any) -> tuple[float, Floats]:
-        return self.joint_density(x, **data)[:2]
-
-    def aimed(self, aim: Aim) -> Any:
-        """Give nutpie the posterior in the coordinates of an aim.
-
-        Returns
-        -------
-        nutpie.CompiledModel
-            Its draws have ``point`` (see `bayes_hfgrowth.inference.coordinates`) and ``theta``.
-        """
-        size, shape = self.layout.size, (len(self._told), self.layout.parameters)
-
-        def make_density() -> Any:
-            return self._density
-
-        def make_expand(*_: int) -> Any:
-            def expand(x: Floats, **data: Any) -> dict[str, Floats]:
-                return dict(zip(("point", "theta"), self.joint_density(x, **data)[2:], strict=True))
-
-            return expand
-
-        def start(seed: int) -> Floats:
-            rng = np.random.default_rng(seed)
-            if "starts" not in aim:
-                return rng.uniform(-1.5, 1.5, self._dimensions)
-            return np.asarray(aim["starts"][rng.integers(len(aim["starts"]))])
-
-        return nutpie.compiled_pyfunc.from_pyfunc(
-            self._dimensions, make_density, make_expand, [np.dtype("float64")] * 2,
-            [(size,), shape], ["point", "theta"], shared_data=self.data(aim),
-            make_initial_point_fn=start,
+    def _no_cross(self) -> tuple[Floats, Floats]:
+        calendar = self.layout.calendar_months
+        return (
+            np.zeros((self.told, self.layout.parameters, 1 + calendar)), np.zeros(1 + calendar)
         )  # fmt: skip
 
     # --- Where to aim -------------------------------------------------------------------
@@ -211,152 +157,294 @@ class WhitenedPosterior:
         rng : numpy.random.Generator
             Source of randomness.
         """
-        aim = self._aim_at_prior()
-        for _ in range(_LOOKS):
-            data = self.data(aim)
-            mean, spreads = first_look(partial(self._density, **data), self._dimensions, rng)
-            noise = rng.standard_normal((_LOOK_DRAWS, self._dimensions))
-            found = [self.joint_density(mean + spreads * z, **data)[2:] for z in noise]
-            point, theta = (np.stack(part)[None] for part in zip(*found, strict=True))
-            draws = xr.Dataset(
-                {
-                    "point": (("chain", "draw", "coordinate"), point),
-                    "theta": (("chain", "draw", "base_model", "parameter"), theta),
-                }
-            )
-            aim = self.aim_by(draws, blind=True)
+        data, dimensions = self._aimed_at_prior(), self.dimensions
+        with ThreadPoolExecutor(1) as pool:
+            for _ in range(_LOOKS):
+
+                def density(x: Floats, data: Data = data) -> tuple[float, Floats]:
+                    return posterior_density(x, data, pool)[:2]
+
+                mean, spreads = first_look(density, dimensions, rng)
+                found = []
+                for _ in range(_LOOK_DRAWS):
+                    x = mean + spreads * rng.standard_normal(dimensions)
+                    found.append(posterior_density(x, data, pool)[2:])
+                point, theta = (np.stack(part) for part in zip(*found, strict=True))
+                aim = self._aim_at(point, theta, blind=True)
+                data = self.data(aim)
         return aim
 
-    def _aim_at_prior(self) -> Aim:
+    def _aimed_at_prior(self) -> Data:
         """Aim at the medians of the priors, each base model at its mode there."""
-        layout = self.layout
-        blocks, size = layout.blocks, layout.parameters
+        layout, p = self.layout, self.layout.parameters
+        blocks = layout.blocks
         centre, scale = self._prior_point()
         point = centre.copy()
         if layout.pooled:
             point[blocks["means"]] = np.tile(point[blocks["location"]], layout.organizations)
         parts = layout.read(point)
-        population = Population(parts["means"], parts["spreads"], parts["carry"], parts["dormancy"])
-        told = self._months.history.organization_of
-        modes, summaries, _ = laplace(self._months, population, population.means[told], 20)
-        scale[:size] = np.minimum(scale[:size], 0.2)
+        population = Population(parts["means"], parts["spreads"], parts["shared"], parts["period"])
+        own = self.group[: self.told]
+        modes, summaries = laplace(self.law, population, population.means[own], 20)
+        locations = np.arange(blocks["location"].start, blocks["location"].start + p)
+        scale[locations] = np.minimum(scale[locations], 0.2)
         scale[blocks["within"]] = 0.1
-        groups = self._groups_untold()
+        whole, part = self._groups_untold()
+        prior = prior_precision = np.diag(population.spreads**-2.0)
         if layout.pooled:
             # A base model tells its organization's mean with its own uncertainty and the spread.
-            prior = np.diag(population.spreads**-2.0)
             heard = prior @ np.linalg.inv(summaries.precision + prior)
-            whole, part = groups["group_precision"], groups["group_weighted"]
-            np.add.at(whole[:, :size, :size], told, prior - heard @ prior)
-            np.add.at(part[:, :size], told, np.einsum("nij,nj->ni", heard, summaries.weighted))
-        return {
-            "centre": centre,
-            "scale": np.diag(scale),
-            "skews": no_skews(layout.size),
-            "precision": summaries.precision,
-            "weighted": summaries.weighted,
-            "pivots": pivots_at(self._last_age, modes, self._many),
-            **groups,
-        }
+            np.add.at(whole[:, :p, :p], own, prior - heard @ prior)
+            np.add.at(part[:, :p], own, np.einsum("nij,nj->ni", heard, summaries.weighted))
+        turning = Turning(
+            centre, np.diag(scale), no_skews(layout.size), whole, part, *self._unheard()
+        )
+        pivots = pivots_at(self._last_age, modes, self._many)
+        shift, origin = self._shift(modes, parts["shared"], parts["period"], population.spreads)
+        cross = (summaries.precision + prior_precision) @ shift
+        whitening = self._whitening(summaries.precision, summaries.weighted, cross, origin, pivots)
+        return self._data(turning, whitening)
+
+    @staticmethod
+    def _whitening(
+        precision: Floats, weighted: Floats, cross: Floats, origin: Floats, pivots: Floats
+    ) -> Whitening:
+        return Whitening(
+            np.ascontiguousarray(precision), np.ascontiguousarray(weighted),
+            np.ascontiguousarray(cross), origin, np.ascontiguousarray(pivots),
+        )  # fmt: skip
+
+    def _shift(
+        self, theta: Floats, shared: Floats, period: Floats, spreads: Floats
+    ) -> tuple[Floats, Floats]:
+        """How base models move with the exponent and the period effects, to first order.
+
+        By the implicit function theorem: the mode of a base model moves by its curvature's inverse
+        times the change of its slopes.
+        """
+        cross, origin = self._no_cross()
+        origin[0], origin[1:] = shared[EXPONENT], period
+        law = self.law
+        moves: list[tuple[int, Floats, Floats]] = []
+        if "reinforcement_exponent" in self.layout.learned:
+            step = np.zeros(len(shared))
+            step[EXPONENT] = min(_STEP, 0.5 * (1.0 - shared[EXPONENT]))
+            moves.append((0, step, np.zeros(len(period))))
+        if self.spec.period_effect is not None:
+            steps = _STEP * np.eye(len(period))
+            moves += [(1 + k, np.zeros(len(shared)), step) for k, step in enumerate(steps)]
+        for column, by_shared, by_period in moves:
+            up = log_likelihood_gradients(law, theta, shared + by_shared, period + by_period)[1]
+            down = log_likelihood_gradients(law, theta, shared - by_shared, period - by_period)[1]
+            length = 2.0 * (by_shared.sum() + by_period.sum())
+            cross[:, :, column] = (up - down) / length
+        cross = np.nan_to_num(cross, posinf=0.0, neginf=0.0)
+        population = Population(np.empty((0, 0)), spreads, shared, period)
+        return np.ascontiguousarray(
+            np.linalg.solve(curvatures(law, theta, population), cross)
+        ), origin
 
     def _prior_point(self) -> tuple[Floats, Floats]:
         """Medians of the coordinates under the prior, and steps small beside it."""
         layout, blocks = self.layout, self.layout.blocks
         centre, scale = np.zeros(layout.size), np.ones(layout.size)
-        scalars = np.concatenate(
-            [np.arange(blocks["means"].start), np.arange(blocks["within"].start, layout.size)]
-        )
-        memory = blocks.get("memory", slice(-1, -1)).start
-        for at, prior in zip(scalars, layout.priors, strict=True):
-            median = float(frozen(prior).median())
-            if at < layout.columns:
-                centre[at], scale[at] = median, prior.parameters["sigma"]
-            elif at == memory:
-                centre[at], scale[at] = np.log(median / (1.0 - median)), 0.2
-            elif at >= blocks["within"].stop:
-                centre[at], scale[at] = median, 0.2
-            else:
-                centre[at], scale[at] = np.log(median), 0.3
+        scale[blocks["period"]] = 0.5
+        for at, prior in layout.priors.items():
+            centre[at] = unbounded(float(frozen(prior).median()), prior)
+            scale[at] = 0.3
+            if blocks["location"].start <= at < blocks["location"].stop:
+                scale[at] = prior.parameters["sigma"]
         if self.spec.dormancy is not None:
-            scale[layout.parameters] = 0.3
+            scale[blocks["location"].start + layout.parameters] = 0.3
         return centre, scale
 
-    def aim_by(self, draws: xr.Dataset, blind: bool = False, last: bool = True) -> Aim:
+    def aim_by(self, draws: xr.Dataset) -> Aim:
         """Aim by the means and covariances of earlier draws.
 
         Parameters
         ----------
         draws : xarray.Dataset
             ``point`` and ``theta`` over ``chain`` and ``draw``.
-        blind : bool
-            Whether they come from a first look, which knows no correlations.
-        last : bool
-            Whether nodes for silent base models are learned, which only pays for long runs.
         """
-        layout = self.layout
         number = draws.sizes["chain"] * draws.sizes["draw"]
         point, theta = (
-            draws[name].to_numpy().reshape(number, *draws[name].shape[2:])
+            draws[name].to_numpy().astype(np.float64).reshape(number, *draws[name].shape[2:])
             for name in ("point", "theta")
         )
+        return self._aim_at(point, theta, blind=False)
+
+    def _aim_at(self, point: Floats, theta: Floats, blind: bool) -> Aim:
+        """Aim by draws; those of a first look know no correlations."""
+        layout, own = self.layout, theta[:, : self.told]
         parts = layout.read(point)
-        some = np.linspace(0, number - 1, _SOME).astype(np.int64)
-        slopes = self._slopes(theta[some], {name: part[some] for name, part in parts.items()})
-        chosen = straighter(self._last_age, theta[some], slopes)
-        pivots = pivots_at(self._last_age, pivot_of(self._last_age, theta), chosen)
-        straight = straightened(pivots, theta)
+        some = np.linspace(0, len(point) - 1, _SOME).astype(np.int64)
+        few = {name: part[some] for name, part in parts.items()}
+        chosen = straighter(self._last_age, own[some], self._slopes(own[some], few))
+        pivots = pivots_at(self._last_age, pivot_of(self._last_age, own), chosen)
+        straight = straightened(pivots, own)
         spreads = np.exp(np.log(parts["spreads"]).mean(axis=0))
-        means = parts["means"].mean(axis=0)[self._months.history.organization_of]
-        summaries = normal_summaries(straight, means, spreads)
-        proposals = Proposals.from_draws(straight, spreads, _BLIND_WIDER if blind else 1.0)
+        means = parts["means"].mean(axis=0)
+        shift, origin = self._shift(
+            own.mean(axis=0), parts["shared"].mean(axis=0), parts["period"].mean(axis=0), spreads
+        )
+        # Base models as they would be, were exponent and period effects at the origin.
+        moved = np.concatenate([parts["shared"][:, [EXPONENT]], parts["period"]], axis=1) - origin
+        settled = straight - np.einsum("nkc,sc->snk", shift, moved)
+        summaries = normal_summaries(settled, means[self.group[: self.told]], spreads)
+        cross = (summaries.precision + np.diag(spreads**-2.0)) @ shift
+        whitening = self._whitening(summaries.precision, summaries.weighted, cross, origin, pivots)
+        straight = np.concatenate([straight, theta[:, self.told :]], axis=1)
         groups = self._groups_untold()
         if layout.pooled:
             groups_of = point[:, layout.blocks["means"]].reshape(len(point), -1, layout.columns)
             overall = np.tile(parts["location"].mean(axis=0), (groups_of.shape[1], 1))
             between = np.exp(np.log(parts["between"]).mean(axis=0))
             level = normal_summaries(groups_of, overall, between)
-            groups = {"group_precision": level.precision, "group_weighted": level.weighted}
-        psi = layout.coordinates(point, groups["group_precision"], groups["group_weighted"])
+            groups = level.precision, level.weighted
+        at = np.linspace(0, len(point) - 1, _CURVED).astype(np.int64)
+        heard = self._heard(point[at], straight[at], groups, whitening, parts)
+        told_of = (*groups, *heard)
+        psi = layout.coordinates(point, *told_of)
         skews = no_skews(layout.size) if blind else find_skews(psi)
         v = unskewed(psi, skews)
-        trust = 0.0 if blind else _TRUST
-        correlation = trust * np.corrcoef(v.T) + (1.0 - trust) * np.eye(layout.size)
-        centre = v.mean(axis=0)
-        scale = np.linalg.cholesky(correlation) * v.std(axis=0)[:, None]
-        u = np.linalg.solve(scale, (v[some] - centre).T).T
-        y = whitened_draws(
-            straight[some],
-            parts["means"][some][:, self._months.history.organization_of],
-            parts["spreads"][some],
-            summaries,
+        centre, width = v.mean(axis=0), np.maximum(v.std(axis=0), 1e-6)
+        apart = Turning(centre, np.eye(layout.size), skews, *told_of)
+        columns = np.arange(layout.size)
+        precision = self._curvature(apart, whitening, v[at], straight[at], width, columns)
+        precision *= np.outer(width, width)
+        scale = width[:, None] * _root_of_inverse(precision)
+        u = np.linalg.solve(scale, (v - centre).T).T
+        if not blind:
+            values, vectors = np.linalg.eigh(np.cov(u.T))
+            longer = np.where(values > _LONG, values / _LONG, 1.0)
+            scale = scale @ (vectors * np.sqrt(longer)) @ vectors.T
+            # Any root serves; a triangular one is cheap.
+            scale = np.linalg.cholesky(scale @ scale.T)
+            u = np.linalg.solve(scale, (v - centre).T).T
+        turning = Turning(centre, scale, skews, *told_of)
+        starts = np.ascontiguousarray(u[some])
+        return Aim(turning, whitening, starts, straight[some])
+
+    def _heard(
+        self,
+        point: Floats,
+        straight: Floats,
+        groups: tuple[Floats, Floats],
+        whitening: Whitening,
+        parts: dict[str, Floats],
+    ) -> tuple[Floats, Floats]:
+        """What the months of all base models say of the period effects, as a normal summary."""
+        layout, block = self.layout, self.layout.blocks["period"]
+        heard, weighted = self._unheard()
+        if block.stop == block.start:
+            return heard, weighted
+        psi = layout.coordinates(point, *groups, *self._unheard())
+        centre = psi.mean(axis=0)
+        plain = Turning(
+            centre, np.eye(layout.size), no_skews(layout.size), *groups, *self._unheard()
         )
-        return {
-            "centre": centre,
-            "scale": scale,
-            "skews": skews,
-            "starts": np.concatenate([u, y.reshape(_SOME, -1)], axis=1),
-            "proposals": proposals,
-            "kept": proposals.coordinates(straight[some]),
-            "precision": summaries.precision,
-            "weighted": summaries.weighted,
-            "pivots": pivots,
-            **groups,
-            **({} if blind or not last else {"nodes": self._nodes(parts)}),
-        }
+        columns = np.arange(block.start, block.stop)
+        hessian = self._curvature(plain, whitening, psi, straight, np.ones(layout.size), columns)
+        hessian = hessian[columns[:, None], columns]
+        # From the standardised innovations, whose own precision is 1, to the effects.
+        middle = layout.read(point.mean(axis=0))
+        hyper = float(middle["persistence"]), float(middle["innovation"])
+        root = period_whitening(*hyper, heard, weighted)[1]
+        values, vectors = np.linalg.eigh(root @ (hessian - np.eye(len(columns))) @ root.T)
+        heard = (vectors * np.clip(values, 0.0, _MOST_HEARD)) @ vectors.T
+        prior = root @ root.T
+        return np.ascontiguousarray(heard), (heard + prior) @ parts["period"].mean(axis=0)
+
+    def _curvature(
+        self,
+        turning: Turning,
+        whitening: Whitening,
+        v: Floats,
+        straight: Floats,
+        width: Floats,
+        columns: Integers,
+    ) -> Floats:
+        """Minus the Hessian of the log density by the population, a median over draws.
+
+        Base models follow the population in their coordinates. What a pilot's few draws would
+        tell of a hundred correlations is mostly noise; the density itself tells it better.
+
+        Returns
+        -------
+        ndarray, shape (size, size)
+            Only the rows and columns asked for are filled.
+        """
+        data, size = self._data(turning, whitening), self.layout.size
+        step = _DIFFERENCE * width
+
+        def hessian(row: int) -> Floats:
+            x = np.concatenate([v[row] - turning.centre, np.zeros(straight[row].size)])
+            point = posterior_density(x, data)[2]
+            x[size:] = self.whitened(point, straight[row], whitening).ravel()
+            here, found = posterior_density(x, data)[1][:size], np.zeros((size, size))
+            for k in columns:
+                moved = x.copy()
+                moved[k] += step[k]
+                found[k] = (here - posterior_density(moved, data)[1][:size]) / step[k]
+            return 0.5 * (found + found.T)
+
+        with ThreadPoolExecutor(2) as pool:
+            each = [one for one in pool.map(hessian, range(len(v))) if np.isfinite(one).all()]
+        if not each:  # counts so strange that no draw tells; what is unknown counts as flat
+            return np.zeros((size, size))
+        return np.asarray(np.median(each, axis=0))
+
+    def whitened(self, point: Floats, straight: Floats, aim: Whitening) -> Floats:
+        """Coordinates of base models at a point of the population.
+
+        Parameters
+        ----------
+        point : ndarray, shape (size of the population,)
+        straight : ndarray, shape (base models, parameters)
+            Straightened growth parameters.
+        aim : Whitening
+            Which coordinates.
+        """
+        parts = self.layout.read(point)
+        shared = np.concatenate([parts["shared"][[EXPONENT]], parts["period"]])
+        weighted = aim.weighted + aim.cross @ (shared - aim.origin)
+        told, means = self.told, parts["means"][self.group]
+        own = whitened_draws(
+            straight[None, :told], means[None, :told], parts["spreads"][None],
+            Summaries(aim.precision, weighted),
+        )[0]  # fmt: skip
+        return np.concatenate([own, (straight[told:] - means[told:]) / parts["spreads"]])
 
     def _slopes(self, theta: Floats, parts: dict[str, Floats]) -> Floats:
         """Derivatives of each base model's log density, given draws of the population."""
-        means = parts["means"][:, self._months.history.organization_of]
+        means = parts["means"][:, self.group[: self.told]]
         slopes = (means - theta) / parts["spreads"][:, None] ** 2
-        for own, point, carry in zip(slopes, theta, parts["carry"], strict=True):
-            own += log_likelihoods(self._months, point, carry)[1]
+        for own, point, shared, period in zip(
+            slopes, theta, parts["shared"], parts["period"], strict=True
+        ):
+            own += log_likelihood_gradients(self.law, point, shared, period)[1]
         return np.asarray(slopes)
 
-    def _nodes(self, parts: dict[str, Floats]) -> Nodes:
-        """Nodes for the silent base models, learned from draws of the population."""
-        means, spreads, carry = (parts[name] for name in ("means", "spreads", "carry"))
-        law, m = self._months.law, float(self.spec.m)
-        return learned_nodes(law, m, self._silent, means, spreads, carry)
+    def start(self, aim: Aim, seed: int, apart: float) -> Floats:
+        """Coordinates for a chain to start from.
+
+        Parameters
+        ----------
+        aim : Aim
+            Which coordinates, and draws to start from.
+        seed : int
+            Says which of these.
+        apart : float
+            How much further from the middle than the draw the population starts.
+        """
+        at, data = int(np.random.default_rng(seed).integers(len(aim.starts))), self.data(aim)
+        for further in (apart, 1.0, 0.0):  # far out nothing may be possible any more
+            x = np.concatenate([further * aim.starts[at], np.zeros(aim.straight[at].size)])
+            point = posterior_density(x, data)[2]
+            x[self.layout.size :] = self.whitened(point, aim.straight[at], aim.whitening).ravel()
+            if np.isfinite(posterior_density(x, data)[0]):
+                break
+        return x
 
     # --- What is kept -------------------------------------------------------------------
 
@@ -368,7 +456,7 @@ class WhitenedPosterior:
         draws : xarray.Dataset
             ``point`` and ``theta`` over ``chain`` and ``draw``.
         rng : numpy.random.Generator
-            Source of the parameters of the base models that were summed out.
+            Source of the parameters of base models that are not a month old.
         """
         parts = self.layout.read(draws["point"].to_numpy())
         theta = self._all_base_models(draws["theta"].to_numpy(), parts, rng)
@@ -385,9 +473,7 @@ class WhitenedPosterior:
                 natural(parts["means"][..., k]),
             )
             variables[name] = ((*lead, "base_model"), natural(theta[..., k]))
-        for index, name in enumerate(("strength", "memory")):
-            if name in self.layout.carried:
-                variables[f"carry_over_{name}"] = (lead, parts["carry"][..., index])
+        variables |= self.layout.named_shared(draws["point"].to_numpy(), parts)
         if self.spec.dormancy is not None:
             variables["global_dormancy"] = (lead, expit(parts["location"][..., -1]))
             if self.layout.pooled:
@@ -395,23 +481,28 @@ class WhitenedPosterior:
             variables["organization_dormancy"] = ((*lead, "organization"), parts["dormancy"])
         coords = {**self.history.coords, "chain": draws["chain"], "draw": draws["draw"]}
         del coords["observation"]
+        if self.spec.period_effect is None:
+            del coords["calendar_month"]
         return xr.Dataset(variables, coords=coords)
 
     def _all_base_models(
-        self, told: Floats, parts: dict[str, Floats], rng: np.random.Generator
+        self, members: npt.NDArray[Any], parts: dict[str, Floats], rng: np.random.Generator
     ) -> npt.NDArray[Any]:
-        """Draws of all base models' parameters, those that were summed out included."""
-        if len(self._silent.indices) == 0:
-            return told
-        chains, draws, _, size = told.shape
-        means, spreads, carry, dormancy = (
-            parts[name].reshape(-1, *parts[name].shape[2:])
-            for name in ("means", "spreads", "carry", "dormancy")
+        """Draws of all base models' parameters, in the order of the history."""
+        chains, draws, _, size = members.shape
+        shape = (chains, draws, len(self.history.base_models), size)
+        theta = np.empty(shape, dtype=np.float32)
+        theta[:, :, self._members] = members
+        own = self.history.organization_of[self._newborn]
+        noise = rng.standard_normal((chains, draws, len(own), size))
+        theta[:, :, self._newborn] = (
+            parts["means"][:, :, own] + parts["spreads"][:, :, None, :] * noise
         )
-        theta = np.empty((chains * draws, len(self.history.base_models), size), dtype=np.float32)
-        theta[:, self._told] = told.reshape(chains * draws, -1, size)
-        theta[:, self._silent.indices] = draw_silent(
-            self._months.law, self.spec.m, self.history, self._silent, means, spreads, carry,
-            dormancy, rng,
-        )  # fmt: skip
-        return theta.reshape(chains, draws, -1, size)
+        return theta
+
+
+def _root_of_inverse(precision: Floats) -> Floats:
+    """Cholesky root of the covariance, curvatures kept within what is believed."""
+    values, vectors = np.linalg.eigh(precision)
+    values = np.clip(values, _FLATTEST, _STEEPEST)
+    return np.asarray(np.linalg.cholesky((vectors / values) @ vectors.T))

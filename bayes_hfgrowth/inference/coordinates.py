@@ -2,29 +2,46 @@
 
 The vector ψ, called a point, holds in this order
 
+- what all base models share and the model file gives a prior to: the exponent of reinforcement,
+  the carry-over, the persistence and innovation of the period effect, the bursts;
+- the period effects, one for each calendar month;
 - the global locations, one for each growth parameter and one for the logit of dormancy;
 - ln of the spreads between organizations, in the same order;
 - the organization means, organization by organization;
-- ln of the spreads of base models within their organization;
-- strength and logit memory of the carry-over, where they have priors.
+- ln of the spreads of base models within their organization.
 
-Where base models are pooled globally, the second and third part are missing. In the place of
+Where base models are pooled globally, the fourth and fifth part are missing. In the place of
 the means of an organization the sampler moves coordinates that are to the global level what
 those of `bayes_hfgrowth.inference.whitening` are to the organization: what its base models say of
 the means is summed up beforehand as a normal likelihood, which centres an organization as far as
-its data are strong. A poor summary costs speed, not truth.
+its data are strong. In the place of the period effects it moves e in
+
+    z = c + L⁻ᵀ e,    Q + H = L Lᵀ,    c = (Q + H)⁻¹ b,
+
+with the precision matrix Q of the autoregression and a normal summary H, b of what the months
+of all base models say of z. A poor summary costs speed, not truth.
 """
 
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
-from scipy.special import expit
+from scipy.special import expit, logit
 
-from bayes_hfgrowth.growth.transition import Floats, Integers
+from bayes_hfgrowth.growth.law import (
+    EXPONENT,
+    FACTOR,
+    MEMORY,
+    PROBABILITY,
+    SHARED,
+    SIZE,
+    STRENGTH,
+    Floats,
+    Integers,
+)
 from bayes_hfgrowth.inference.whitening import (
     back,
     by_log_normal,
@@ -32,16 +49,78 @@ from bayes_hfgrowth.inference.whitening import (
     log_normal,
     precisions,
 )
-from bayes_hfgrowth.model.specification import GrowthSpec, Prior
+from bayes_hfgrowth.model.specification import FIXED, GrowthSpec, Prior
 
 __all__ = [
+    "Layout",
     "PopulationLayout",
-    "log_prior_at",
+    "add_by_shared",
+    "period_whitening",
+    "shared_at",
     "to_coordinates",
     "to_point",
 ]
 
 _NORMAL, _LOG_NORMAL, _HALF_NORMAL, _GAMMA, _EXPONENTIAL, _BETA = range(6)
+
+# Shared parameters in the order of `GrowthSpec.shared`, and where they stand in the law; the last
+# two make the period effects.
+_PLACES = {
+    "reinforcement_exponent": EXPONENT,
+    "carry_over_strength": STRENGTH,
+    "carry_over_memory": MEMORY,
+    "period_persistence": SHARED,
+    "period_innovation": SHARED + 1,
+    "burst_probability": PROBABILITY,
+    "burst_factor": FACTOR,
+    "burst_size": SIZE,
+}
+_PERSISTENCE, _INNOVATION = SHARED, SHARED + 1
+_NEAR = 1e-4  # of logit persistence and ln innovation, for differences
+
+
+class Layout(NamedTuple):
+    """Where each part of the population stands in a point, for compiled code.
+
+    Parameters
+    ----------
+    columns, organizations, parameters : int
+        Organization means of each organization, organizations (0 without that level), and
+        growth parameters.
+    period, location, between, means, within : int
+        First element of each part.
+    calendar : int
+        Calendar months; the period effects are as many, or none.
+    size, held : int
+        Length of a point, and how many of its first elements all base models share.
+    priors : ndarray, shape (priors, 3)
+        Kind and two parameters of each.
+    at : ndarray of int64, shape (priors,)
+        Which element each prior is of.
+    source : ndarray of int64, shape (SHARED + 2,)
+        Element of each parameter that base models share; -1 where it is fixed.
+    kind : ndarray of int64, shape (SHARED + 2,)
+        Kind of prior of each, which says on what scale it is unbounded.
+    fixed : ndarray, shape (SHARED + 2,)
+        Values of those that are fixed.
+    """
+
+    columns: int
+    organizations: int
+    parameters: int
+    period: int
+    location: int
+    between: int
+    means: int
+    within: int
+    calendar: int
+    size: int
+    held: int
+    priors: Floats
+    at: Integers
+    source: Integers
+    kind: Integers
+    fixed: Floats
 
 
 @dataclass(frozen=True)
@@ -54,10 +133,13 @@ class PopulationLayout:
         Hierarchy and priors.
     organizations : int
         How many there are.
+    calendar_months : int
+        How many calendar months the history touches.
     """
 
     spec: GrowthSpec
     organizations: int
+    calendar_months: int
 
     @property
     def parameters(self) -> int:
@@ -74,22 +156,21 @@ class PopulationLayout:
         """Whether there is an organization level."""
         return self.spec.pooling == "organization"
 
-    @property
-    def carried(self) -> tuple[str, ...]:
-        """Parts of the carry-over that have priors."""
-        carry = self.spec.carry_over
-        names = ("strength", "memory") if carry else ()
-        return tuple(name for name in names if isinstance(getattr(carry, name), Prior))
+    @cached_property
+    def learned(self) -> dict[str, Prior]:
+        """Parameters that all base models share and that have priors."""
+        return {name: p for name, p in self.spec.shared.items() if isinstance(p, Prior)}
 
     @cached_property
     def blocks(self) -> dict[str, slice]:
         """Place of each part."""
         lengths = {
+            "shared": len(self.learned),
+            "period": self.calendar_months if self.spec.period_effect is not None else 0,
             "location": self.columns,
             "between": self.columns if self.pooled else 0,
             "means": self.columns * self.organizations if self.pooled else 0,
             "within": self.parameters,
-            **dict.fromkeys(self.carried, 1),
         }
         places, at = {}, 0
         for name, length in lengths.items():
@@ -103,36 +184,47 @@ class PopulationLayout:
         return max(place.stop for place in self.blocks.values())
 
     @property
-    def priors(self) -> tuple[Prior, ...]:
-        """Priors of all that is not an organization mean, in order."""
-        spec = self.spec
+    def held(self) -> int:
+        """How many of the first elements enter the months of every base model."""
+        return self.blocks["period"].stop
+
+    @cached_property
+    def priors(self) -> dict[int, Prior]:
+        """Prior of each element of a point that has one of its own."""
+        spec, blocks = self.spec, self.blocks
         hierarchies: list[Any] = [*spec.parameters.values()]
         if spec.dormancy is not None:
             hierarchies.append(spec.dormancy)
-        chosen = [h.location for h in hierarchies]
-        if self.pooled:
-            chosen += [h.between_organizations for h in hierarchies]
-        chosen += [p.between_base_models for p in spec.parameters.values()]
-        return (*chosen, *(getattr(spec.carry_over, name) for name in self.carried))
+        found = dict(enumerate(self.learned.values()))
+        for name, start in (("location", "location"), ("between_organizations", "between")):
+            if name == "location" or self.pooled:
+                first = blocks[start].start
+                found |= {first + k: getattr(h, name) for k, h in enumerate(hierarchies)}
+        first = blocks["within"].start
+        return found | {
+            first + k: p.between_base_models for k, p in enumerate(spec.parameters.values())
+        }
 
-    def encoded(self) -> tuple[Floats, Integers]:
-        """Priors and places for `to_point`.
-
-        Returns
-        -------
-        priors : ndarray, shape (priors, 3)
-            Kind and two parameters of each of `priors`.
-        places : ndarray of int64, shape (8,)
-            Columns, organizations (0 without that level), growth parameters, first element of
-            means, of within, of strength, of memory (-1 where fixed), and size.
-        """
-        blocks = self.blocks
-        carry = [blocks[name].start if name in blocks else -1 for name in ("strength", "memory")]
-        places = [
+    @cached_property
+    def encoded(self) -> Layout:
+        """The same for compiled code."""
+        blocks, spec = self.blocks, self.spec
+        source, kind = np.full(SHARED + 2, -1), np.zeros(SHARED + 2, dtype=np.int64)
+        fixed = np.array([FIXED[name] for name in sorted(_PLACES, key=_PLACES.__getitem__)])
+        for name, value in spec.shared.items():
+            if isinstance(value, Prior):
+                source[_PLACES[name]] = list(self.learned).index(name)
+                kind[_PLACES[name]] = int(_encode(value)[0])
+            else:
+                fixed[_PLACES[name]] = value
+        return Layout(
             self.columns, self.organizations if self.pooled else 0, self.parameters,
-            blocks["means"].start, blocks["within"].start, *carry, self.size,
-        ]  # fmt: skip
-        return np.array([_encode(prior) for prior in self.priors]), np.array(places, dtype=np.int64)
+            blocks["period"].start, blocks["location"].start, blocks["between"].start,
+            blocks["means"].start, blocks["within"].start,
+            self.calendar_months, self.size, self.held,
+            np.array([_encode(prior) for prior in self.priors.values()]),
+            np.array(list(self.priors), dtype=np.int64), source.astype(np.int64), kind, fixed,
+        )  # fmt: skip
 
     def read(self, points: Floats) -> dict[str, Floats]:
         """Population at points.
@@ -147,8 +239,9 @@ class PopulationLayout:
         dict of str to ndarray
             ``location`` (..., columns); ``between`` (..., columns), standard deviations, if
             there is an organization level; ``means`` (..., organizations, parameters), on the
-            scale that is normal; ``spreads`` (..., parameters); ``carry`` (..., 2);
-            ``dormancy`` (..., organizations), shares.
+            scale that is normal; ``spreads`` (..., parameters); ``shared`` (..., SHARED);
+            ``persistence`` and ``innovation`` (...); ``period`` (..., calendar months), 0 where
+            the growth model has no period effect; ``dormancy`` (..., organizations), shares.
         """
         blocks, lead = self.blocks, points.shape[:-1]
         parts = {"location": points[..., blocks["location"]]}
@@ -158,14 +251,15 @@ class PopulationLayout:
             means = means.reshape(*lead, self.organizations, self.columns)
         else:
             means = np.repeat(parts["location"][..., None, :], self.organizations, axis=-2)
-        carry = np.empty((*lead, 2))
-        for index, name in enumerate(("strength", "memory")):
-            if name in blocks:
-                values = points[..., blocks[name].start]
-                carry[..., index] = expit(values) if name == "memory" else values
-            else:
-                fixed = getattr(self.spec.carry_over, name) if self.spec.carry_over else 0.0
-                carry[..., index] = fixed
+        layout = self.encoded
+        values = np.empty((*lead, SHARED + 2))
+        for index in range(SHARED + 2):
+            values[..., index] = layout.fixed[index]
+            if layout.source[index] >= 0:
+                values[..., index] = bounded(points[..., layout.source[index]], layout.kind[index])
+        period = np.zeros((*lead, self.calendar_months))
+        if self.spec.period_effect is not None:
+            period = points[..., blocks["period"]]
         asleep = np.zeros((*lead, self.organizations))
         if self.spec.dormancy is not None:
             asleep = expit(means[..., -1])
@@ -173,11 +267,34 @@ class PopulationLayout:
             **parts,
             "means": means[..., : self.parameters],
             "spreads": np.exp(points[..., blocks["within"]]),
-            "carry": carry,
+            "shared": values[..., :SHARED],
+            "persistence": values[..., _PERSISTENCE],
+            "innovation": values[..., _INNOVATION],
+            "period": period,
             "dormancy": asleep,
         }
 
-    def coordinates(self, points: Floats, precision: Floats, weighted: Floats) -> Floats:
+    def named_shared(self, points: Floats, parts: dict[str, Floats]) -> dict[str, Any]:
+        """Posterior variables of what all base models share.
+
+        Parameters
+        ----------
+        points : ndarray, shape (chains, draws, size)
+            On the unbounded scale.
+        parts : dict of str to ndarray
+            From `read`.
+        """
+        found: dict[str, Any] = {}
+        for at, (name, prior) in enumerate(self.learned.items()):
+            values = bounded(points[..., at], int(_encode(prior)[0]))
+            found[name] = (("chain", "draw"), values)
+        if self.spec.period_effect is not None:
+            found["period_effect"] = (("chain", "draw", "calendar_month"), parts["period"])
+        return found
+
+    def coordinates(
+        self, points: Floats, precision: Floats, weighted: Floats, heard: Floats, sum_heard: Floats
+    ) -> Floats:
         """Coordinates of points, the inverse of `to_point`.
 
         Parameters
@@ -187,12 +304,21 @@ class PopulationLayout:
         precision : ndarray, shape (organizations, columns, columns)
         weighted : ndarray, shape (organizations, columns)
             Normal summaries of what the base models say of the organization means.
+        heard, sum_heard : ndarray
+            Normal summary H, b of what their months say of the period effects.
 
         Returns
         -------
         ndarray, shape (draws, size)
         """
         out = points.copy()
+        block = self.blocks["period"]
+        if block.stop > block.start:
+            parts = self.read(points)
+            pairs = zip(parts["persistence"], parts["innovation"], strict=True)
+            for row, (persistence, scale) in zip(out[:, block], pairs, strict=True):
+                centre, root, _ = period_whitening(persistence, scale, heard, sum_heard)
+                row[:] = root.T @ (row - centre)
         if self.pooled:
             blocks = self.blocks
             q = np.exp(-2.0 * points[:, blocks["between"]])
@@ -206,6 +332,17 @@ class PopulationLayout:
                 means[:, o] = np.einsum("srk,sr->sk", root, away)
             out[:, blocks["means"]] = means.reshape(len(points), -1)
         return out
+
+
+def unbounded(value: float, prior: Prior) -> float:
+    """A value on the scale on which its prior lets it move freely."""
+    kind = _encode(prior)[0]
+    return float(value if kind == _NORMAL else logit(value) if kind == _BETA else np.log(value))
+
+
+def bounded(values: Floats, kind: int) -> Floats:
+    """Back from that scale."""
+    return values if kind == _NORMAL else expit(values) if kind == _BETA else np.exp(values)
 
 
 def _encode(prior: Prior) -> tuple[float, float, float]:
@@ -232,7 +369,7 @@ def log_prior_at(prior: Floats, t: float) -> tuple[float, float]:
     Parameters
     ----------
     prior : ndarray, shape (3,)
-        Kind and parameters, from `PopulationLayout.encoded`.
+        Kind and parameters, from `Layout.priors`.
     t : float
         The value itself under a normal prior, its logit under a beta one, else its logarithm;
         the Jacobian of that is part of the density.
@@ -254,16 +391,156 @@ def log_prior_at(prior: Floats, t: float) -> tuple[float, float]:
     return a * math.log(share) + b * math.log(1.0 - share), a * (1.0 - share) - b * share
 
 
+# --- Period effects ---------------------------------------------------------------------------
+
+
+@njit(error_model="numpy")
+def period_whitening(
+    persistence: float, scale: float, heard: Floats, sum_heard: Floats
+) -> tuple[Floats, Floats, float]:
+    """Centre c, root L and ln|L| of Q + H.
+
+    Parameters
+    ----------
+    persistence, scale : float
+        Coefficient of the autoregression, and the standard deviation of what a month adds.
+    heard, sum_heard : ndarray, shape (months[, months])
+        H and b.
+    """
+    months = len(sum_heard)
+    root, centre = np.zeros((months, months)), np.empty(months)
+    log_root = 0.0
+    weight = 1.0 / (scale * scale)
+    for r in range(months):
+        for c in range(r + 1):
+            value = heard[r, c]
+            if r == c:
+                inner = 0 < r < months - 1
+                square = persistence * persistence
+                value += weight * (1.0 + square if inner else 1.0 if months > 1 else 1.0 - square)
+            elif c == r - 1:
+                value -= weight * persistence
+            for k in range(c):
+                value -= root[r, k] * root[c, k]
+            if r == c:
+                root[r, r] = math.sqrt(max(value, 1e-300))
+                log_root += math.log(root[r, r])
+            else:
+                root[r, c] = value / root[c, c]
+    for r in range(months):
+        value = sum_heard[r]
+        for k in range(r):
+            value -= root[r, k] * centre[k]
+        centre[r] = value / root[r, r]
+    _solve_upper(root, centre)
+    return centre, root, log_root
+
+
+@njit(error_model="numpy")
+def _solve_upper(root: Floats, values: Floats) -> None:
+    """Solve Lᵀ x = values in place."""
+    for r in range(len(values) - 1, -1, -1):
+        for k in range(r + 1, len(values)):
+            values[r] -= root[k, r] * values[k]
+        values[r] /= root[r, r]
+
+
+@njit(error_model="numpy")
+def _hyper(psi: Floats, layout: Layout, moved: int, by: float) -> tuple[float, float]:
+    """Persistence and innovation at coordinates, one of the two moved by a little."""
+    found = np.empty(2)
+    for k in range(2):
+        index = _PERSISTENCE + k
+        found[k] = layout.fixed[index]
+        if layout.source[index] >= 0:
+            t = psi[layout.source[index]] + (by if k == moved else 0.0)
+            kind = layout.kind[index]
+            found[k] = 1.0 / (1.0 + math.exp(-t)) if kind == _BETA else math.exp(t)
+    return min(found[0], 1.0 - 1e-12), found[1]
+
+
+@njit(error_model="numpy")
+def _effects(
+    psi: Floats, heard: Floats, sum_heard: Floats, layout: Layout, moved: int, by: float
+) -> tuple[Floats, float]:
+    """Period effects at coordinates, and ln|L|."""
+    persistence, scale = _hyper(psi, layout, moved, by)
+    centre, root, log_root = period_whitening(persistence, scale, heard, sum_heard)
+    effects = psi[layout.period : layout.location].copy()
+    _solve_upper(root, effects)
+    for k in range(len(effects)):
+        effects[k] += centre[k]
+    return effects, log_root
+
+
+@njit(error_model="numpy")
+def _by_period(
+    psi: Floats, heard: Floats, sum_heard: Floats, layout: Layout, by_point: Floats,
+    jacobian: bool, slope: Floats,
+) -> None:  # fmt: skip
+    """Take a derivative by the period effects back to the coordinates.
+
+    Those by persistence and innovation are central differences: there are but two of them, and
+    the sampler needs its forces to be good, not exact.
+    """
+    persistence, scale = _hyper(psi, layout, -1, 0.0)
+    _, root, _ = period_whitening(persistence, scale, heard, sum_heard)
+    by = by_point[layout.period : layout.location]
+    turned = by.copy()
+    for r in range(len(by)):
+        for k in range(r):
+            turned[r] -= root[r, k] * turned[k]
+        turned[r] /= root[r, r]
+        slope[layout.period + r] += turned[r]
+    for k in range(2):
+        at = layout.source[_PERSISTENCE + k]
+        if at >= 0:
+            up, log_up = _effects(psi, heard, sum_heard, layout, k, _NEAR)
+            down, log_down = _effects(psi, heard, sum_heard, layout, k, -_NEAR)
+            change = -(log_up - log_down) if jacobian else 0.0
+            for r in range(len(by)):
+                change += by[r] * (up[r] - down[r])
+            slope[at] += change / (2.0 * _NEAR)
+
+
+@njit(error_model="numpy")
+def _period_to_point(
+    psi: Floats, heard: Floats, sum_heard: Floats, layout: Layout, point: Floats, slope: Floats
+) -> float:
+    """Fill in the period effects; their log density in the coordinates, and its derivatives."""
+    effects, log_root = _effects(psi, heard, sum_heard, layout, -1, 0.0)
+    point[layout.period : layout.location] = effects
+    persistence, scale = _hyper(psi, layout, -1, 0.0)
+    months, left = len(effects), 1.0 - persistence * persistence
+    by_point = np.zeros(layout.location)
+    squares = left * effects[0] * effects[0]
+    by_point[layout.period] = -left * effects[0] / (scale * scale)
+    by_persistence = persistence * effects[0] * effects[0] / (scale * scale) - persistence / left
+    for k in range(1, months):
+        step = effects[k] - persistence * effects[k - 1]
+        squares += step * step
+        by_point[layout.period + k] -= step / (scale * scale)
+        by_point[layout.period + k - 1] += persistence * step / (scale * scale)
+        by_persistence += effects[k - 1] * step / (scale * scale)
+    squares /= scale * scale
+    _by_period(psi, heard, sum_heard, layout, by_point, True, slope)
+    at = layout.source[_PERSISTENCE]
+    if at >= 0:
+        slope[at] += by_persistence * persistence * (1.0 - persistence)
+    at = layout.source[_INNOVATION]
+    if at >= 0:
+        slope[at] += squares - months
+    return 0.5 * math.log(left) - months * math.log(scale) - 0.5 * squares - log_root
+
+
+# --- From coordinates to the population, and derivatives back ---------------------------------
+
+
 @njit(error_model="numpy")
 def to_point(
-    psi: Floats,
-    precision: Floats,
-    weighted: Floats,
-    priors: Floats,
-    places: Integers,
-    point: Floats,
-    slope: Floats,
-) -> float:
+    psi: Floats, precision: Floats, weighted: Floats, heard: Floats, sum_heard: Floats,
+    layout: Layout, point: Floats, slope: Floats,
+) -> float:  # fmt: skip
     """Point at coordinates, with the log prior density of the latter.
 
     Parameters
@@ -273,8 +550,10 @@ def to_point(
     precision : ndarray, shape (organizations, columns, columns)
     weighted : ndarray, shape (organizations, columns)
         Normal summaries of what the base models say of the organization means.
-    priors, places : ndarray
-        From `PopulationLayout.encoded`.
+    heard, sum_heard : ndarray, shape (calendar months[, calendar months])
+        Normal summary H, b of what their months say of the period effects.
+    layout : Layout
+        Where everything stands.
     point : ndarray, shape (size,)
         Filled with the point.
     slope : ndarray, shape (size,)
@@ -285,29 +564,33 @@ def to_point(
     float
         Up to a constant.
     """
-    columns, organizations, first, after = places[0], places[1], places[3], places[4]
+    columns, organizations = layout.columns, layout.organizations
     total = 0.0
     for at in range(len(psi)):
         point[at] = psi[at]
         slope[at] = 0.0
-    for index in range(len(priors)):
-        at = index if index < first else index - first + after
-        value, by = log_prior_at(priors[index], psi[at])
+    for index in range(len(layout.at)):
+        at = layout.at[index]
+        value, by = log_prior_at(layout.priors[index], psi[at])
         total += value
         slope[at] += by
+    if layout.location > layout.period:
+        total += _period_to_point(psi, heard, sum_heard, layout, point, slope)
     if organizations == 0:
         return total
-    own = slice(first, first + organizations * columns)
-    location = psi[:columns].reshape((1, columns))
-    q = precisions(psi[columns : 2 * columns])
+    own = slice(layout.means, layout.means + organizations * columns)
+    here, apart = layout.location, layout.between
+    location = psi[here : here + columns].reshape((1, columns))
+    q = precisions(psi[apart : apart + columns])
     y = psi[own].reshape((organizations, columns))
     means = point[own].reshape((organizations, columns))
     by_y = slope[own].reshape((organizations, columns))
-    by_location = slope[:columns].reshape((1, columns))
-    by_log_spreads = slope[columns : 2 * columns]
+    by_location = slope[here : here + columns].reshape((1, columns))
+    by_log_spreads = slope[apart : apart + columns]
     shape = (1, columns, columns)
     chol, inverse, centre = np.zeros(shape), np.zeros(shape), np.zeros((1, columns))
     by_means, scratch = np.zeros((organizations, columns)), np.zeros((2, columns, columns))
+    by_weighted = np.empty(columns)
     for o in range(organizations):
         factorise(o, 0, 0, precision, weighted, location, q, chol, inverse, centre)
         for r in range(columns):
@@ -318,53 +601,111 @@ def to_point(
         by_log_normal(o, 0, means, location, q, by_means, by_location, by_log_spreads)
         back(
             o, 0, 0, by_means, means, location, q, chol, inverse, centre, scratch, by_y,
-            by_location, by_log_spreads, True,
+            by_location, by_log_spreads, by_weighted, True,
         )  # fmt: skip
     return total
 
 
 @njit(error_model="numpy")
 def to_coordinates(
-    psi: Floats,
-    precision: Floats,
-    weighted: Floats,
-    places: Integers,
-    point: Floats,
-    by_point: Floats,
-    slope: Floats,
-) -> None:
+    psi: Floats, precision: Floats, weighted: Floats, heard: Floats, sum_heard: Floats,
+    layout: Layout, point: Floats, by_point: Floats, slope: Floats,
+) -> None:  # fmt: skip
     """Take a derivative by the point back to one by the coordinates.
 
     Parameters
     ----------
-    psi, precision, weighted, places, point
+    psi, precision, weighted, heard, sum_heard, layout, point
         As in `to_point`, filled by it.
     by_point : ndarray, shape (size,)
         Derivative of something by the point.
     slope : ndarray, shape (size,)
         Gets the derivative by `psi` added.
     """
-    columns, organizations, first, after = places[0], places[1], places[3], places[4]
+    columns, organizations = layout.columns, layout.organizations
+    first, after = layout.means, layout.means + organizations * columns
+    some = layout.location > layout.period
     for at in range(len(psi)):
-        if not first <= at < after:
+        if not first <= at < after and not (some and layout.period <= at < layout.location):
             slope[at] += by_point[at]
+    if some:
+        _by_period(psi, heard, sum_heard, layout, by_point, False, slope)
     if organizations == 0:
         return
-    own = slice(first, first + organizations * columns)
-    location = psi[:columns].reshape((1, columns))
-    q = precisions(psi[columns : 2 * columns])
+    own = slice(first, after)
+    here, apart = layout.location, layout.between
+    location = psi[here : here + columns].reshape((1, columns))
+    q = precisions(psi[apart : apart + columns])
     means = point[own].reshape((organizations, columns))
     by_means = by_point[own].reshape((organizations, columns))
-    by_location = slope[:columns].reshape((1, columns))
+    by_location = slope[here : here + columns].reshape((1, columns))
     shape = (1, columns, columns)
     chol, inverse, centre = np.zeros(shape), np.zeros(shape), np.zeros((1, columns))
     by_y, scratch = np.zeros((organizations, columns)), np.zeros((2, columns, columns))
+    by_weighted = np.empty(columns)
     for o in range(organizations):
         factorise(o, 0, 0, precision, weighted, location, q, chol, inverse, centre)
         back(
             o, 0, 0, by_means, means, location, q, chol, inverse, centre, scratch, by_y,
-            by_location, slope[columns : 2 * columns], False,
+            by_location, slope[apart : apart + columns], by_weighted, False,
         )  # fmt: skip
     for o in range(organizations):
         for k in range(columns):
             slope[first + o * columns + k] += by_y[o, k]
+
+
+@njit(error_model="numpy")
+def shared_at(point: Floats, layout: Layout, values: Floats, period: Floats) -> None:
+    """What all base models share at a point.
+
+    Parameters
+    ----------
+    point : ndarray, shape (size,)
+    layout : Layout
+        Where everything stands.
+    values : ndarray, shape (SHARED + 2,)
+        Filled with the law's parameters, then persistence and innovation of the period effect.
+    period : ndarray, shape (calendar months,)
+        Filled with the period effects.
+    """
+    for index in range(len(values)):
+        values[index] = layout.fixed[index]
+        if layout.source[index] >= 0:
+            t = point[layout.source[index]]
+            if layout.kind[index] == _BETA:
+                t = 1.0 / (1.0 + math.exp(-t))
+            elif layout.kind[index] != _NORMAL:
+                t = math.exp(t)
+            values[index] = t
+    period[:] = 0.0
+    if layout.location > layout.period:
+        period[:] = point[layout.period : layout.location]
+
+
+@njit(error_model="numpy")
+def add_by_shared(
+    layout: Layout, values: Floats, by_shared: Floats, by_period: Floats, by_point: Floats
+) -> None:
+    """Take derivatives by what all base models share back to the point.
+
+    Parameters
+    ----------
+    layout, values
+        As in `shared_at`.
+    by_shared, by_period : ndarray, shape (SHARED,) and (calendar months,)
+        The derivatives.
+    by_point : ndarray, shape (size,)
+        Gets them added.
+    """
+    by_values = np.zeros(len(values))
+    by_values[: len(by_shared)] = by_shared
+    for month in range(layout.location - layout.period):
+        by_point[layout.period + month] += by_period[month]
+    for index in range(len(values)):
+        if layout.source[index] >= 0:
+            by = by_values[index]
+            if layout.kind[index] == _BETA:
+                by *= values[index] * (1.0 - values[index])
+            elif layout.kind[index] != _NORMAL:
+                by *= values[index]
+            by_point[layout.source[index]] += by

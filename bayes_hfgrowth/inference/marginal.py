@@ -1,111 +1,94 @@
-"""The engine ``marginal``: the population moves, its base models averaged over random points.
+"""The engine ``marginal``: the No-U-Turn sampler of nutpie on a compiled density.
 
-Coordinates are those of `bayes_hfgrowth.inference.adaptation`, aimed by short pilot runs, and the
-sampler is that of `bayes_hfgrowth.inference.hamiltonian`. In place of some thousand coordinates
-only the hundred of the population move along trajectories, which may then take few and long steps.
+The density and its gradient are those of `bayes_hfgrowth.inference.posterior_density`, in
+coordinates that look standard normal to the sampler (`bayes_hfgrowth.inference.adaptation`).
+Whether a base model without fine-tunes is dormant is summed over.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from threading import Event
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from nutpie.compiled_pyfunc import PyFuncModel, from_pyfunc
 
+from bayes_hfgrowth.growth.law import Floats
 from bayes_hfgrowth.inference.adaptation import Aim, WhitenedPosterior
-from bayes_hfgrowth.inference.hamiltonian import Chain
-from bayes_hfgrowth.inference.points import Points
+from bayes_hfgrowth.inference.posterior_density import posterior_density
+from bayes_hfgrowth.support.errors import FitError
 
-__all__ = ["run_chains"]
+__all__ = ["OVERDISPERSED", "compiled_for", "draws_of"]
 
-_STATISTICS = (
-    "acceptance_rate", "diverging", "energy", "energy_error", "logp", "n_steps", "step_size",
-)  # fmt: skip
+OVERDISPERSED = 1.5
+"""How much further from the middle chains start than draws of the pilot lie."""
 
 
-def run_chains(
-    posterior: WhitenedPosterior,
-    aim: Aim,
-    seeds: Sequence[np.random.SeedSequence],
-    tune: int,
-    draws: int,
-    target_accept: float,
-    length: float,
-    cores: int,
-    advance: Callable[[int, str], None],
-) -> tuple[xr.Dataset, xr.Dataset]:
-    """Run a chain for each seed.
+def compiled_for(posterior: WhitenedPosterior, aim: Aim) -> PyFuncModel:
+    """The posterior in given coordinates, as nutpie samples it.
 
     Parameters
     ----------
     posterior : WhitenedPosterior
         What to sample.
-    aim : dict
+    aim : Aim
         In which coordinates, and where to start from.
-    seeds : sequence of numpy.random.SeedSequence
-        One for each chain.
-    tune, draws : int
-        Warm-up and kept transitions of each.
-    target_accept : float
-        Mean acceptance that the step is tuned to.
-    length : float
-        Mean length of the trajectories, in standard deviations.
-    cores : int
-        Chains that run at once.
-    advance : callable
-        Told the number of transitions so far and a remark.
+
+    Raises
+    ------
+    FitError
+        If no start has a finite density.
+    """
+    data, layout = posterior.data(aim), posterior.layout
+    if not np.isfinite(posterior_density(posterior.start(aim, 0, 1.0), data)[0]):
+        raise FitError(
+            "the sampler has no start with a finite density; give other priors, or look for "
+            "counts that no parameters allow"
+        )
+
+    def make_density() -> Callable[[Floats], tuple[float, Floats]]:
+        def density(x: Floats) -> tuple[float, Floats]:
+            value, slope, _, _ = posterior_density(np.ascontiguousarray(x), data)
+            return value, slope
+
+        return density
+
+    def make_expansion(*_: Any) -> Callable[[Floats], dict[str, Floats]]:
+        def expand(x: Floats) -> dict[str, Floats]:
+            _, _, point, theta = posterior_density(np.ascontiguousarray(x), data)
+            return {"point": point, "theta": theta.ravel()}
+
+        return expand
+
+    shapes = (layout.size,), (posterior.members * layout.parameters,)
+    return from_pyfunc(
+        posterior.dimensions, make_density, make_expansion, [np.dtype(np.float64)] * 2,
+        list(shapes), ["point", "theta"],
+        make_initial_point_fn=lambda seed: posterior.start(aim, seed, OVERDISPERSED),
+    )  # fmt: skip
+
+
+def draws_of(posterior: WhitenedPosterior, found: xr.Dataset) -> xr.Dataset:
+    """What nutpie drew, as `WhitenedPosterior.aim_by` and `WhitenedPosterior.named` read it.
+
+    Parameters
+    ----------
+    posterior : WhitenedPosterior
+        What was sampled.
+    found : xarray.Dataset
+        ``point`` and ``theta``, flat, over ``chain`` and ``draw``.
 
     Returns
     -------
-    draws : xarray.Dataset
-        ``point`` and ``theta`` over ``chain`` and ``draw``.
-    statistics : xarray.Dataset
-        Of the transitions, under the names that ArviZ knows.
+    xarray.Dataset
+        ``point`` over ``coordinate``; ``theta`` over ``member`` and ``parameter``.
     """
-    size, chains = posterior.layout.size, []
-    for seed in seeds:
-        rng = np.random.default_rng(seed)
-        at = rng.integers(len(aim["starts"]))
-        x, kept = aim["starts"][at, :size], aim["kept"][at]
-        chains.append(Chain(Points(posterior, aim), x, kept, rng, target_accept, length))
-    stop = Event()
-    with ThreadPoolExecutor(cores) as pool:
-
-        def each(work: Callable[[Chain], None]) -> None:
-            waiting = {pool.submit(work, chain) for chain in chains}
-            while waiting:
-                done, waiting = wait(waiting, timeout=0.2)
-                for finished in done:
-                    finished.result()
-                divergences = sum(chain.divergences for chain in chains)
-                advance(
-                    sum(chain.finished for chain in chains),
-                    f"{divergences} divergences, warm-up included" if divergences else "",
-                )
-
-        try:
-            each(lambda chain: chain.tune(tune, stop.is_set))
-            # One chain with a poor start must not go on in steps far too small.
-            for name in ("step", "joint_step"):
-                step = float(np.median([getattr(chain, name) for chain in chains]))
-                for chain in chains:
-                    setattr(chain, name, step)
-            each(lambda chain: chain.draw(draws, stop.is_set))
-        except BaseException:
-            stop.set()
-            raise
-
-    def stacked(name: str) -> Any:
-        return np.array([chain.draws[name] for chain in chains])
-
+    theta = found["theta"].to_numpy()
+    theta = theta.reshape(*theta.shape[:2], posterior.members, posterior.layout.parameters)
     lead = ("chain", "draw")
-    coords = {"chain": np.arange(len(chains)), "draw": np.arange(draws)}
-    found = {
-        "point": ((*lead, "coordinate"), stacked("point")),
-        "theta": ((*lead, "told", "parameter"), stacked("theta")),
-    }
-    return (
-        xr.Dataset(found, coords=coords),
-        xr.Dataset({name: (lead, stacked(name)) for name in _STATISTICS}, coords=coords),
+    return xr.Dataset(
+        {
+            "point": ((*lead, "coordinate"), found["point"].to_numpy()),
+            "theta": ((*lead, "member", "parameter"), theta.astype(np.float32)),
+        },
+        coords={name: found[name] for name in lead},
     )

@@ -1,67 +1,116 @@
-"""The log densities that the engines move in, with their gradients, compiled by Numba.
+"""The log densities that the engine moves in, with their gradients, compiled by Numba.
 
 They put together what has its formulas elsewhere: the coordinates of the population
-(`bayes_hfgrowth.inference.preconditioner`, `bayes_hfgrowth.inference.coordinates`), the base models
-in coordinates of their own (`bayes_hfgrowth.inference.whitening`) or averaged over points
-(`bayes_hfgrowth.inference.averaging`), and the silent ones
-(`bayes_hfgrowth.inference.silent_density`).
+(`bayes_hfgrowth.inference.preconditioner`, `bayes_hfgrowth.inference.coordinates`), and the base
+models in coordinates of their own (`bayes_hfgrowth.inference.whitening`) or, without fine-tunes, in
+those of their organization (`bayes_hfgrowth.inference.zero_counts`).
 """
 
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth.growth import elementary, gradient, point_likelihoods, transition
+from bayes_hfgrowth.growth import elementary
+from bayes_hfgrowth.growth import law as formulas
+from bayes_hfgrowth.growth.adjoint import gradients_of
 from bayes_hfgrowth.growth.elementary import inner, version_of
-from bayes_hfgrowth.growth.transition import Floats, Integers
-from bayes_hfgrowth.inference import (
-    averaging,
-    coordinates,
-    crosses,
-    preconditioner,
-    ridge,
-    silent_density,
-    whitening,
+from bayes_hfgrowth.growth.law import SHARED, Floats, Integers, Months
+from bayes_hfgrowth.inference import coordinates, preconditioner, ridge, whitening
+from bayes_hfgrowth.inference.coordinates import (
+    Layout,
+    add_by_shared,
+    shared_at,
+    to_coordinates,
+    to_point,
 )
-from bayes_hfgrowth.inference.averaging import log_average, pick, renew
-from bayes_hfgrowth.inference.coordinates import to_coordinates, to_point
 from bayes_hfgrowth.inference.preconditioner import turned, turned_back
-from bayes_hfgrowth.inference.silent_density import log_density_silent
-from bayes_hfgrowth.inference.whitening import log_density
+from bayes_hfgrowth.inference.whitening import Drawn, Whitening, to_coordinates_back, to_parameters
+from bayes_hfgrowth.inference.zero_counts import log_zero_counts
 
 __all__ = [
-    "compile_base_models",
-    "compile_population",
-    "pick_points",
-    "population_density",
+    "Data",
+    "Turning",
+    "population_at",
     "posterior_density",
-    "renew_points",
 ]
 
 
+class Turning(NamedTuple):
+    """Coordinates of the population, as an earlier run aimed them.
+
+    Parameters
+    ----------
+    centre, scale, skews : ndarray
+        Of `bayes_hfgrowth.inference.preconditioner`.
+    group_precision, group_weighted : ndarray
+        Normal summaries of what base models say of the organization means.
+    period_precision, period_weighted : ndarray
+        The same of the period effects.
+    """
+
+    centre: Floats
+    scale: Floats
+    skews: Floats
+    group_precision: Floats
+    group_weighted: Floats
+    period_precision: Floats
+    period_weighted: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What a log density reads beside the place at which it is taken.
+
+    Parameters
+    ----------
+    law : int
+        One of the laws of `bayes_hfgrowth.growth.law`.
+    m : float
+        The constant m of the curve.
+    layout : Layout
+        Where the parts of the population stand in a point.
+    turning : Turning
+        Coordinates of the population.
+    whitening : Whitening
+        Coordinates of the base models.
+    group : ndarray of int64, shape (base models,)
+        Organization of each base model; those with fine-tunes come first.
+    organizations : int
+        How many there are.
+    months, zeros : Months
+        Months of the base models with and without fine-tunes. Those of an age should stand
+        together.
+    """
+
+    law: int
+    m: float
+    layout: Layout
+    turning: Turning
+    whitening: Whitening
+    group: Integers
+    organizations: int
+    months: Months
+    zeros: Months
+
+
 @inner()
-def _population(
-    point: Floats, places: Integers, rows: int, fixed_carry: Floats
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Organization means, ln spreads, carry-over and logits of dormancy at a point."""
-    columns, organizations, parameters = places[0], places[1], places[2]
-    first, within = places[3], places[4]
+def _population(point: Floats, layout: Layout, rows: int) -> tuple[Drawn, Floats]:
+    """The population at a point, and all shared parameters."""
+    parameters = layout.parameters
     means, logits = np.empty((rows, parameters)), np.full(rows, -np.inf)
     for o in range(rows):
-        at = first + o * columns if organizations > 0 else 0
+        at = layout.means + o * layout.columns if layout.organizations > 0 else layout.location
         for k in range(parameters):
             means[o, k] = point[at + k]
-        if columns > parameters:
+        if layout.columns > parameters:
             logits[o] = point[at + parameters]
-    carry = fixed_carry.copy()
-    if places[5] >= 0:
-        carry[0] = point[places[5]]
-    if places[6] >= 0:
-        carry[1] = 1.0 / (1.0 + np.exp(-point[places[6]]))
-    return means, point[within : within + parameters].copy(), carry, logits
+    values, period = np.empty(SHARED + 2), np.empty(layout.calendar)
+    shared_at(point, layout, values, period)
+    log_spreads = point[layout.within : layout.within + parameters].copy()
+    return Drawn(means, log_spreads, values[:SHARED].copy(), period, logits), values
 
 
 def _compiled(sources: int) -> Any:
@@ -71,122 +120,103 @@ def _compiled(sources: int) -> Any:
     """
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def begin(  # type: ignore[no-untyped-def]
-        x, centre, scale, skews, group_precision, group_weighted, priors, places, fixed_carry, rows,
-        point,
-    ):  # fmt: skip
+    def begin(x, turning, layout, rows, point):  # type: ignore[no-untyped-def]
         """From x to the population: log density so far, what `finish` needs, the population."""
         _ = sources
-        size = places[7]
-        psi, slope, stretch = np.empty(size), np.empty(size), np.empty((2, size))
-        total = turned(x, centre, scale, skews, psi, stretch)
-        total += to_point(psi, group_precision, group_weighted, priors, places, point, slope)
-        means, log_spreads, carry, logits = _population(point, places, rows, fixed_carry)
-        return total, psi, slope, stretch, means, log_spreads, carry, logits
+        psi, slope, stretch = (
+            np.empty(layout.size),
+            np.empty(layout.size),
+            np.empty((2, layout.size)),
+        )
+        total = turned(x, turning.centre, turning.scale, turning.skews, psi, stretch)
+        total += to_point(
+            psi, turning.group_precision, turning.group_weighted, turning.period_precision,
+            turning.period_weighted, layout, point, slope,
+        )  # fmt: skip
+        population, values = _population(point, layout, rows)
+        return total, psi, slope, stretch, population, values
 
     @njit(error_model="numpy", nogil=True, cache=True)
     def finish(  # type: ignore[no-untyped-def]
-        psi, slope, stretch, scale, group_precision, group_weighted, places, point, carry, by_means,
-        by_log_spreads, by_carry, by_logits, slopes,
-    ):  # fmt: skip
+        psi, slope, stretch, turning, layout, point, population, values, by, slopes
+    ):
         """Take the derivatives by the population back to x; fills the first places of `slopes`."""
         _ = sources
-        columns, organizations, parameters = places[0], places[1], places[2]
-        first, within = places[3], places[4]
-        by_point = np.zeros(places[7])
-        for o in range(len(by_means)):
-            at = first + o * columns if organizations > 0 else 0
+        parameters = layout.parameters
+        by_point = np.zeros(layout.size)
+        for o in range(len(by.means)):
+            at = layout.means + o * layout.columns if layout.organizations > 0 else layout.location
             for k in range(parameters):
-                by_point[at + k] += by_means[o, k]
-            if columns > parameters:
-                by_point[at + parameters] += by_logits[o]
+                by_point[at + k] += by.means[o, k]
+            if layout.columns > parameters:
+                by_point[at + parameters] += by.logits[o]
         for k in range(parameters):
-            by_point[within + k] += by_log_spreads[k]
-        if places[5] >= 0:
-            by_point[places[5]] += by_carry[0]
-        if places[6] >= 0:
-            by_point[places[6]] += by_carry[1] * carry[1] * (1.0 - carry[1])
-        to_coordinates(psi, group_precision, group_weighted, places, point, by_point, slope)
-        turned_back(slope, scale, stretch, slopes)
-
-    @njit(error_model="numpy", nogil=True, cache=True)
-    def silent(  # type: ignore[no-untyped-def]
-        law, means, log_spreads, carry, logits, ages, number, start, points, weights, m, by_means,
-        by_log_spreads, by_carry, by_logits,
-    ):  # fmt: skip
-        """As `bayes_hfgrowth.inference.silent_density.log_density_silent`."""
-        _ = sources
-        return log_density_silent(
-            law, means, log_spreads, carry, logits, ages, number, start, points, weights, m,
-            by_means, by_log_spreads, by_carry, by_logits,
+            by_point[layout.within + k] += by.log_spreads[k]
+        add_by_shared(layout, values, by.shared, by.period, by_point)
+        to_coordinates(
+            psi, turning.group_precision, turning.group_weighted, turning.period_precision,
+            turning.period_weighted, layout, point, by_point, slope,
         )  # fmt: skip
+        turned_back(slope, turning.scale, stretch, slopes)
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def told(  # type: ignore[no-untyped-def]
-        law, y, means, log_spreads, carry, logits, precision, weighted, pivots, group, start,
-        log_age, previous, new, constants, m, theta, by_means, by_log_spreads, by_carry, by_logits,
-    ):  # fmt: skip
-        """As `bayes_hfgrowth.inference.whitening.log_density`."""
+    def parameters(y, group, aim, population, weighted, chol, inverse, centre, straight, theta):  # type: ignore[no-untyped-def]
+        """As `bayes_hfgrowth.inference.whitening.to_parameters`."""
         _ = sources
-        return log_density(
-            law, y, means, log_spreads, carry, logits, precision, weighted, pivots, group, start,
-            log_age, previous, new, constants, m, theta, by_means, by_log_spreads, by_carry,
-            by_logits,
-        )  # fmt: skip
+        return to_parameters(
+            y, group, aim, population, weighted, chol, inverse, centre, straight, theta
+        )
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def averaged(  # type: ignore[no-untyped-def]
-        theta, log_weights, group, means, log_spreads, logits, by_means, by_log_spreads, by_logits
+    def parameters_back(  # type: ignore[no-untyped-def]
+        group, aim, population, chol, inverse, centre, straight, theta, by_theta, by, by_y
     ):
-        """As `bayes_hfgrowth.inference.averaging.log_average`."""
+        """As `bayes_hfgrowth.inference.whitening.to_coordinates_back`."""
         _ = sources
-        return log_average(
-            theta, log_weights, group, means, log_spreads, logits, by_means, by_log_spreads,
-            by_logits,
-        )  # fmt: skip
+        return to_coordinates_back(
+            group, aim, population, chol, inverse, centre, straight, theta, by_theta, by, by_y
+        )
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def renew_points(  # type: ignore[no-untyped-def]
-        kept, rng, law, centre, root, pivots, start, log_age, previous, new, constants, m, carry,
-        points, theta, log_weights,
-    ):  # fmt: skip
-        """As `bayes_hfgrowth.inference.averaging.renew`."""
+    def population_of(point, layout, rows):  # type: ignore[no-untyped-def]
+        """The population at a point."""
         _ = sources
-        renew(
-            kept, rng, law, centre, root, pivots, start, log_age, previous, new, constants, m,
-            carry, points, theta, log_weights,
-        )  # fmt: skip
+        return _population(point, layout, rows)[0]
 
-    @njit(error_model="numpy", nogil=True, cache=True)
-    def pick_points(  # type: ignore[no-untyped-def]
-        point, places, fixed_carry, rows, theta, log_weights, group, uniform, picked
-    ):
-        """As `bayes_hfgrowth.inference.averaging.pick`, with the population as a point."""
-        _ = sources
-        means, log_spreads, _, _ = _population(point, places, rows, fixed_carry)
-        pick(theta, log_weights, group, means, log_spreads, uniform, picked)
-
-    return begin, finish, silent, told, averaged, renew_points, pick_points
+    return begin, finish, parameters, parameters_back, population_of
 
 
-_PARTS = (
-    averaging, coordinates, crosses, elementary, gradient, point_likelihoods, preconditioner,
-    ridge, silent_density, transition, whitening,
-)  # fmt: skip
-_begin, _finish, _silent, _told, _averaged, renew_points, pick_points = _compiled(
+_PARTS = (coordinates, elementary, formulas, preconditioner, ridge, whitening)
+_begin, _finish, _parameters, _parameters_back, _population_of = _compiled(
     version_of(*(module.__file__ for module in _PARTS), __file__)
 )
 
 
-def posterior_density(x: Floats, data: dict[str, Any]) -> tuple[float, Floats, Floats, Floats]:
+def population_at(point: Floats, data: Data) -> Drawn:
+    """The population at a point.
+
+    Parameters
+    ----------
+    point : ndarray, shape (size of the population,)
+    data : Data
+        Says where its parts stand.
+    """
+    return Drawn(*_population_of(point, data.layout, data.organizations))
+
+
+def posterior_density(
+    x: Floats, data: Data, pool: Executor | None = None
+) -> tuple[float, Floats, Floats, Floats]:
     """Log density of population and base models, and its gradient.
 
     Parameters
     ----------
     x : ndarray, shape (dimensions,)
-        Coordinates of the population, then of the base models with fine-tunes.
-    data : dict
-        Of `bayes_hfgrowth.inference.adaptation.WhitenedPosterior.data`.
+        Coordinates of the population, then of the base models.
+    data : Data
+        What it reads beside.
+    pool : concurrent.futures.Executor, optional
+        A thread that takes the base models without fine-tunes meanwhile.
 
     Returns
     -------
@@ -196,116 +226,50 @@ def posterior_density(x: Floats, data: dict[str, Any]) -> tuple[float, Floats, F
     point : ndarray, shape (size of the population,)
     theta : ndarray, shape (base models, parameters)
     """
-    size, shape = len(data["centre"]), data["weighted"].shape
-    y, theta = x[size:].reshape(shape), np.empty(shape)
-    parts = (partial(_of_silent, data), partial(_of_base_models, data, y, theta))
-    value, slope, point = _with_parts(x, data, parts)
-    return value, slope, point, theta
-
-
-def population_density(
-    x: Floats, data: dict[str, Any], theta: Floats, log_weights: Floats
-) -> tuple[float, Floats, Floats]:
-    """Log density of the population, base models averaged over points, and its gradient.
-
-    Parameters
-    ----------
-    x : ndarray, shape (size of the population,)
-        Its coordinates.
-    data : dict
-        As in `posterior_density`.
-    theta, log_weights : ndarray
-        Filled by `renew_points`.
-
-    Returns
-    -------
-    value : float
-        Up to a constant.
-    slope, point : ndarray, shape (size of the population,)
-    """
-
-    def averaged(population: Any, by: Any) -> tuple[float, Floats]:
-        means, log_spreads, _, logits = population
-        by_means, by_log_spreads, _, by_logits = by
-        value = _averaged(
-            theta, log_weights, data["group"], means, log_spreads, logits, by_means,
-            by_log_spreads, by_logits,
-        )  # fmt: skip
-        return value, np.empty(0)
-
-    return _with_parts(x, data, (partial(_of_silent, data), averaged))
-
-
-def compile_population(data: dict[str, Any]) -> None:
-    """Compile what has to do with the population by itself.
-
-    Parameters
-    ----------
-    data : dict
-        As in `posterior_density`.
-    """
-    _with_parts(np.zeros(len(data["centre"])), data, ())
-
-
-def compile_base_models(data: dict[str, Any]) -> None:
-    """Compile what has to do with silent and other base models.
-
-    Parameters
-    ----------
-    data : dict
-        As in `posterior_density`.
-    """
-    shape, rows = data["weighted"].shape, len(data["silent_number"])
-    sizes = ((rows, shape[1]), (shape[1],), (2,), (rows,))
-    population = tuple(np.zeros(size) for size in sizes)
-    for part in (partial(_of_silent, data), partial(_of_base_models, data, *np.zeros((2, *shape)))):
-        part(population, tuple(np.zeros(size) for size in sizes))
-
-
-def _with_parts(
-    x: Floats, data: dict[str, Any], parts: Iterable[Callable[[Any, Any], tuple[float, Floats]]]
-) -> tuple[float, Floats, Floats]:
-    """Put the parts together: value, slope and point.
-
-    Each takes the population and where its derivatives are to be added, and returns its value
-    and the derivatives by the coordinates that follow those of the population, if any.
-    """
-    point = np.empty(len(data["centre"]))
-    total, psi, slope, stretch, means, log_spreads, carry, logits = _begin(
-        x, data["centre"], data["scale"], data["skews"], data["group_precision"],
-        data["group_weighted"], data["priors"], data["places"], data["fixed_carry"],
-        len(data["silent_number"]), point,
+    layout, told = data.layout, len(data.whitening.weighted)
+    y = x[layout.size :].reshape(-1, layout.parameters)
+    point, theta, by_y = np.empty(layout.size), np.empty(y.shape), np.empty(y.shape)
+    total, psi, slope, stretch, population, values = _begin(
+        x, data.turning, layout, data.organizations, point
+    )
+    population = Drawn(*population)
+    by, by_zeros = (Drawn(*(np.zeros(part.shape) for part in population)) for _ in range(2))
+    zeros = (
+        data.law, data.m, y[told:], data.group[told:], data.zeros, population, theta[told:],
+        by_zeros,
     )  # fmt: skip
-    population = (means, log_spreads, carry, logits)
-    by = tuple(np.zeros(part.shape) for part in population)
+    running = None if pool is None else pool.submit(log_zero_counts, *zeros)
+    value, by_y[:told] = _base_models(y[:told], data, population, theta[:told], by)
+    more, by_y[told:] = log_zero_counts(*zeros) if running is None else running.result()
+    for part, addend in zip(by, by_zeros, strict=True):
+        part += addend
     slopes = np.empty(len(x))
-    for part in parts:
-        value, further = part(population, by)
-        total += value
-        slopes[len(x) - len(further) :] = further
-    _finish(
-        psi, slope, stretch, data["scale"], data["group_precision"], data["group_weighted"],
-        data["places"], point, carry, *by, slopes,
-    )  # fmt: skip
-    return total, slopes, point
+    slopes[layout.size :] = by_y.ravel()
+    _finish(psi, slope, stretch, data.turning, layout, point, population, values, by, slopes)
+    total += value + more
+    return total if total == total else -np.inf, slopes, point, theta
 
 
-def _of_silent(data: dict[str, Any], population: Any, by: Any) -> tuple[float, Floats]:
-    """Base models without fine-tunes."""
-    value = _silent(
-        data["law"], *population, data["silent_ages"], data["silent_number"], data["node_start"],
-        data["node_points"], data["node_weights"], data["m"], *by,
-    )  # fmt: skip
-    return value, np.empty(0)
-
-
-def _of_base_models(
-    data: dict[str, Any], y: Floats, theta: Floats, population: Any, by: Any
+def _base_models(
+    y: Floats, data: Data, population: Drawn, theta: Floats, by: Drawn
 ) -> tuple[float, Floats]:
-    """Base models with fine-tunes at y; fills `theta`."""
-    value, by_y = _told(
-        data["law"], y, *population, data["precision"], data["weighted"], data["pivots"],
-        data["group"], data["start"], data["log_age"], data["previous"], data["new"],
-        data["constants"], data["m"], theta, *by,
+    """Log density of base models with fine-tunes at whitened coordinates, and its gradient."""
+    n, size = y.shape
+    matrices = (np.zeros((n, size, size)), np.zeros((n, size, size)))  # L and its inverse
+    weighted, centre, straight, by_y = (np.empty((n, size)) for _ in range(4))
+    value = _parameters(
+        y, data.group[:n], data.whitening, population, weighted, *matrices, centre, straight,
+        theta,
     )  # fmt: skip
-    return value, by_y.ravel()
+    start = data.months.start
+    months, by_theta, by_shared, by_period = gradients_of(
+        data.law, data.months, start[:-1], np.diff(start), data.m, theta, population.shared,
+        population.period,
+    )  # fmt: skip
+    by.shared[:] += by_shared.sum(axis=0)
+    by.period[:] += by_period.sum(axis=0)
+    value += _parameters_back(
+        data.group[:n], data.whitening, population, *matrices, centre, straight, theta, by_theta,
+        by, by_y,
+    )  # fmt: skip
+    return value + months.sum(), by_y

@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth.growth.transition import Floats
+from bayes_hfgrowth.growth.law import Floats
 
 __all__ = ["find_skews", "no_skews", "turned", "turned_back", "unskewed"]
 

@@ -26,7 +26,7 @@ from scipy.special import log_ndtr
 from scipy.stats import norm
 
 from bayes_hfgrowth.growth.elementary import inner, mills
-from bayes_hfgrowth.growth.transition import Floats
+from bayes_hfgrowth.growth.law import Floats
 
 __all__ = ["bend", "bend_back", "pivot_of", "pivots_at", "straightened", "straighter"]
 

@@ -1,10 +1,8 @@
-"""Draw from the posterior: three engines, one posterior, one set of posterior variables.
+"""Draw from the posterior: two engines, one posterior, one set of posterior variables.
 
-``marginal`` moves the population by itself and averages over the base models
-(`bayes_hfgrowth.inference.marginal`); it is the fast one. Where the carry-over has priors it does
-what ``whitened`` does. ``whitened`` moves all together in the same coordinates
-(`bayes_hfgrowth.inference.adaptation`), by the No-U-Turn sampler of nutpie. ``nuts`` is that
-sampler on the PyMC model of `bayes_hfgrowth.model.pymc_model` as it stands, non-centred; it is the
+Both are the No-U-Turn sampler of nutpie. ``marginal`` runs it on a compiled density in coordinates
+that short pilot runs find (`bayes_hfgrowth.inference.marginal`); it is the fast one. ``nuts`` runs
+it on the PyMC model of `bayes_hfgrowth.model.pymc_model` as it stands, non-centred; it is the
 reference.
 """
 
@@ -20,10 +18,9 @@ import pytensor
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
-from bayes_hfgrowth.inference.adaptation import Aim, WhitenedPosterior
-from bayes_hfgrowth.inference.hamiltonian import LENGTH, SHORT
-from bayes_hfgrowth.inference.marginal import run_chains
-from bayes_hfgrowth.inference.points import compile_points
+from bayes_hfgrowth.inference.adaptation import WhitenedPosterior
+from bayes_hfgrowth.inference.marginal import compiled_for, draws_of
+from bayes_hfgrowth.inference.posterior_density import posterior_density
 from bayes_hfgrowth.model.pymc_model import build_model
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.history import History
@@ -31,9 +28,12 @@ from bayes_hfgrowth.support.progress import Progress
 
 __all__ = ["Engine", "Settings", "sample"]
 
-_PILOT_ACCEPT = 0.85
+# Of the engine marginal, whose coordinates are nearly standard normal: trajectories that follow a
+# standard normal exactly (Shahbaba, Lan, Johnson and Neal 2014) take steps half as long again, and
+# need few doublings.
+_NEARLY_NORMAL: dict[str, Any] = {"exact_normal_trajectory": True, "maxdepth": 8}
 
-type Engine = Literal["marginal", "whitened", "nuts"]
+type Engine = Literal["marginal", "nuts"]
 
 
 @dataclass(frozen=True)
@@ -52,21 +52,21 @@ class Settings:
         Mean acceptance the step size is tuned to.
     cores : int or None
         Chains that run at once; all cores when None.
-    engine : {"marginal", "whitened", "nuts"}
+    engine : {"marginal", "nuts"}
         How to sample.
     pilots : tuple of (int, int)
-        Warm-up draws and draws of the pilot runs of the first two engines, each aimed by what
-        came before it. They enter no result.
+        Warm-up draws and draws of the pilot runs of ``marginal``, each in coordinates that come of
+        what went before it. They enter no result.
     """
 
-    draws: int = 650
-    tune: int = 80
+    draws: int = 300
+    tune: int = 100
     chains: int = 4
     seed: int = 0
-    target_accept: float = 0.9
+    target_accept: float = 0.8
     cores: int | None = None
     engine: Engine = "marginal"
-    pilots: tuple[tuple[int, int], ...] = ((30, 30), (30, 50), (30, 80))
+    pilots: tuple[tuple[int, int], ...] = ((60, 40), (60, 60))
 
 
 def sample(
@@ -113,7 +113,9 @@ def _compile(model: pm.Model) -> Any:
         return nutpie.compile_pymc_model(model)
 
 
-def _run(compiled: Any, settings: Settings, progress: Progress, title: str) -> xr.DataTree:
+def _run(
+    compiled: Any, settings: Settings, progress: Progress, title: str, **more: Any
+) -> xr.DataTree:
     """Run nutpie in the background, so that it can be watched and interrupted."""
     options: dict[str, Any] = {
         "draws": settings.draws,
@@ -124,6 +126,7 @@ def _run(compiled: Any, settings: Settings, progress: Progress, title: str) -> x
         "target_accept": settings.target_accept,
         "save_warmup": False,
         "progress_bar": False,
+        **more,
     }
     total = options["chains"] * (options["tune"] + options["draws"])
     with progress.stage(title, total) as advance:
@@ -168,7 +171,7 @@ def _sample_plain(
     internal = [
         name
         for name in posterior.data_vars
-        if str(name).endswith("_offset") or str(name).startswith("location_")
+        if str(name).endswith(("_offset", "_innovations")) or str(name).startswith("location_")
     ]
     posterior = posterior.drop_vars(internal)
     seconds = {"compilation": compilation, "sampling": time.perf_counter() - begin}
@@ -178,49 +181,28 @@ def _sample_plain(
 def _sample_aimed(
     spec: GrowthSpec, history: History, settings: Settings, progress: Progress
 ) -> tuple[xr.Dataset, xr.Dataset, dict[str, float]]:
-    """Aim by pilot runs, then sample, by the engine ``marginal`` or ``whitened``."""
+    """Find coordinates by pilot runs, then sample."""
     posterior = WhitenedPosterior(spec, history)
+    begin = time.perf_counter()
     with progress.stage("compile"):
-        # Where the carry-over is learned, points cannot stay where they are.
-        marginal = settings.engine == "marginal" and not posterior.layout.carried
-        compilation = compile_points(posterior) if marginal else posterior.compile()
+        posterior_density(np.zeros(posterior.dimensions), posterior.data(posterior.blank_aim()))
+    compilation = time.perf_counter() - begin
     begin = time.perf_counter()
     with progress.stage("aim"):
         aim = posterior.aim_blind(np.random.default_rng(_stage_seed(settings.seed, 6)))
-    run = _run_marginal if marginal else _run_whitened
     for number, (tune, draws) in enumerate(settings.pilots, start=1):
-        pilot = replace(settings, tune=tune, draws=draws, chains=4, target_accept=_PILOT_ACCEPT)
-        found, _ = run(posterior, aim, pilot, progress, f"pilot {number}", number)
+        pilot = replace(
+            settings, tune=tune, draws=draws, chains=4, seed=_stage_seed(settings.seed, number)
+        )
+        compiled = compiled_for(posterior, aim)
+        tree = _run(compiled, pilot, progress, f"pilot {number}", **_NEARLY_NORMAL)
         with progress.stage("aim"):
-            aim = posterior.aim_by(found, last=number == len(settings.pilots))
-    found, statistics = run(posterior, aim, settings, progress, "sample", 0)
-    with progress.stage("draw base models without fine-tunes"):
-        rng = np.random.default_rng(np.random.SeedSequence([settings.seed, 5]))
-        named = posterior.named(found, rng)
+            aim = posterior.aim_by(draws_of(posterior, tree["posterior"].to_dataset()))
+    tree = _run(compiled_for(posterior, aim), settings, progress, "sample", **_NEARLY_NORMAL)
+    found = draws_of(posterior, tree["posterior"].to_dataset())
+    named = posterior.named(found, np.random.default_rng(_stage_seed(settings.seed, 5)))
     seconds = {"compilation": compilation, "sampling": time.perf_counter() - begin}
-    return named, statistics, seconds
-
-
-def _run_whitened(
-    posterior: WhitenedPosterior, aim: Aim, settings: Settings, progress: Progress, title: str,
-    stage: int,
-) -> tuple[xr.Dataset, xr.Dataset]:  # fmt: skip
-    seed = _stage_seed(settings.seed, stage)
-    tree = _run(posterior.aimed(aim), replace(settings, seed=seed), progress, title)
-    return tree["posterior"].to_dataset(), _statistics(tree)
-
-
-def _run_marginal(
-    posterior: WhitenedPosterior, aim: Aim, settings: Settings, progress: Progress, title: str,
-    stage: int,
-) -> tuple[xr.Dataset, xr.Dataset]:  # fmt: skip
-    seeds = np.random.SeedSequence([settings.seed, stage]).spawn(settings.chains)
-    total = settings.chains * (settings.tune + settings.draws)
-    with progress.stage(title, total) as advance:
-        return run_chains(
-            posterior, aim, seeds, settings.tune, settings.draws, settings.target_accept,
-            SHORT if stage else LENGTH, settings.cores or _cores(), advance,
-        )  # fmt: skip
+    return named, _statistics(tree), seconds
 
 
 def _stage_seed(seed: int, stage: int) -> int:

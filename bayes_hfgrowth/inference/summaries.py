@@ -8,18 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayes_hfgrowth.growth.gradient import gradients
-from bayes_hfgrowth.growth.transition import LIKELIHOODS, Floats, month_constants
+from bayes_hfgrowth.growth.adjoint import gradients_of
+from bayes_hfgrowth.growth.law import LIKELIHOODS, Floats, Months
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.history import History
 
 __all__ = [
-    "Months",
+    "Law",
     "Population",
     "Summaries",
+    "curvatures",
     "laplace",
-    "log_likelihoods",
-    "months_of",
+    "law_of",
+    "log_likelihood_gradients",
     "normal_summaries",
     "whitened_draws",
 ]
@@ -28,20 +29,42 @@ _LARGEST = 1e8  # precision of a summary in units of the prior's; keeps factoris
 
 
 @dataclass(frozen=True, eq=False)
-class Months:
-    """What the compiled likelihood reads of a history, under one transition law."""
+class Law:
+    """What the compiled law reads of a history.
 
-    law: int
+    Parameters
+    ----------
+    number : int
+        One of the laws of `bayes_hfgrowth.growth.law`.
+    m : float
+        The constant m of the curve.
+    months : Months
+        The observed months.
+    history : History
+        Where they come from.
+    """
+
+    number: int
     m: float
-    constants: Floats
+    months: Months
     history: History
 
 
-def months_of(spec: GrowthSpec, history: History) -> Months:
-    """What the compiled transition law reads of a history."""
+def law_of(spec: GrowthSpec, history: History, first: int | None = None) -> Law:
+    """What the compiled law reads of a history.
+
+    Parameters
+    ----------
+    spec : GrowthSpec
+        Names the law.
+    history : History
+        The months.
+    first : int, optional
+        Calendar month of the first period effect, counted from January 1970; by default the
+        first one that the history touches.
+    """
     law = LIKELIHOODS[spec.likelihood]
-    constants = month_constants(law, history.previous, history.new, spec.m)
-    return Months(law, spec.m, np.asarray(constants), history)
+    return Law(law, float(spec.m), history.months_of(law, spec.m, first), history)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,16 +77,16 @@ class Population:
         Organization means.
     spreads : ndarray, shape (parameters,)
         Standard deviations of base models within their organization.
-    carry : ndarray, shape (2,)
-        Strength and memory of the carry-over.
-    dormancy : ndarray, shape (organizations,)
-        Share of dormant base models.
+    shared : ndarray, shape (SHARED,)
+        Parameters of the law that all base models share.
+    period : ndarray, shape (calendar months,)
+        Period effects.
     """
 
     means: Floats
     spreads: Floats
-    carry: Floats
-    dormancy: Floats
+    shared: Floats
+    period: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,42 +105,43 @@ class Summaries:
     weighted: Floats
 
 
-def log_likelihoods(months: Months, theta: Floats, carry: Floats) -> tuple[Floats, Floats]:
+def log_likelihood_gradients(
+    law: Law, theta: Floats, shared: Floats, period: Floats
+) -> tuple[Floats, Floats]:
     """Log likelihood of each base model and its gradient in the growth parameters.
 
     Parameters
     ----------
-    months : Months
+    law : Law
         The data.
     theta : ndarray, shape (base models, parameters)
         Growth parameters.
-    carry : ndarray, shape (2,)
-        Strength and memory of the carry-over.
+    shared, period : ndarray
+        As in `Population`.
 
     Returns
     -------
     value : ndarray, shape (base models,)
     slope : ndarray, shape (base models, parameters)
     """
-    value, slope = np.empty(len(theta)), np.empty(theta.shape)
-    h = months.history
-    gradients(
-        months.law, h.start, h.log_age, h.previous, h.new, months.constants, months.m,
-        np.ascontiguousarray(theta), carry, value, slope,
-    )  # fmt: skip
+    start = law.months.start
+    value, slope, _, _ = gradients_of(
+        law.number, law.months, start[:-1], np.diff(start), law.m, theta, shared, period
+    )
     return np.nan_to_num(value, nan=-np.inf), np.nan_to_num(slope, posinf=0.0, neginf=0.0)
 
 
-def _eigen(months: Months, theta: Floats, population: Population) -> tuple[Floats, Floats]:
+def _eigen(law: Law, theta: Floats, population: Population) -> tuple[Floats, Floats]:
     """Eigenvalues (at least 0) and vectors of minus the Hessian, in units of the spreads."""
     step = 1e-4
     size = theta.shape[1]
+    shared = population.shared, population.period
     hessian = np.empty((len(theta), size, size))
     for k in range(size):
         shift = np.zeros(size)
         shift[k] = step
-        up = log_likelihoods(months, theta + shift, population.carry)[1]
-        down = log_likelihoods(months, theta - shift, population.carry)[1]
+        up = log_likelihood_gradients(law, theta + shift, *shared)[1]
+        down = log_likelihood_gradients(law, theta - shift, *shared)[1]
         hessian[:, :, k] = (down - up) / (2.0 * step)
     hessian = 0.5 * (hessian + hessian.transpose(0, 2, 1))
     hessian *= np.outer(population.spreads, population.spreads)
@@ -125,14 +149,36 @@ def _eigen(months: Months, theta: Floats, population: Population) -> tuple[Float
     return np.clip(values, 0.0, _LARGEST), vectors
 
 
+def curvatures(law: Law, theta: Floats, population: Population) -> Floats:
+    """Minus the Hessian of each base model's log density, months and population together.
+
+    Parameters
+    ----------
+    law : Law
+        The data.
+    theta : ndarray, shape (base models, parameters)
+        Where it is taken.
+    population : Population
+        Its spreads, shared parameters and period effects are used.
+
+    Returns
+    -------
+    ndarray, shape (base models, parameters, parameters)
+        Directions in which the months curve upwards count as flat.
+    """
+    values, vectors = _eigen(law, theta, population)
+    found = np.einsum("nij,nj,nkj->nik", vectors, values + 1.0, vectors)
+    return np.asarray(found / np.outer(population.spreads, population.spreads))
+
+
 def laplace(
-    months: Months, population: Population, theta: Floats, steps: int
-) -> tuple[Floats, Summaries, Floats]:
+    law: Law, population: Population, theta: Floats, steps: int
+) -> tuple[Floats, Summaries]:
     """Summarise every base model at its mode under a population.
 
     Parameters
     ----------
-    months : Months
+    law : Law
         The data.
     population : Population
         Where the population is taken to be.
@@ -147,22 +193,21 @@ def laplace(
     summaries : Summaries
         Curvature of the log likelihood there, directions of negative curvature set to 0;
         centred so that the mode under `population` stays where it is.
-    covariance : ndarray, shape (base models, parameters, parameters)
-        Of prior and summary together.
     """
     spreads = population.spreads
-    prior = population.means[months.history.organization_of]
+    prior = population.means[law.history.organization_of]
+    shared = population.shared, population.period
 
     def density(points: Floats) -> Floats:
         distance = (points - prior) / spreads
-        value = log_likelihoods(months, points, population.carry)[0]
+        value = log_likelihood_gradients(law, points, *shared)[0]
         return np.asarray(value - 0.5 * (distance**2).sum(axis=1))
 
     theta = theta.copy()
     current = density(theta)
     for _ in range(steps):
-        values, vectors = _eigen(months, theta, population)
-        slope = log_likelihoods(months, theta, population.carry)[1] * spreads
+        values, vectors = _eigen(law, theta, population)
+        slope = log_likelihood_gradients(law, theta, *shared)[1] * spreads
         slope -= (theta - prior) / spreads
         if np.abs(slope).max(initial=0.0) < 1e-4:
             break
@@ -178,13 +223,11 @@ def laplace(
             better |= improved
         if not better.any():
             break
-    values, vectors = _eigen(months, theta, population)
+    values, vectors = _eigen(law, theta, population)
     precision = np.einsum("nij,nj,nkj->nik", vectors, values, vectors)
     precision /= np.outer(spreads, spreads)
-    covariance = np.einsum("nij,nj,nkj->nik", vectors, 1.0 / (values + 1.0), vectors)
-    covariance *= np.outer(spreads, spreads)
     weighted = np.einsum("nij,nj->ni", precision, theta) + (theta - prior) / spreads**2
-    return theta, Summaries(precision, weighted), covariance
+    return theta, Summaries(precision, weighted)
 
 
 def normal_summaries(draws: Floats, mean: Floats, spreads: Floats) -> Summaries:

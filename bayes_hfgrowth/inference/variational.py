@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bayes_hfgrowth.growth.transition import Floats
+from bayes_hfgrowth.growth.law import Floats
 
 __all__ = ["STEPS", "first_look"]
 

@@ -13,21 +13,79 @@ axes, and no funnel opens as a spread falls. The density is exact whatever H_i a
 
     log p(y_i, data | population) = log p(data | θ_i) + log N(θ_i; mean, diag(spread²)) - ln|L|,
 
-so a poor summary costs speed, not truth. (The idea is that of the data-based
-reparameterisation of Christensen, Roberts and Sköld 2006 and of the dynamically rescaled
-Hamiltonian Monte Carlo of Kleppe 2019.)
+so a poor summary costs speed, not truth. The centre b_i also moves with the exponent and the
+period effects, which all base models share, as the months would have it. (The idea is that of
+the data-based reparameterisation of Christensen, Roberts and Sköld 2006 and of the dynamically
+rescaled Hamiltonian Monte Carlo of Kleppe 2019.)
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth.growth.gradient import BATCH, batch, gradient, working_space
-from bayes_hfgrowth.growth.transition import Floats, Integers
+from bayes_hfgrowth.growth.law import EXPONENT, Floats, Integers
 from bayes_hfgrowth.inference.ridge import bend, bend_back
 
-__all__ = ["back", "by_log_normal", "factorise", "log_density", "log_normal", "precisions"]
+__all__ = [
+    "Drawn",
+    "Whitening",
+    "back",
+    "by_log_normal",
+    "factorise",
+    "log_normal",
+    "precisions",
+    "to_coordinates_back",
+    "to_parameters",
+]
+
+
+class Drawn(NamedTuple):
+    """One point of the population, or derivatives by it.
+
+    Parameters
+    ----------
+    means : ndarray, shape (organizations, parameters)
+        Organization means of the growth parameters, on the scale that is normal.
+    log_spreads : ndarray, shape (parameters,)
+        Ln of the standard deviations of base models within their organization.
+    shared : ndarray, shape (SHARED,)
+        Parameters of the law that all base models share.
+    period : ndarray, shape (calendar months,)
+        Period effects.
+    logits : ndarray, shape (organizations,)
+        Logit of the share of dormant base models; -inf where there is none.
+    """
+
+    means: Floats
+    log_spreads: Floats
+    shared: Floats
+    period: Floats
+    logits: Floats
+
+
+class Whitening(NamedTuple):
+    """Normal summaries of the base models' months, which the coordinates follow.
+
+    Parameters
+    ----------
+    precision, weighted : ndarray, shape (base models, parameters[, parameters])
+        Precision matrix H and precision-weighted centre b.
+    cross : ndarray, shape (base models, parameters, 1 + calendar months)
+        How b moves with the exponent and the period effects.
+    origin : ndarray, shape (1 + calendar months,)
+        Exponent and period effects at which b is as it stands.
+    pivots : ndarray, shape (base models, 7)
+        Where some base models are straightened; see `bayes_hfgrowth.inference.ridge`.
+    """
+
+    precision: Floats
+    weighted: Floats
+    cross: Floats
+    origin: Floats
+    pivots: Floats
+
 
 # Loops in the place of expressions of whole arrays take a fraction of their time to compile.
 
@@ -161,6 +219,7 @@ def back(
     by_y: Floats,
     by_means: Floats,
     by_log_spreads: Floats,
+    by_weighted: Floats,
     jacobian: bool,
 ) -> None:
     """Take a derivative by θ back through θ = c + L⁻ᵀ y.
@@ -179,6 +238,8 @@ def back(
         Gets the derivative by y.
     by_means, by_log_spreads : ndarray, shape (groups, parameters) and (parameters,)
         Get the derivatives by the mean and ln spreads added.
+    by_weighted : ndarray, shape (parameters,)
+        Filled with the derivatives by the weighted centre b.
     jacobian : bool
         Whether to add the derivative of -ln|L|.
     """
@@ -204,6 +265,7 @@ def back(
         by_centre = 0.0
         for r in range(k, size):
             by_centre += inverse[at, r, k] * by_y[i, r]
+        by_weighted[k] = by_centre
         by_q = by_centre * (means[o, k] - centre[at, k])
         for r in range(k, size):
             for c in range(k, r + 1):
@@ -213,111 +275,97 @@ def back(
 
 
 @njit(error_model="numpy")
-def log_density(
-    law: int,
-    y: Floats,
-    means: Floats,
-    log_spreads: Floats,
-    carry: Floats,
-    logit_dormancy: Floats,
-    precision: Floats,
-    weighted: Floats,
-    pivots: Floats,
-    group: Integers,
-    start: Integers,
-    log_age: Floats,
-    previous: Floats,
-    new: Floats,
-    constants: Floats,
-    m: float,
-    theta: Floats,
-    by_means: Floats,
-    by_log_spreads: Floats,
-    by_carry: Floats,
-    by_logit_dormancy: Floats,
-) -> tuple[float, Floats]:
-    """Log density of base models with fine-tunes in whitened coordinates, and its gradient.
+def to_parameters(
+    y: Floats, group: Integers, aim: Whitening, population: Drawn, weighted: Floats, chol: Floats,
+    inverse: Floats, centre: Floats, straight: Floats, theta: Floats,
+) -> float:  # fmt: skip
+    """Growth parameters at whitened coordinates, and their log prior density in the latter.
 
     Parameters
     ----------
-    law : int
-        One of the laws of `bayes_hfgrowth.growth.transition`.
     y : ndarray, shape (base models, parameters)
-        Whitened coordinates of base models that have a fine-tune, so are not dormant;
-        parameters are 3, or 4 under ``SURGE``.
-    means : ndarray, shape (organizations, parameters)
-        Organization means of the growth parameters.
-    log_spreads : ndarray, shape (parameters,)
-        ln of the standard deviations of base models within their organization.
-    carry : ndarray, shape (2,)
-        Strength and memory of the carry-over.
-    logit_dormancy : ndarray, shape (organizations,)
-        Logit of the share of dormant base models; -inf where there is none.
-    precision, weighted : ndarray, shape (base models, parameters[, parameters])
-        The normal summaries H and b.
-    pivots : ndarray, shape (base models, 7)
-        Where some base models are straightened; see `bayes_hfgrowth.inference.ridge`.
-    group : ndarray of int, shape (base models,)
+        Whitened coordinates; parameters are 3, or 4 under ``SURGE``.
+    group : ndarray of int64, shape (base models,)
         Organization of each base model.
-    start, log_age, previous, new, constants, m
-        The months, as in `bayes_hfgrowth.growth.transition.pointwise`.
+    aim : Whitening
+        The normal summaries.
+    population : Drawn
+        The population.
+    weighted, chol, inverse, centre, straight : ndarray
+        Filled with the moved centres b, with what `factorise` finds, and with the parameters
+        before they are bent.
     theta : ndarray, shape (base models, parameters)
-        Filled with the growth parameters at `y`.
-    by_means, by_log_spreads, by_carry, by_logit_dormancy : ndarray
-        Get the derivatives added.
+        Filled with the growth parameters.
+    """
+    n, size = y.shape
+    means, q, calendar = population.means, precisions(population.log_spreads), len(aim.origin) - 1
+    # Where the summaries' centres move with what all base models share.
+    moved = np.empty(1 + calendar)
+    moved[0] = population.shared[EXPONENT] - aim.origin[0]
+    for k in range(calendar):
+        moved[1 + k] = population.period[k] - aim.origin[1 + k]
+    total = 0.0
+    for i in range(n):
+        o = group[i]
+        for k in range(size):
+            weighted[i, k] = aim.weighted[i, k]
+            for c in range(1 + calendar):
+                weighted[i, k] += aim.cross[i, k, c] * moved[c]
+        factorise(i, o, i, aim.precision, weighted, means, q, chol, inverse, centre)
+        for r in range(size):
+            value = centre[i, r]
+            for k in range(r, size):
+                value += inverse[i, k, r] * y[i, k]
+            straight[i, r] = value
+        total += bend(i, aim.pivots, straight, theta)
+        total += log_normal(i, theta[i], means[o], q, chol)
+    return total
+
+
+@njit(error_model="numpy")
+def to_coordinates_back(
+    group: Integers, aim: Whitening, population: Drawn, chol: Floats, inverse: Floats,
+    centre: Floats, straight: Floats, theta: Floats, by_theta: Floats, by: Drawn, by_y: Floats,
+) -> float:  # fmt: skip
+    """Take derivatives of `to_parameters` and by growth parameters back to the coordinates.
+
+    Parameters
+    ----------
+    group, aim, population, chol, inverse, centre, straight, theta
+        As in `to_parameters`, filled by it.
+    by_theta : ndarray, shape (base models, parameters)
+        Derivatives of the months' log density, overwritten.
+    by : Drawn
+        Gets the derivatives by the population added.
+    by_y : ndarray, shape (base models, parameters)
+        Filled with those by the coordinates.
 
     Returns
     -------
-    total : float
-        Log density, up to a constant; -inf where it is not a number.
-    by_y : ndarray, shape (base models, parameters)
-        Its derivatives by `y`.
+    float
+        Log probability that no base model is dormant.
     """
-    n, size = y.shape
-    straight = np.empty((n, size))
-    by_y = np.zeros((n, size))
-    no_trace = np.empty((0, 7))
-    q = precisions(log_spreads)
-    # A batch holds no more base models than months.
-    chol, inverse = np.zeros((BATCH, size, size)), np.zeros((BATCH, size, size))
-    centre, by_theta = np.zeros((BATCH, size)), np.empty((n, size))
-    scratch = np.zeros((2, size, size))
-    values, slopes, work = np.empty(BATCH), np.empty((BATCH, 6)), working_space(start)
+    n, size = theta.shape
+    means, q = population.means, precisions(population.log_spreads)
+    scratch, by_weighted = np.zeros((2, size, size)), np.empty(size)
+    calendar = len(aim.origin) - 1
+    by_moved = np.zeros(1 + calendar)
     total = 0.0
-    first = 0
-    while first < n:
-        last = batch(start, first)
-        months = slice(start[first], start[last])
-        begin = start[first : last + 1] - start[first]
-        for i in range(first, last):
-            at = i - first
-            factorise(i, group[i], at, precision, weighted, means, q, chol, inverse, centre)
-            for r in range(size):
-                value = centre[at, r]
-                for k in range(r, size):
-                    value += inverse[at, k, r] * y[i, k]
-                straight[i, r] = value
-            total += bend(i, pivots, straight, theta)
-        gradient(
-            law, begin, log_age[months], previous[months], new[months], constants[months], m,
-            theta[first:last], carry[0], carry[1], values, slopes, no_trace, work,
+    for i in range(n):
+        o = group[i]
+        dormant = 1.0 / (1.0 + math.exp(-population.logits[o]))
+        total += math.log1p(-dormant)
+        by.logits[o] -= dormant
+        by_log_normal(i, o, theta, means, q, by_theta, by.means, by.log_spreads)
+        bend_back(i, aim.pivots, theta, by_theta)
+        back(
+            i, o, i, by_theta, straight, means, q, chol, inverse, centre, scratch, by_y, by.means,
+            by.log_spreads, by_weighted, True,
         )  # fmt: skip
-        for i in range(first, last):
-            at, o = i - first, group[i]
-            dormant = 1.0 / (1.0 + math.exp(-logit_dormancy[o]))
-            total += values[at] + log_normal(at, theta[i], means[o], q, chol) + math.log1p(-dormant)
-            by_logit_dormancy[o] -= dormant
-            by_carry[0] += slopes[at, 4]
-            by_carry[1] += slopes[at, 5]
-            for k in range(size):
-                by_theta[i, k] = slopes[at, k]
-            by_log_normal(i, o, theta, means, q, by_theta, by_means, by_log_spreads)
-            bend_back(i, pivots, theta, by_theta)
-            back(
-                i, o, at, by_theta, straight, means, q, chol, inverse, centre, scratch, by_y,
-                by_means, by_log_spreads, True,
-            )  # fmt: skip
-        first = last
-    if math.isnan(total):
-        total = -np.inf
-    return total, by_y
+        for k in range(size):
+            for c in range(1 + calendar):
+                by_moved[c] += by_weighted[k] * aim.cross[i, k, c]
+    by.shared[EXPONENT] += by_moved[0]
+    for k in range(calendar):
+        by.period[k] += by_moved[1 + k]
+    return total

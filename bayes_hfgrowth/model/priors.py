@@ -9,6 +9,7 @@ from scipy import stats
 from scipy.special import expit, logit
 
 from bayes_hfgrowth.model.specification import GrowthSpec, Prior
+from bayes_hfgrowth.panel.period import stationary
 
 __all__ = ["LOG_SCALE", "draw_prior", "frozen", "log_prior"]
 
@@ -50,6 +51,7 @@ def draw_prior(
     organizations: int,
     draws: int,
     rng: np.random.Generator,
+    calendar_months: int,
 ) -> xr.Dataset:
     """Draw population and base models from the prior.
 
@@ -65,11 +67,15 @@ def draw_prior(
         Number of draws.
     rng : numpy.random.Generator
         Source of randomness.
+    calendar_months : int
+        Number of calendar months that the period effect is drawn for; not used without one.
 
     Returns
     -------
     xarray.Dataset
-        One ``chain``; the same variables as a posterior, without coordinates.
+        One ``chain``; the same variables as a posterior, without coordinates: parameters that
+        the specification holds fixed are left out, and ``period_effect``, over
+        ``calendar_month``, is there whenever the specification has one.
     """
     variables: dict[str, Any] = {}
     lead = ("chain", "draw")
@@ -78,7 +84,11 @@ def draw_prior(
         variables[name] = ((*lead, *dims), values[None])
 
     def draw(prior: Prior) -> npt.NDArray[np.float64]:
-        return np.asarray(frozen(prior).rvs(size=draws, random_state=rng))
+        values = np.asarray(frozen(prior).rvs(size=draws, random_state=rng))
+        if prior.distribution == "Beta":
+            # One that leans on 0 or 1 gives draws that round to it, outside of its support.
+            values = np.clip(values, np.finfo(np.float64).tiny, np.nextafter(1.0, 0.0))
+        return values
 
     for name, pooling in spec.parameters.items():
         natural = np.exp if LOG_SCALE[name] else np.asarray
@@ -105,11 +115,20 @@ def draw_prior(
             put("between_organizations_dormancy", spread)
             mean = mean + spread[:, None] * rng.standard_normal(mean.shape)
         put("organization_dormancy", expit(mean), "organization")
-    if spec.carry_over is not None:
-        for part in ("strength", "memory"):
-            prior = getattr(spec.carry_over, part)
-            if isinstance(prior, Prior):
-                put(f"carry_over_{part}", draw(prior))
+    shared: dict[str, npt.NDArray[np.float64]] = {}
+    for name, entry in spec.shared.items():
+        if isinstance(entry, Prior):
+            shared[name] = draw(entry)
+            put(name, shared[name])
+        else:
+            shared[name] = np.full(draws, entry)
+    if spec.period_effect is not None:
+        effect = stationary(
+            rng.standard_normal((draws, calendar_months)),
+            shared["period_persistence"],
+            shared["period_innovation"],
+        )
+        put("period_effect", effect, "calendar_month")
     return xr.Dataset(variables)
 
 
@@ -147,10 +166,8 @@ def log_prior(spec: GrowthSpec, posterior: xr.Dataset) -> xr.Dataset:
         if spec.dormancy.between_organizations is not None:
             key = "between_organizations_dormancy"
             put(key, spec.dormancy.between_organizations, posterior[key])
-    if spec.carry_over is not None:
-        for part in ("strength", "memory"):
-            prior = getattr(spec.carry_over, part)
-            if isinstance(prior, Prior):
-                key = f"carry_over_{part}"
-                put(key, prior, posterior[key])
+    # The period effect is not here: its density is part of the model, as the base models' is.
+    for name, entry in spec.shared.items():
+        if isinstance(entry, Prior):
+            put(name, entry, posterior[name])
     return xr.Dataset(densities)

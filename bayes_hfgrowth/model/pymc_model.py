@@ -6,9 +6,15 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayes_hfgrowth.growth.attention import Tensor, attention_increment_pt
-from bayes_hfgrowth.growth.curve import curve_increment_pt, reinforced_increment_pt
+from bayes_hfgrowth.growth.attention import Tensor, attention_share_pt
 from bayes_hfgrowth.model.priors import LOG_SCALE
+from bayes_hfgrowth.model.pymc_months import (
+    log_hazard,
+    log_means,
+    log_reinforced,
+    period_of_months,
+    stationary_pt,
+)
 from bayes_hfgrowth.model.specification import GrowthSpec, Prior
 from bayes_hfgrowth.panel.history import History
 
@@ -39,7 +45,7 @@ def build_model(spec: GrowthSpec, history: History) -> pm.Model:
     Every growth parameter of a base model is normal around its organization's mean, and the
     organization's mean is normal around a global one; both are written non-centred. Fitness,
     longevity and dispersion are normal on the log scale. The months follow the transition
-    law of `bayes_hfgrowth.growth.transition`.
+    law of `bayes_hfgrowth.growth.law`.
 
     Parameters
     ----------
@@ -51,13 +57,15 @@ def build_model(spec: GrowthSpec, history: History) -> pm.Model:
     Returns
     -------
     pymc.Model
-        Dimensions ``organization``, ``base_model``, ``observation``. Variables for each
-        growth parameter p: ``global_p`` (the median base model's, natural scale),
-        ``between_organizations_p`` and ``between_base_models_p`` (standard deviations, on
-        the scale that is normal), ``organization_p`` and ``p`` (natural scale); under the
-        surge law ``carry_over_strength`` and ``carry_over_memory``; ``global_dormancy``,
-        ``between_organizations_dormancy`` (on the logit scale) and ``organization_dormancy``
-        where some base models may be dormant; observed ``new_finetunes``.
+        Dimensions ``organization``, ``base_model``, ``observation``, ``calendar_month``.
+        Variables for each growth parameter p: ``global_p`` (the median base model's, natural
+        scale), ``between_organizations_p`` and ``between_base_models_p`` (standard deviations,
+        on the scale that is normal), ``organization_p`` and ``p`` (natural scale). Those of
+        `GrowthSpec.shared` that have a prior, under the names they have there. With a period
+        effect, ``period_effect`` over ``calendar_month``, made of ``period_innovations``. Where
+        some base models may be dormant, ``global_dormancy``, ``between_organizations_dormancy``
+        (on the logit scale) and ``organization_dormancy``. Observed: ``new_finetunes``, each
+        month given those before it.
     """
     with pm.Model(coords=history.coords) as model:
         values = {name: _hierarchy(name, spec, history) for name in spec.parameters}
@@ -84,44 +92,65 @@ def _hierarchy(name: str, spec: GrowthSpec, history: History) -> Tensor:
     return pm.Deterministic(name, natural(value), dims="base_model")
 
 
-def _carry_over(spec: GrowthSpec) -> tuple[Tensor | float, Tensor | float]:
-    """Strength and memory of the carry-over: random variables, or the numbers given."""
-    if spec.carry_over is None:
-        return 0.0, 0.0
-    pair = []
-    for name in ("strength", "memory"):
-        value = getattr(spec.carry_over, name)
-        pair.append(
-            distribution(value, f"carry_over_{name}") if isinstance(value, Prior) else value
-        )
-    return pair[0], pair[1]
+def _period(
+    shared: dict[str, Tensor | float], spec: GrowthSpec, history: History
+) -> Tensor | float:
+    """Period effect of each observed month, made of standard normal innovations."""
+    if spec.period_effect is None:
+        return 0.0
+    innovations = pm.Normal("period_innovations", dims="calendar_month")
+    effects = stationary_pt(
+        innovations,
+        shared["period_persistence"],
+        shared["period_innovation"],
+        history.calendar_span[1],
+    )
+    pm.Deterministic("period_effect", effects, dims="calendar_month")
+    return period_of_months(effects, history)
 
 
 def _observe(spec: GrowthSpec, history: History, values: dict[str, Tensor]) -> Tensor:
     """Declare the likelihood of the observed months, and return their law."""
-    index = history.base_model_of
-    fitness, immediacy, longevity = (
-        values[name][index] for name in ("fitness", "immediacy", "longevity")
-    )
-    start, end = history.month - 1.0, history.month
     observed: Any = {"observed": history.new, "dims": "observation"}
+    if spec.likelihood == "surge":
+        return _observe_surge(spec, history, values, observed)
+    hazard = log_hazard(history, values)
     if spec.likelihood == "poisson":
-        rate = curve_increment_pt(start, end, fitness, immediacy, longevity, spec.m)
+        fitness, immediacy, longevity = (
+            values[name][history.base_model_of] for name in ("fitness", "immediacy", "longevity")
+        )
+        # m (exp(λ F(k)) - exp(λ F(k-1))) is m exp(λ F(k-1)) times exp(h) - 1.
+        grown = fitness * attention_share_pt(history.month - 1.0, immediacy, longevity)
+        rate = pt.exp(log_reinforced(hazard, np.log(spec.m) + grown, 1.0))
         pm.Poisson("new_finetunes", rate, **observed)
         return pm.Poisson.dist(rate)
-    if spec.likelihood == "birth":
-        hazard = fitness * attention_increment_pt(start, end, immediacy, longevity)
-        law = {"n": history.previous + spec.m, "p": pt.exp(-hazard)}
-    else:
-        expected = reinforced_increment_pt(
-            history.previous, start, end, fitness, immediacy, longevity, spec.m
-        )
-        strength, memory = _carry_over(spec)
-        surge = pt.log((history.new + 0.5) / (expected + 0.5))
-        mean = expected * pt.exp(strength * _remembered(surge, memory, history))
-        law = {"mu": mean, "alpha": pt.sqrt(mean) / values["dispersion"][index]}
+    size = history.previous + spec.m
+    law = {"mu": pt.exp(log_reinforced(hazard, np.log(size), 1.0)), "alpha": size}
     pm.NegativeBinomial("new_finetunes", **law, **observed)
     return pm.NegativeBinomial.dist(**law)
+
+
+def _observe_surge(
+    spec: GrowthSpec, history: History, values: dict[str, Tensor], observed: dict[str, Any]
+) -> Tensor:
+    """Surge law: a negative binomial count, or with bursts a mixture of two."""
+    shared = {
+        name: distribution(entry, name) if isinstance(entry, Prior) else float(entry)
+        for name, entry in spec.shared.items()
+    }
+    period = _period(shared, spec, history)
+    mean = pt.exp(log_means(shared, spec.m, history, values, period))
+    dispersion = values["dispersion"][history.base_model_of]
+    regular = {"mu": mean, "alpha": pt.sqrt(mean) / dispersion}
+    if spec.bursts is None:
+        pm.NegativeBinomial("new_finetunes", **regular, **observed)
+        return pm.NegativeBinomial.dist(**regular)
+    probability = shared["burst_probability"]
+    weights = pt.stack([1.0 - probability, probability])
+    burst = {"mu": shared["burst_factor"] * mean, "alpha": shared["burst_size"]}
+    parts = [pm.NegativeBinomial.dist(**regular), pm.NegativeBinomial.dist(**burst)]
+    pm.Mixture("new_finetunes", weights, parts, **observed)
+    return pm.Mixture.dist(weights, parts)
 
 
 def _let_sleep(spec: GrowthSpec, history: History, law: Tensor) -> None:
@@ -146,18 +175,3 @@ def _let_sleep(spec: GrowthSpec, history: History, law: Tensor) -> None:
     either = pt.logaddexp(log_dormant - likelihood, log_awake)
     told = np.where(history.months > 0, 1.0, 0.0)  # a newborn tells nothing
     pm.Potential("dormancy", (told * pt.where(silent, either, log_awake)).sum())
-
-
-def _remembered(surge: Tensor, memory: Tensor | float, history: History) -> Tensor:
-    """Exponentially weighted mean of the surges before each month.
-
-    Month k of a base model remembers (1 - memory) Σ_{j<k} memory^(k-1-j) surge_j, so all base
-    models together are one product with a triangular matrix.
-    """
-    columns = history.month.astype(int) - 1
-    longest = int(columns.max(initial=0)) + 1
-    table = pt.zeros((len(history.base_models), longest))
-    table = table[history.base_model_of, columns].set(surge)
-    lag = np.arange(longest)[None, :] - 1 - np.arange(longest)[:, None]
-    weights = pt.where(lag >= 0, (1.0 - memory) * memory ** np.maximum(lag, 0), 0.0)
-    return (table @ weights)[history.base_model_of, columns]

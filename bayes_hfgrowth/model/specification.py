@@ -3,19 +3,30 @@
 import json
 import os
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from bayes_hfgrowth.model.specification_parts import (
+    Bursts,
+    CarryOver,
+    Dormancy,
+    PeriodEffect,
+    Pooling,
+    Prior,
+)
 from bayes_hfgrowth.support.checked_table import CheckedTable, either, near, shown
 from bayes_hfgrowth.support.errors import SpecificationError
 
 __all__ = [
+    "FIXED",
+    "Bursts",
     "CarryOver",
     "Dormancy",
     "GrowthSpec",
     "Likelihood",
+    "PeriodEffect",
     "Pooling",
     "Prior",
     "available_models",
@@ -42,87 +53,34 @@ _DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
 _MEANS = ("Normal",)
 _SPREADS = ("LogNormal", "HalfNormal", "Gamma", "Exponential")
 _PROPORTIONS = ("Beta",)
+_FACTORS = ("LogNormal",)
 
+# What may stand at an entry that is a number or a prior: the range of the number in words, the
+# test of it, and the distributions of the prior.
+_ENTRIES: Mapping[str, tuple[str, Callable[[float], bool], tuple[str, ...]]] = {
+    "exponent": ("above 0 and at most 1", lambda x: 0 < x <= 1, _PROPORTIONS),
+    # From 1 on a surge would feed itself without end.
+    "strength": ("above -1 to below 1", lambda x: -1 < x < 1, _MEANS),
+    "memory": ("from 0 to below 1", lambda x: 0 <= x < 1, _PROPORTIONS),
+    # From 1 on the period effect would have no stationary distribution.
+    "persistence": ("from 0 to below 1", lambda x: 0 <= x < 1, _PROPORTIONS),
+    "innovation": ("greater than 0", lambda x: x > 0, _SPREADS),
+    "probability": ("above 0 to below 1", lambda x: 0 < x < 1, _PROPORTIONS),
+    "factor": ("at least 1", lambda x: x >= 1, _FACTORS),
+    "size": ("greater than 0", lambda x: x > 0, _FACTORS),
+}
 
-@dataclass(frozen=True)
-class Prior:
-    """One prior distribution and the reason for it.
-
-    Parameters
-    ----------
-    distribution : str
-        ``"Normal"`` (mu, sigma), ``"LogNormal"`` (median; sigma of the logarithm),
-        ``"HalfNormal"`` (sigma), ``"Gamma"`` (alpha; rate beta), ``"Exponential"`` (scale,
-        which is its mean) or ``"Beta"`` (alpha, beta).
-    parameters : mapping of str to float
-        Value of each parameter of the distribution.
-    reason : str
-        Why this prior and not another one.
-    """
-
-    distribution: str
-    parameters: Mapping[str, float]
-    reason: str
-
-
-@dataclass(frozen=True)
-class Pooling:
-    """Hierarchy of one growth parameter: global, organizations, base models.
-
-    All three priors speak of the scale on which the parameter is modelled: immediacy as it
-    is (log-months), fitness, longevity and dispersion by their natural logarithms.
-
-    Parameters
-    ----------
-    location : Prior
-        Global mean; a Normal.
-    between_organizations : Prior or None
-        Standard deviation of the organization means around the global mean; None where the
-        pooling is global.
-    between_base_models : Prior
-        Standard deviation of the base models around the mean of their organization (around
-        the global mean where the pooling is global).
-    """
-
-    location: Prior
-    between_organizations: Prior | None
-    between_base_models: Prior
-
-
-@dataclass(frozen=True)
-class CarryOver:
-    """How much of a surge lives on in the next month.
-
-    With s the running log ratio of observed to expected increments, updated each month by
-    ``s = memory * s + (1 - memory) * log((x + 0.5) / (f + 0.5))``, the mean of the next
-    increment is ``f * exp(strength * s)``.
-
-    Parameters
-    ----------
-    strength : float or Prior
-        Between -1 and 1, or a Normal prior. Zero means no carry-over.
-    memory : float or Prior
-        From 0 (only the last month counts) to below 1, or a Beta prior.
-    """
-
-    strength: float | Prior
-    memory: float | Prior
-
-
-@dataclass(frozen=True)
-class Dormancy:
-    """Share of base models that never get any fine-tune, on the logit scale.
-
-    Parameters
-    ----------
-    location : Prior
-        Global mean; a Normal.
-    between_organizations : Prior or None
-        Standard deviation of the organizations around it; None where the pooling is global.
-    """
-
-    location: Prior
-    between_organizations: Prior | None
+FIXED: Mapping[str, float] = {
+    "reinforcement_exponent": 1.0,
+    "carry_over_strength": 0.0,
+    "carry_over_memory": 0.0,
+    "period_persistence": 0.0,
+    "period_innovation": 0.0,
+    "burst_probability": 0.0,
+    "burst_factor": 1.0,
+    "burst_size": 1.0,
+}
+"""What the parameters that base models share are where a growth model has no such part."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +104,15 @@ class GrowthSpec:
         Count-equivalent of the attention that a base model has at birth.
     m_reason : str
         Why this value.
+    reinforcement : float or Prior
+        Exponent of the reinforcement, above 0 and at most 1, or a Beta prior; 1, in proportion
+        to the attention so far, with the likelihoods other than ``"surge"``.
     carry_over : CarryOver or None
         Only with the likelihood ``"surge"``, and always there.
+    period_effect : PeriodEffect or None
+        Only with the likelihood ``"surge"``; None where calendar months have no effect.
+    bursts : Bursts or None
+        Only with the likelihood ``"surge"``; None where no month is a burst.
     dormancy : Dormancy or None
         None where every base model may grow.
     parameters : mapping of str to Pooling
@@ -161,9 +126,38 @@ class GrowthSpec:
     pooling: Literal["organization", "global"]
     m: float
     m_reason: str
+    reinforcement: float | Prior
     carry_over: CarryOver | None
+    period_effect: PeriodEffect | None
+    bursts: Bursts | None
     dormancy: Dormancy | None
     parameters: Mapping[str, Pooling]
+
+    @property
+    def shared(self) -> dict[str, float | Prior]:
+        """Parameters that all base models share, single numbers, in a fixed order.
+
+        Returns
+        -------
+        dict of str to float or Prior
+            Number or prior of each, by the name that its posterior variable has where it is
+            a prior. Only parameters that the growth model has; empty unless the likelihood is
+            ``"surge"``.
+        """
+        found: dict[str, float | Prior] = {}
+        if self.likelihood == "surge":
+            found["reinforcement_exponent"] = self.reinforcement
+        if self.carry_over is not None:
+            found["carry_over_strength"] = self.carry_over.strength
+            found["carry_over_memory"] = self.carry_over.memory
+        if self.period_effect is not None:
+            found["period_persistence"] = self.period_effect.persistence
+            found["period_innovation"] = self.period_effect.innovation
+        if self.bursts is not None:
+            found["burst_probability"] = self.bursts.probability
+            found["burst_factor"] = self.bursts.factor
+            found["burst_size"] = self.bursts.size
+        return found
 
     def to_json(self) -> str:
         """Write the specification as JSON, with the keys of a specification file."""
@@ -175,11 +169,11 @@ class GrowthSpec:
             "m": self.m,
             "m_reason": self.m_reason,
         }
-        if self.carry_over is not None:
-            document["carry_over"] = {
-                "strength": _plain(self.carry_over.strength),
-                "memory": _plain(self.carry_over.memory),
-            }
+        if self.likelihood == "surge":
+            document["reinforcement"] = {"exponent": _plain(self.reinforcement)}
+        for key in ("carry_over", "period_effect", "bursts"):
+            if (part := getattr(self, key)) is not None:
+                document[key] = {name: _plain(value) for name, value in vars(part).items()}
         tables: list[tuple[str, Dormancy | Pooling]] = list(self.parameters.items())
         if self.dormancy is not None:
             tables.append((_DORMANCY, self.dormancy))
@@ -216,13 +210,7 @@ class GrowthSpec:
 
 
 def available_models() -> tuple[str, ...]:
-    """Names of the growth models that ship with the package, in alphabetical order.
-
-    Examples
-    --------
-    >>> "surge" in available_models()
-    True
-    """
+    """Names of the growth models that ship with the package, in alphabetical order."""
     return tuple(sorted(path.stem for path in _shipped_folder().glob("*.toml")))
 
 
@@ -243,10 +231,8 @@ def read_spec(name_or_path: str | os.PathLike[str]) -> GrowthSpec:
 
     Examples
     --------
-    >>> read_spec("citation").m
-    30.0
-    >>> sorted(read_spec("citation").parameters)
-    ['fitness', 'immediacy', 'longevity']
+    >>> read_spec("surge").m
+    1.0
     """
     asked = os.fspath(name_or_path)
     shipped = available_models()
@@ -336,34 +322,29 @@ class _SpecificationTable(CheckedTable):
         location, between = self.levels(by_organization, within)
         return Pooling(location, between, self.table(within).prior(_SPREADS))
 
-    def fixed_or_prior(
-        self, key: str, above: float, inclusive: bool, allowed: Collection[str]
-    ) -> float | Prior:
-        """A number between `above` and 1, or a prior."""
+    def fixed_or_prior(self, key: str) -> float | Prior:
+        """A number in the range of its entry, or a prior."""
+        words, within, allowed = _ENTRIES[key]
         if isinstance(self.values[key], dict):
             return self.table(key).prior(allowed)
         number = self.number(key)
-        if not (above < number < 1 or (inclusive and number == above)):
-            start = "from" if inclusive else "above"
+        if not within(number):
             raise self.refusal(
                 key,
-                f"is {number:g}; it must be {start} {above:g} to below 1, or a table with a "
-                f"{either(allowed)} prior",
+                f"is {number:.15g}; it must be {words}, or a table with a {either(allowed)} prior",
             )
         return number
 
-    def carried_over(self) -> CarryOver:
-        self.only(("strength", "memory"))
-        return CarryOver(
-            # From 1 on a surge would feed itself without end.
-            self.fixed_or_prior("strength", -1, False, _MEANS),
-            self.fixed_or_prior("memory", 0, True, _PROPORTIONS),
-        )
+    def entries(self, *keys: str) -> tuple[float | Prior, ...]:
+        """Numbers or priors of a table that holds nothing else."""
+        self.only(keys)
+        return tuple(self.fixed_or_prior(key) for key in keys)
 
     def specification(self) -> dict[str, Any]:
         """Arguments of `GrowthSpec`, checked."""
         always = ("name", "description", "likelihood", "pooling", "m", "m_reason", *_PARAMETERS)
-        surge_only = ("carry_over", _DISPERSION)
+        surge_always = ("reinforcement", "carry_over", _DISPERSION)
+        surge_only = (*surge_always, "period_effect", "bursts")
         if "likelihood" not in self.values:
             self.only(always, (*surge_only, _DORMANCY))
         likelihood = self.choice("likelihood", _LIKELIHOODS)
@@ -375,7 +356,17 @@ class _SpecificationTable(CheckedTable):
                     f"has no place with the likelihood {shown(likelihood)}; leave it out, or "
                     'set likelihood = "surge"',
                 )
-        self.only((*always, *surge_only) if surge else always, (_DORMANCY,))
+        if surge:
+            self.only((), (*always, *surge_only, _DORMANCY))
+            if "reinforcement" not in self.values:
+                raise self.refusal(
+                    "reinforcement",
+                    "is missing; add the table [reinforcement] with exponent = 1, which keeps "
+                    "the law of earlier versions",
+                )
+            self.only((*always, *surge_always), (*surge_only, _DORMANCY))
+        else:
+            self.only(always, (_DORMANCY,))
         pooling = self.choice("pooling", _POOLINGS)
         parameters = (*_PARAMETERS, _DISPERSION) if surge else _PARAMETERS
         return {
@@ -385,7 +376,18 @@ class _SpecificationTable(CheckedTable):
             "pooling": pooling,
             "m": self.positive("m"),
             "m_reason": self.text("m_reason"),
-            "carry_over": self.table("carry_over").carried_over() if surge else None,
+            "reinforcement": self.table("reinforcement").entries("exponent")[0] if surge else 1.0,
+            "carry_over": CarryOver(*self.table("carry_over").entries("strength", "memory"))
+            if surge
+            else None,
+            "period_effect": PeriodEffect(
+                *self.table("period_effect").entries("persistence", "innovation")
+            )
+            if "period_effect" in self.values
+            else None,
+            "bursts": Bursts(*self.table("bursts").entries("probability", "factor", "size"))
+            if "bursts" in self.values
+            else None,
             "parameters": {
                 name: self.table(name).pooled(pooling == "organization") for name in parameters
             },

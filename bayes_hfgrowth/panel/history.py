@@ -8,6 +8,8 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from bayes_hfgrowth.growth.law import Months, month_constants
+from bayes_hfgrowth.panel.period import calendar_position, month_names
 from bayes_hfgrowth.panel.table import Panel
 
 __all__ = ["History"]
@@ -117,6 +119,50 @@ class History:
         return np.repeat(np.arange(len(self.base_models)), self.months)
 
     @cached_property
+    def _calendar(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        created = self.created_at[self.base_model_of]
+        return calendar_position(created, self.month.astype(np.int64))
+
+    @property
+    def calendar(self) -> npt.NDArray[np.int64]:
+        """Calendar month in which each month of age begins, counted from January 1970."""
+        return self._calendar[0]
+
+    @property
+    def calendar_share(self) -> npt.NDArray[np.float64]:
+        """Share of each month of age that lies in that calendar month, the rest in the next."""
+        return self._calendar[1]
+
+    @cached_property
+    def calendar_span(self) -> tuple[int, int]:
+        """First calendar month that is touched, counted from January 1970, and how many are."""
+        if len(self.month) == 0:
+            return 0, 1
+        first = int(self.calendar.min())
+        last = int((self.calendar + (self.calendar_share < 1.0)).max())
+        return first, last - first + 1
+
+    def months_of(self, law: int, m: float, first: int | None = None) -> Months:
+        """The months as the compiled law reads them.
+
+        Parameters
+        ----------
+        law : int
+            One of the laws of `bayes_hfgrowth.growth.law`.
+        m : float
+            The constant m of the curve.
+        first : int, optional
+            Calendar month of the first period effect, counted from January 1970; by default the
+            first one that is touched.
+        """
+        first = self.calendar_span[0] if first is None else first
+        return Months(
+            self.start, self.log_age, self.previous, self.new,
+            month_constants(law, self.previous, self.new, m), self.calendar - first,
+            self.calendar_share,
+        )  # fmt: skip
+
+    @cached_property
     def finetunes(self) -> npt.NDArray[np.int64]:
         """Last known cumulative count of each base model."""
         totals = np.zeros(len(self.base_models), dtype=np.int64)
@@ -148,11 +194,12 @@ class History:
 
     @property
     def coords(self) -> dict[str, list[str] | npt.NDArray[np.int64]]:
-        """Coordinates of the dimensions ``organization``, ``base_model``, ``observation``."""
+        """Coordinates of ``organization``, ``base_model``, ``observation``, ``calendar_month``."""
         return {
             "organization": list(self.organizations),
             "base_model": list(self.base_models),
             "observation": np.arange(len(self.new)),
+            "calendar_month": month_names(*self.calendar_span),
         }
 
     def to_datasets(self) -> tuple[xr.Dataset, xr.Dataset]:
@@ -181,7 +228,7 @@ class History:
                 "months": ("base_model", self.months),
                 "finetunes": ("base_model", self.finetunes),
             },
-            coords=self.coords,
+            coords={k: v for k, v in self.coords.items() if k != "calendar_month"},
         )
         return observed, constant
 

@@ -9,7 +9,7 @@ from scipy import special
 
 from bayes_hfgrowth.model.priors import LOG_SCALE
 from bayes_hfgrowth.model.specification import GrowthSpec
-from bayes_hfgrowth.posterior.simulation import Floats, carry_over
+from bayes_hfgrowth.posterior.simulation import Floats, SharedDraws
 
 __all__ = ["GOOD_K", "Population", "Student", "log_normal_densities", "smoothed_weights"]
 
@@ -31,13 +31,13 @@ class Population:
         Organization means.
     spreads : ndarray, shape (draws, parameters)
         Standard deviations of base models within their organization.
-    carry : ndarray, shape (draws, 2)
-        Strength and memory of the carry-over.
+    shared : SharedDraws
+        What all base models share.
     """
 
     means: Floats
     spreads: Floats
-    carry: Floats
+    shared: SharedDraws
 
     @classmethod
     def from_posterior(cls, spec: GrowthSpec, posterior: xr.Dataset) -> "Population":
@@ -51,7 +51,7 @@ class Population:
             spread = posterior[f"between_base_models_{name}"].transpose("chain", "draw")
             spreads.append(spread.to_numpy().astype(np.float64).ravel())
         return cls(
-            np.stack(means, axis=-1), np.stack(spreads, axis=-1), carry_over(spec, posterior)
+            np.stack(means, axis=-1), np.stack(spreads, axis=-1), SharedDraws.of(spec, posterior)
         )
 
 

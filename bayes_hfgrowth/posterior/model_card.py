@@ -11,7 +11,7 @@ from typing import Any
 
 from huggingface_hub import ModelCard, ModelCardData
 
-from bayes_hfgrowth.model.specification import GrowthSpec
+from bayes_hfgrowth.model.specification import GrowthSpec, Prior
 from bayes_hfgrowth.posterior.convergence import Convergence
 
 __all__ = ["MARK", "TEMPLATE", "code_span", "model_card"]
@@ -24,7 +24,19 @@ _LISTED = 60  # organizations that a card names
 _LAWS = {
     "poisson": "independent Poisson counts around the growth curve",
     "birth": "reinforced Poisson process, by its exact transition law",
-    "surge": "reinforced growth with carry-over between months and wide negative binomial scatter",
+    "surge": "sublinear reinforcement with carry-over between months and wide negative binomial "
+    "scatter",
+}
+
+_PARTS = {
+    "reinforcement_exponent": "Exponent of the reinforcement",
+    "carry_over_strength": "Strength of the carry-over",
+    "carry_over_memory": "Memory of the carry-over",
+    "period_persistence": "Persistence of the period effect",
+    "period_innovation": "Innovation of the period effect",
+    "burst_probability": "Probability of a burst",
+    "burst_factor": "Mean of a burst, in means of a regular month",
+    "burst_size": "Size of a burst's negative binomial",
 }
 
 TEMPLATE = (
@@ -199,7 +211,7 @@ def model_card(
         model=_rows(_model(about, spec, sizes)),
         also=" and in the NetCDF file" if not shipped else " of `save_pretrained` and in the file",
         verdict=code_span(convergence),
-        limits=_limits(kind, about),
+        limits=_limits(kind, about, spec),
         versions=_rows(about.get("versions", {}).items()),
     )
 
@@ -233,6 +245,11 @@ def _model(about: dict[str, Any], spec: GrowthSpec, sizes: dict[str, int]) -> li
         ("Law of the monthly counts", _Safe(_LAWS[spec.likelihood])),
         ("Pooling", spec.pooling),
         ("m", f"{spec.m:g}"),
+        *(
+            (_PARTS[name], _Safe("learnt") if isinstance(value, Prior) else f"{value:g}")
+            for name, value in spec.shared.items()
+        ),
+        *_absent(spec),
         ("Chains", sizes["chain"]),
         ("Draws of each chain in the file", sizes["draw"]),
         ("Draws of each chain in the fit", fitted if fitted != sizes["draw"] else None),
@@ -243,12 +260,19 @@ def _model(about: dict[str, Any], spec: GrowthSpec, sizes: dict[str, int]) -> li
     ]
 
 
-def _limits(kind: str, about: dict[str, Any]) -> list[str]:
+def _absent(spec: GrowthSpec) -> list[tuple[str, Any]]:
+    """What a growth model leaves out that others have."""
+    if spec.likelihood != "surge":
+        return []
+    parts = {"Period effect": spec.period_effect, "Bursts": spec.bursts}
+    return [(label, _Safe("none")) for label, part in parts.items() if part is None]
+
+
+def _limits(kind: str, about: dict[str, Any], spec: GrowthSpec) -> list[str]:
     limits = [
         "The counts are what the Hub shows: fine-tunes that name their base model. Renamed, "
         "deleted and undeclared ones are missing, and nothing is said of downloads or quality.",
-        "It knows nothing that happened after the dates above. Bursts by single authors and "
-        "changes of the whole Hub are in the spread of the intervals, not foreseen.",
+        f"It knows nothing that happened after the dates above. {_unforeseen(spec)}",
         "It describes; it does not say what would happen if a base model were released otherwise.",
     ]
     fewest = about.get("panel", {}).get("fewest_finetunes")
@@ -265,6 +289,25 @@ def _limits(kind: str, about: dict[str, Any]) -> list[str]:
             "is counted twice when it is forecast from here; use the fit itself for it.",
         ]
     return limits
+
+
+def _unforeseen(spec: GrowthSpec) -> str:
+    """What no forecast knows, and whether the intervals make room for it."""
+    parts = {
+        "bursts by single authors": spec.bursts,
+        "changes of the whole Hub": spec.period_effect,
+    }
+    room = [what for what, part in parts.items() if part is not None]
+    none = [what for what, part in parts.items() if part is None]
+    sentences = [
+        (room, "are in the spread of the intervals, not foreseen"),
+        (none, "are neither foreseen nor in the spread of the intervals"),
+    ]
+    return " ".join(
+        f"{' and '.join(what).capitalize().replace('hub', 'Hub')} {rest}."
+        for what, rest in sentences
+        if what
+    )
 
 
 class _Safe(str):

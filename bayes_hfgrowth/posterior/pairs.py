@@ -1,26 +1,67 @@
 """Weights of all pairs of a draw of the population and a point, for one base model, compiled.
 
 The points are drawn from a mixture of two Student distributions: one around the mode of the base
-model under a middling population, one as wide as all draws of the population together. A pair's
-weight is the likelihood at the point times the population's density there, over the density of
-the proposal. There are a million pairs, so they are gone through row by row, one row for each draw
-of the population; only the sums of the rows' blocks are kept, and a block is computed again when
-a point is drawn from it.
+model under a middling population, one as wide as all draws of the population together. The
+likelihood is taken there once, under the middling draw of what all base models share. Under
+another draw the likelihood has nearly the same form elsewhere: the exponent and the period effects
+act on a month's mean as a shift of the growth parameters does. So every draw has a shift, found by
+Newton steps that bring its gradient to that of the middling draw, and a difference in height, and
+a pair stands for the point moved by the shift. Its weight is the middling likelihood at the point,
+times the population's density where the point is moved to, over the density of the proposal.
+
+There are a million pairs, so they are gone through row by row, one row for each draw of the
+population; only the sums of the rows' blocks are kept, and a block is computed again when a point
+is drawn from it. What the shift leaves out, `log_likelihoods_of` gives for the few pairs that are
+drawn: it takes each under its own draw.
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth.growth import elementary, gradient
+from bayes_hfgrowth.growth import adjoint, blocks, elementary
+from bayes_hfgrowth.growth import law as formulas
+from bayes_hfgrowth.growth import points as likelihoods
+from bayes_hfgrowth.growth.adjoint import backward
+from bayes_hfgrowth.growth.blocks import Block, block_for, forward
 from bayes_hfgrowth.growth.elementary import exp, version_of
-from bayes_hfgrowth.growth.gradient import BATCH, WORK
-from bayes_hfgrowth.growth.gradient import gradient as months_gradient
-from bayes_hfgrowth.growth.transition import Floats, Integers
+from bayes_hfgrowth.growth.law import (
+    HUGE,
+    PROBABILITY,
+    SURGE,
+    WIDEST,
+    Floats,
+    Months,
+    period_at,
+)
+from bayes_hfgrowth.growth.points import (
+    ROWS,
+    attention_at,
+    attention_ended,
+    born,
+    laws_at,
+    log_likelihoods_at,
+    natural_at,
+    surge_month,
+)
 
-__all__ = ["BLOCK", "DEGREES", "draw_points", "mode_of", "student_constant", "weigh"]
+__all__ = [
+    "BLOCK",
+    "DEGREES",
+    "Centre",
+    "Observed",
+    "Organization",
+    "PopulationDraws",
+    "Weighed",
+    "draw_points",
+    "draw_points_of_organization",
+    "log_likelihoods_of",
+    "mode_of",
+    "student_constant",
+    "weigh",
+]
 
 BLOCK = 32
 """Points whose weights are summed up together."""
@@ -33,7 +74,111 @@ _LEAST = -700.0  # exp of it is still a normal number
 _LARGEST = 1e8  # curvature in units of the prior's; keeps factorisations finite
 _STEPS, _HALVINGS, _FLAT, _LONGEST = 20, 8, 1e-4, 2.0  # of the search for the mode
 _WIDTH = 1e-4  # of the differences that give the curvature
+_MOVES, _NEAR, _DAMPED, _FARTHEST = 4, 5e-2, 0.5, 3.0  # of the shifts
+_MOVED = 3  # growth parameters that are shifted: none acts on months' means through dispersion
+_WIDER, _FLOOR = 1.3**2, 0.02  # scale of the points: of the covariance at the mode, and more
+_TRIALS = 1000  # for the mean of an unknown organization, of which far fewer are needed
+_TOGETHER = 256  # pairs at a time, whose working space stays in the cache
 _FAST = {"reassoc", "contract", "nnan", "nsz"}
+
+
+class Observed(NamedTuple):
+    """What was observed of one base model.
+
+    Parameters
+    ----------
+    law : int
+        One of the laws of `bayes_hfgrowth.growth.law`.
+    months : Months
+        Of this base model alone.
+    m : float
+        The constant m of the curve.
+    """
+
+    law: int
+    months: Months
+    m: float
+
+
+class PopulationDraws(NamedTuple):
+    """Draws of the population for the base model's organization and calendar months.
+
+    Parameters
+    ----------
+    means, spreads : ndarray, shape (draws, parameters)
+        Of the base models of the organization; if it is not known, of those of all organizations.
+    shared : ndarray, shape (draws, SHARED)
+        Parameters that all base models share.
+    period : ndarray, shape (draws, calendar months)
+        Period effects.
+    """
+
+    means: Floats
+    spreads: Floats
+    shared: Floats
+    period: Floats
+
+
+class Centre(NamedTuple):
+    """A middling population.
+
+    Parameters
+    ----------
+    mean, spreads : ndarray, shape (parameters,)
+        Of the growth parameters.
+    shared : ndarray, shape (SHARED,)
+        Parameters that all base models share.
+    period : ndarray, shape (calendar months,)
+        Period effects.
+    """
+
+    mean: Floats
+    spreads: Floats
+    shared: Floats
+    period: Floats
+
+
+class Organization(NamedTuple):
+    """An organization that the population does not know, drawn from the global level.
+
+    Parameters
+    ----------
+    means : ndarray, shape (draws, parameters)
+        One draw of its means under each draw of the population.
+    between, within : ndarray, shape (draws, parameters)
+        Standard deviations between organizations, and of base models within one.
+    """
+
+    means: Floats
+    between: Floats
+    within: Floats
+
+
+class Weighed(NamedTuple):
+    """What `weigh` fills.
+
+    Parameters
+    ----------
+    points : ndarray, shape (parameters, points)
+        Growth parameters under the middling population.
+    likelihood, log_weights : ndarray, shape (points,)
+        Log likelihood there, and the same over the proposal.
+    shifts : ndarray, shape (draws, parameters)
+        What a draw of the population adds to a point.
+    heights : ndarray, shape (draws,)
+        What it adds to the log likelihood.
+    tops, blocks : ndarray, shape (draws,) and (draws, points / BLOCK)
+        The largest log weight of each row, without its height, and the sums of the weights of
+        each block in units of that.
+    """
+
+    points: Floats
+    likelihood: Floats
+    log_weights: Floats
+    shifts: Floats
+    heights: Floats
+    tops: Floats
+    blocks: Floats
 
 
 def student_constant(dimensions: int) -> float:
@@ -47,83 +192,86 @@ def student_constant(dimensions: int) -> float:
 
 
 @njit(error_model="numpy")
-def _repeated(values: Floats, times: int) -> Floats:
-    out = np.empty(len(values) * times)
-    for i in range(times):
-        out[i * len(values) : (i + 1) * len(values)] = values
-    return out
+def _slope(
+    observed: Observed, shared: Floats, period: Floats, theta: Floats, slope: Floats,
+    block: Block,
+) -> float:  # fmt: skip
+    """Log likelihood, and its gradient by the growth parameters alone."""
+    for k in range(len(theta)):
+        block.theta[k, 0] = theta[k]
+    block.seed[0] = 1.0
+    forward(observed.law, observed.m, block, observed.months, shared, period)
+    backward(observed.law, observed.m, block, observed.months, shared)
+    for k in range(len(theta)):
+        slope[k] = block.by_theta[k, 0]
+    return float(block.value[0])
 
 
 @njit(error_model="numpy")
 def _curvature(
-    law: int, begin: Integers, months: Floats, m: float, carry: Floats, theta: Floats,
-    spreads: Floats, work: Floats,
-) -> tuple[Floats, Floats]:  # fmt: skip
+    observed: Observed, centre: Centre, theta: Floats, block: Block
+) -> tuple[Floats, Floats]:
     """Eigenvalues (at least 0) and vectors of minus the Hessian, in units of the spreads."""
     size = len(theta)
-    around = np.empty((2 * size, size))
-    for k in range(size):
-        around[2 * k], around[2 * k + 1] = theta, theta
-        around[2 * k, k] += _WIDTH
-        around[2 * k + 1, k] -= _WIDTH
-    value, slope = np.empty(2 * size), np.empty((2 * size, 6))
-    months_gradient(
-        law, begin[: 2 * size + 1], months[0], months[1], months[2], months[3], m, around,
-        carry[0], carry[1], value, slope, np.empty((0, 7)), work,
-    )  # fmt: skip
+    up, down, moved = np.empty(size), np.empty(size), theta.copy()
     hessian = np.empty((size, size))
     for k in range(size):
+        moved[k] = theta[k] + _WIDTH
+        _slope(observed, centre.shared, centre.period, moved, up, block)
+        moved[k] = theta[k] - _WIDTH
+        _slope(observed, centre.shared, centre.period, moved, down, block)
+        moved[k] = theta[k]
         for r in range(size):
-            difference = (slope[2 * k + 1, r] - slope[2 * k, r]) / (2.0 * _WIDTH)
-            scaled = difference * spreads[k] * spreads[r]
+            difference = (down[r] - up[r]) / (2.0 * _WIDTH)
+            scaled = difference * centre.spreads[k] * centre.spreads[r]
             hessian[r, k] = scaled if np.isfinite(scaled) else 0.0
     values, vectors = np.linalg.eigh(0.5 * (hessian + hessian.T))
     return np.minimum(np.maximum(values, 0.0), _LARGEST), vectors
 
 
 @njit(error_model="numpy")
-def mode_of(
-    law: int, begin: Integers, months: Floats, m: float, carry: Floats, mean: Floats,
-    spreads: Floats, work: Floats,
-) -> tuple[Floats, Floats]:  # fmt: skip
-    """Mode of a base model's parameters under a population, and the covariance there.
+def _penalty(theta: Floats, centre: Centre) -> float:
+    total = 0.0
+    for k in range(len(theta)):
+        distance = (theta[k] - centre.mean[k]) / centre.spreads[k]
+        total += 0.5 * distance * distance
+    return total
+
+
+@njit(error_model="numpy")
+def mode_of(observed: Observed, centre: Centre, block: Block) -> tuple[Floats, Floats, Floats]:
+    """Mode of a base model's parameters under a population, and the curvature there.
 
     Parameters
     ----------
-    law, m, carry
-        As in `weigh`.
-    begin : ndarray of int, shape (copies + 1,)
-        Where each copy of the base model's months begins.
-    months : ndarray, shape (4, months of all copies)
-        Ln of the age at the end of each month, count before it, fine-tunes in it, constant.
-    mean, spreads : ndarray, shape (parameters,)
-        Of the population.
-    work : ndarray
-        Working space of `bayes_hfgrowth.growth.gradient.gradient`.
+    observed : Observed
+        The base model.
+    centre : Centre
+        The population.
+    block : Block
+        One lane with the months of the base model.
+
+    Returns
+    -------
+    mode : ndarray, shape (parameters,)
+    values, vectors : ndarray, shape (parameters,) and (parameters, parameters)
+        Eigenvalues and vectors of minus the Hessian of the log likelihood, in units of the
+        spreads; negative ones are taken as 0.
     """
-    size = len(mean)
-    theta = mean.copy()
-    value, slope, no_trace = np.empty(1), np.empty((1, 6)), np.empty((0, 7))
-    trial = np.empty((1, size))
-    pull = np.empty(size)
-    trial[0] = theta
-    current = -np.inf
+    size = len(centre.mean)
+    theta, slope, pull = centre.mean.copy(), np.empty(size), np.empty(size)
     for _ in range(_STEPS):
-        trial[0] = theta
-        months_gradient(
-            law, begin[:2], months[0], months[1], months[2], months[3], m, trial, carry[0],
-            carry[1], value, slope, no_trace, work,
-        )  # fmt: skip
-        current, steepest = value[0], 0.0
+        current = _slope(observed, centre.shared, centre.period, theta, slope, block)
+        current -= _penalty(theta, centre)
+        steepest = 0.0
         for k in range(size):
-            distance = (theta[k] - mean[k]) / spreads[k]
-            current -= 0.5 * distance * distance
-            by = slope[0, k] * spreads[k]
+            by = slope[k] * centre.spreads[k]
+            distance = (theta[k] - centre.mean[k]) / centre.spreads[k]
             pull[k] = (by if np.isfinite(by) else 0.0) - distance
             steepest = max(steepest, abs(pull[k]))
         if steepest < _FLAT:
             break
-        values, vectors = _curvature(law, begin, months, m, carry, theta, spreads, work)
+        values, vectors = _curvature(observed, centre, theta, block)
         move = np.zeros(size)
         for j in range(size):
             along = 0.0
@@ -135,31 +283,69 @@ def mode_of(
         scale = min(1.0, _LONGEST / max(length, 1e-12))
         better = False
         for _ in range(_HALVINGS):
-            trial[0] = theta + scale * move * spreads
-            months_gradient(
-                law, begin[:2], months[0], months[1], months[2], months[3], m, trial, carry[0],
-                carry[1], value, slope, no_trace, work,
-            )  # fmt: skip
-            found = value[0]
-            for k in range(size):
-                distance = (trial[0, k] - mean[k]) / spreads[k]
-                found -= 0.5 * distance * distance
-            if found > current:
-                theta[:] = trial[0]
+            trial = theta + scale * move * centre.spreads
+            found = _slope(observed, centre.shared, centre.period, trial, slope, block)
+            if found - _penalty(trial, centre) > current:
+                theta[:] = trial
                 better = True
                 break
             scale *= 0.5
         if not better:
             break
-    values, vectors = _curvature(law, begin, months, m, carry, theta, spreads, work)
-    covariance = np.zeros((size, size))
-    for j in range(size):
-        for r in range(size):
-            for c in range(size):
-                covariance[r, c] += (
-                    vectors[r, j] * vectors[c, j] / (values[j] + 1.0) * spreads[r] * spreads[c]
-                )
-    return theta, covariance
+    values, vectors = _curvature(observed, centre, theta, block)
+    return theta, values, vectors
+
+
+@njit(error_model="numpy")
+def _apart(one: Floats, other: Floats, spreads: Floats) -> float:
+    """Length of the difference of two gradients by what is shifted, in units of the spreads."""
+    total = 0.0
+    for k in range(_MOVED):
+        total += ((one[k] - other[k]) * spreads[k]) ** 2
+    return math.sqrt(total)
+
+
+@njit(error_model="numpy")
+def _shift(
+    observed: Observed, population: PopulationDraws, centre: Centre, mode: Floats, values: Floats,
+    vectors: Floats, shifts: Floats, heights: Floats, block: Block,
+) -> None:  # fmt: skip
+    """Where each draw of the population moves the likelihood, and by how much it lifts it.
+
+    Newton steps with the curvature of the middling draw; along directions of which the months
+    say little they are damped, since there the likelihood is as good unmoved.
+    """
+    size = len(mode)
+    target, slope, found = np.empty(size), np.empty(size), np.empty(size)
+    trial = np.empty(size)
+    level = _slope(observed, centre.shared, centre.period, mode, target, block)
+    for d in range(len(shifts)):
+        shared, period, shift = population.shared[d], population.period[d], shifts[d]
+        shift[:] = 0.0
+        value = _slope(observed, shared, period, mode, slope, block)
+        apart, scale = _apart(slope, target, centre.spreads), 1.0
+        for _ in range(_MOVES):
+            if not _NEAR < apart < np.inf:
+                break
+            trial[:] = shift
+            for j in range(size):
+                along = 0.0
+                for k in range(_MOVED):
+                    along += vectors[k, j] * (slope[k] - target[k]) * centre.spreads[k]
+                along *= scale * values[j] / (values[j] ** 2 + _DAMPED)
+                for k in range(_MOVED):
+                    trial[k] += vectors[k, j] * along * centre.spreads[k]
+            for k in range(_MOVED):
+                most = _FARTHEST * centre.spreads[k]
+                trial[k] = min(max(trial[k], -most), most)
+            tried = _slope(observed, shared, period, mode + trial, found, block)
+            nearer = _apart(found, target, centre.spreads)
+            if math.isfinite(tried) and nearer < apart:
+                shift[:], slope[:] = trial, found
+                value, apart, scale = tried, nearer, 1.0
+            else:
+                scale *= 0.25
+        heights[d] = value - level if math.isfinite(value - level) else 0.0
 
 
 @njit(error_model="numpy")
@@ -180,6 +366,24 @@ def _student(centre: Floats, root: Floats, constant: float, points: Floats, out:
         out[j] = constant - 0.5 * (DEGREES + size) * math.log1p(squares / DEGREES)
 
 
+@njit(error_model="numpy")
+def _spread(values: Floats, spreads: Floats) -> tuple[Floats, Floats]:
+    """Mean of means over draws, and their covariance with that within added."""
+    number, size = values.shape
+    middle, covariance = np.zeros(size), np.zeros((size, size))
+    for d in range(number):
+        for k in range(size):
+            middle[k] += values[d, k] / number
+    for d in range(number):
+        for r in range(size):
+            for c in range(size):
+                by = (values[d, r] - middle[r]) * (values[d, c] - middle[c])
+                covariance[r, c] += by / max(number - 1, 1)
+    for k in range(size):
+        covariance[k, k] += spreads[k] ** 2
+    return middle, covariance
+
+
 @njit(error_model="numpy", fastmath=_FAST)
 def _add_square(values: Floats, middle: float, factor: float, out: Floats) -> None:
     for j in range(len(out)):
@@ -188,12 +392,14 @@ def _add_square(values: Floats, middle: float, factor: float, out: Floats) -> No
 
 
 @njit(error_model="numpy", fastmath=_FAST)
-def _terms(points: Floats, log_weights: Floats, mean: Floats, spreads: Floats, out: Floats) -> None:
+def _terms(
+    points: Floats, log_weights: Floats, mean: Floats, shift: Floats, spreads: Floats, out: Floats
+) -> None:
     """Log weights of some points under one draw of the population, up to a constant."""
     for j in range(len(out)):
         out[j] = log_weights[j]
     for k in range(len(mean)):
-        _add_square(points[k], mean[k], -0.5 / (spreads[k] * spreads[k]), out)
+        _add_square(points[k], mean[k] - shift[k], -0.5 / (spreads[k] * spreads[k]), out)
 
 
 @njit(error_model="numpy", fastmath=_FAST)
@@ -225,60 +431,56 @@ def _compiled(sources: int) -> Any:
 
     @njit(error_model="numpy", nogil=True, cache=True)
     def weigh(  # type: ignore[no-untyped-def]
-        law, m, carry, log_age, previous, new, constants, middle, within, wide_centre, wide_root,
-        own_share, wider, floor, constant, normal, stretch, means, spreads, points, log_weights,
-        tops, blocks,
-    ):  # fmt: skip
+        observed, population, centre, own_share, constant, normal, stretch, weighed
+    ):
         """Draw the points and weigh every draw of the population.
 
         Parameters
         ----------
-        law : int
-            One of the laws of `bayes_hfgrowth.growth.transition`.
-        m : float
-            The constant m of the curve.
-        carry : ndarray, shape (2,)
-            Strength and memory of the carry-over.
-        log_age, previous, new, constants : ndarray, shape (months,)
-            As in `bayes_hfgrowth.growth.gradient.gradient`.
-        middle, within : ndarray, shape (parameters,)
-            Mean and standard deviations of a middling population.
-        wide_centre, wide_root : ndarray
-            Centre and Cholesky root of the scale of the wide Student distribution.
+        observed : Observed
+            The base model.
+        population : PopulationDraws
+            The draws.
+        centre : Centre
+            What is in the middle of them.
         own_share : int
             How many of the points come from the base model's own Student distribution.
-        wider, floor : float
-            Its scale is `wider` times the covariance at the mode, plus `floor` times that of the
-            population.
         constant : float
             From `student_constant`.
         normal, stretch : ndarray, shape (parameters, points) and (points,)
             Standard normal numbers, and square roots of degrees of freedom over chi-squares.
-        means, spreads : ndarray, shape (draws, parameters)
-            The draws of the population for the base model's organization.
-        points, log_weights : ndarray, shape (parameters, points) and (points,)
-            Filled with the points, and likelihood over proposal there.
-        tops, blocks : ndarray, shape (draws,) and (draws, points / BLOCK)
-            Filled with the largest log weight of each row, and the sums of the weights of each
-            block in units of that.
+        weighed : Weighed
+            Filled.
         """
         _ = sources
+        points, log_weights = weighed.points, weighed.log_weights
         size, number = points.shape
-        age = len(new)
-        copies = max(2 * size, BATCH // max(age, 1))
-        begin = np.arange(copies + 1) * age
-        months = np.empty((4, copies * age))
-        months[0], months[1] = _repeated(log_age, copies), _repeated(previous, copies)
-        months[2], months[3] = _repeated(new, copies), _repeated(constants, copies)
-        work = np.empty((WORK, copies * age))
+        age = len(observed.months.new)
+        block = block_for(1, max(age, 1), size, len(centre.period))
+        block.length[0] = age
+        weighed.shifts[:] = 0.0
+        weighed.heights[:] = 0.0
+        covariance = np.diag(centre.spreads**2)
+        mode = centre.mean.copy()
         if age > 0:
-            mode, covariance = mode_of(law, begin, months, m, carry, middle, within, work)
-        else:
-            mode, covariance = middle.copy(), np.diag(within**2)
-        scale = wider * covariance
+            mode, values, vectors = mode_of(observed, centre, block)
+            for r in range(size):
+                for c in range(size):
+                    total = 0.0
+                    for j in range(size):
+                        total += vectors[r, j] * vectors[c, j] / (values[j] + 1.0)
+                    covariance[r, c] = total * centre.spreads[r] * centre.spreads[c]
+            if observed.law == SURGE:
+                _shift(
+                    observed, population, centre, mode, values, vectors, weighed.shifts,
+                    weighed.heights, block,
+                )  # fmt: skip
+        scale = _WIDER * covariance
         for k in range(size):
-            scale[k, k] += floor * within[k] ** 2
+            scale[k, k] += _FLOOR * centre.spreads[k] ** 2
         root = np.linalg.cholesky(scale)
+        wide, scale = _spread(population.means - weighed.shifts, centre.spreads)
+        wide_root = np.linalg.cholesky(scale)
         for j in range(number):
             for r in range(size):
                 value = 0.0
@@ -287,65 +489,71 @@ def _compiled(sources: int) -> Any:
                         value += root[r, c] * normal[c, j]
                     else:
                         value += wide_root[r, c] * normal[c, j]
-                centre = mode[r] if j < own_share else wide_centre[r]
-                points[r, j] = centre + value * stretch[j]
-        own, wide = np.empty(number), np.empty(number)
-        _student(mode, root, constant, points, own)
-        _student(wide_centre, wide_root, constant, points, wide)
-        likelihood, slopes = np.zeros(number), np.empty((copies, 6))
+                middle = mode[r] if j < own_share else wide[r]
+                points[r, j] = middle + value * stretch[j]
+        near, far = np.empty(number), np.empty(number)
+        _student(mode, root, constant, points, near)
+        _student(wide, wide_root, constant, points, far)
+        weighed.likelihood[:] = 0.0
         if age > 0:
-            rows, no_trace = np.ascontiguousarray(points.T), np.empty((0, 7))
-            first = 0
-            while first < number:
-                last = min(first + copies, number)
-                months_gradient(
-                    law, begin[: last - first + 1], months[0], months[1], months[2], months[3],
-                    m, rows[first:last], carry[0], carry[1], likelihood[first:last],
-                    slopes[: last - first], no_trace, work,
-                )  # fmt: skip
-                first = last
-        log_own = math.log(own_share / number)
-        log_wide = math.log(1.0 - own_share / number)
+            log_likelihoods_at(
+                observed.law, 0, observed.months, observed.m, points, centre.shared,
+                centre.period, weighed.likelihood, np.empty((ROWS, number)),
+            )  # fmt: skip
+        log_near = math.log(own_share / number)
+        log_far = math.log(1.0 - own_share / number)
         for j in range(number):
-            a, b = own[j] + log_own, wide[j] + log_wide
+            a, b = near[j] + log_near, far[j] + log_far
             proposal = max(a, b) + math.log1p(math.exp(-abs(a - b)))
-            value = likelihood[j]
+            value = weighed.likelihood[j]
             value = value if value > _NEVER else _NEVER  # also where it is not a number
+            weighed.likelihood[j] = value
             log_weights[j] = value - proposal
         row = np.empty(number)
-        for d in range(len(means)):
-            _terms(points, log_weights, means[d], spreads[d], row)
-            tops[d] = _largest(row)
-            _exponentials(row, tops[d])
-            for b in range(blocks.shape[1]):
-                blocks[d, b] = _sum(row[b * BLOCK : (b + 1) * BLOCK])
+        for d in range(len(population.means)):
+            _terms(
+                points, log_weights, population.means[d], weighed.shifts[d],
+                population.spreads[d], row,
+            )  # fmt: skip
+            weighed.tops[d] = _largest(row)
+            _exponentials(row, weighed.tops[d])
+            for b in range(weighed.blocks.shape[1]):
+                weighed.blocks[d, b] = _sum(row[b * BLOCK : (b + 1) * BLOCK])
 
     return weigh
 
 
-_SOURCES = version_of(elementary.__file__, gradient.__file__, __file__)
+_SOURCES = version_of(
+    elementary.__file__,
+    formulas.__file__,
+    adjoint.__file__,
+    blocks.__file__,
+    likelihoods.__file__,
+    __file__,
+)
 weigh = _compiled(_SOURCES)
 
 
 def _compiled_draws(sources: int) -> Any:
     @njit(error_model="numpy", nogil=True, cache=True)
-    def draw_points(  # type: ignore[no-untyped-def]
-        which, heights, means, spreads, points, log_weights, tops, blocks, theta
-    ):
+    def draw_points(which, uniform, population, weighed, chosen):  # type: ignore[no-untyped-def]
         """Draw points given draws of the population.
 
         Parameters
         ----------
         which : ndarray of int, shape (pairs,)
             The draw of the population of each pair.
-        heights : ndarray, shape (pairs,)
-            Uniform between 0 and 1.
-        means, spreads, points, log_weights, tops, blocks
-            As `weigh` was given and filled them.
-        theta : ndarray, shape (pairs, parameters)
-            Filled with the points.
+        uniform : ndarray, shape (pairs,)
+            Between 0 and 1.
+        population : PopulationDraws
+            As `weigh` was given it.
+        weighed : Weighed
+            As `weigh` filled it.
+        chosen : ndarray of int, shape (pairs,)
+            Filled with the positions of the points.
         """
         _ = sources
+        points, log_weights, blocks = weighed.points, weighed.log_weights, weighed.blocks
         size = len(points)
         row = np.empty(BLOCK)
         some = np.empty((size, BLOCK))
@@ -354,21 +562,193 @@ def _compiled_draws(sources: int) -> Any:
             total = 0.0
             for b in range(blocks.shape[1]):
                 total += blocks[d, b]
-            left = heights[i] * total
+            left = uniform[i] * total
             b = 0
             while b < blocks.shape[1] - 1 and left > blocks[d, b]:
                 left -= blocks[d, b]
                 b += 1
             some[:] = points[:, b * BLOCK : (b + 1) * BLOCK]
-            _terms(some, log_weights[b * BLOCK : (b + 1) * BLOCK], means[d], spreads[d], row)
-            _exponentials(row, tops[d])
+            _terms(
+                some, log_weights[b * BLOCK : (b + 1) * BLOCK], population.means[d],
+                weighed.shifts[d], population.spreads[d], row,
+            )  # fmt: skip
+            _exponentials(row, weighed.tops[d])
             j = 0
             while j < BLOCK - 1 and left > row[j]:
                 left -= row[j]
                 j += 1
-            theta[i] = points[:, b * BLOCK + j]
+            chosen[i] = b * BLOCK + j
 
     return draw_points
 
 
 draw_points = _compiled_draws(_SOURCES)
+
+
+@njit(error_model="numpy")
+def _row(weighed: Weighed, d: int, mean: Floats, spreads: Floats, row: Floats) -> float:
+    """Weights of all points under one draw, summed up, and the log of their mean density."""
+    _terms(weighed.points, weighed.log_weights, mean, weighed.shifts[d], spreads, row)
+    top = _largest(row)
+    _exponentials(row, top)
+    total = _sum(row)
+    for k in range(len(mean)):
+        total /= spreads[k]
+    return top + math.log(total)
+
+
+@njit(error_model="numpy")
+def _cumulate(row: Floats) -> None:
+    total = 0.0
+    for j in range(len(row)):
+        total += row[j]
+        row[j] = total
+
+
+@njit(error_model="numpy")
+def _pick(cumulative: Floats, uniform: float) -> int:
+    at = np.searchsorted(cumulative, uniform * cumulative[-1])
+    return min(at, len(cumulative) - 1)
+
+
+def _compiled_shared(sources: int) -> Any:
+    @njit(error_model="numpy", nogil=True, cache=True)
+    def draw_points_of_organization(  # type: ignore[no-untyped-def]
+        pairs, uniform, population, organization, weighed, rng, chosen
+    ):
+        """Draw points for a base model of an unknown organization, given draws of the population.
+
+        The weights are those of the base models of any organization. With the point goes a mean
+        of the organization, normal given the point, and that is drawn so that it is the one of
+        the draw, which other base models of the organization have too, as often as can be (a
+        maximal coupling): with L the likelihood integrated over points, and L(mean) that given
+        the organization's mean, the draw's own is kept with probability min(1, L(mean) / L), and
+        others replace it with a density in proportion to what is above that.
+
+        Parameters
+        ----------
+        pairs : ndarray of int, shape (draws,)
+            How many pairs for each draw of the population, one draw after the other.
+        uniform : ndarray, shape (all pairs,)
+            Between 0 and 1.
+        population : PopulationDraws
+            As `weigh` was given it.
+        organization : Organization
+            The one that the base model belongs to.
+        weighed : Weighed
+            As `weigh` filled it.
+        rng : numpy.random.Generator
+            Source of randomness.
+        chosen : ndarray of int, shape (all pairs,)
+            Filled with the positions of the points.
+        """
+        _ = sources
+        size, number = weighed.points.shape
+        any_row, own_row, mean = np.empty(number), np.empty(number), np.empty(size)
+        at = 0
+        for d in range(len(pairs)):
+            within, between = organization.within[d], organization.between[d]
+            marginal = _row(weighed, d, population.means[d], population.spreads[d], any_row)
+            own = _row(weighed, d, organization.means[d], within, own_row)
+            kept = math.log(rng.random()) < own - marginal
+            _cumulate(own_row if kept else any_row)
+            for i in range(at, at + pairs[d]):
+                if kept:
+                    chosen[i] = _pick(own_row, uniform[i])
+                    continue
+                chosen[i] = _pick(any_row, uniform[i])
+                for _trial in range(_TRIALS):
+                    j = _pick(any_row, rng.random())
+                    for k in range(size):
+                        # The mean given the base model's own parameter, and with it.
+                        gain = between[k] ** 2 / (between[k] ** 2 + within[k] ** 2)
+                        theta = weighed.points[k, j] + weighed.shifts[d, k]
+                        middle = population.means[d, k]
+                        mean[k] = middle + gain * (theta - middle)
+                        mean[k] += between[k] * math.sqrt(1.0 - gain) * rng.standard_normal()
+                    if math.log(rng.random()) < _log_excess(
+                        marginal - _row(weighed, d, mean, within, own_row)
+                    ):
+                        chosen[i] = j
+                        break
+            at += pairs[d]
+
+    return draw_points_of_organization
+
+
+@njit(error_model="numpy")
+def _log_excess(log_ratio: float) -> float:
+    """Ln(1 - exp(x)), -inf where that is not above 0."""
+    return math.log(-math.expm1(log_ratio)) if log_ratio < 0.0 else -np.inf
+
+
+draw_points_of_organization = _compiled_shared(_SOURCES)
+
+
+def _compiled_likelihoods(sources: int) -> Any:
+    @njit(error_model="numpy", nogil=True, cache=True)
+    def log_likelihoods_of(observed, population, which, theta, out):  # type: ignore[no-untyped-def]
+        """Log likelihood of pairs, each under its own draw of the population; ``SURGE`` only.
+
+        Parameters
+        ----------
+        observed : Observed
+            The base model.
+        population : PopulationDraws
+            The draws.
+        which : ndarray of int, shape (pairs,)
+            The draw of the population of each pair.
+        theta : ndarray, shape (pairs, parameters)
+            Growth parameters.
+        out : ndarray, shape (pairs,)
+            Filled; -inf where parameters make the months impossible.
+        """
+        _ = sources
+        months, m = observed.months, observed.m
+        size = theta.shape[1]
+        for first in range(0, len(which), _TOGETHER):
+            number = min(_TOGETHER, len(which) - first)
+            work = np.empty((ROWS, number))
+            rows, shared = np.empty((size, number)), np.empty((number, population.shared.shape[1]))
+            value = np.zeros(number)
+            bursts = False
+            for i in range(number):
+                shared[i] = population.shared[which[first + i]]
+                bursts = bursts or shared[i, PROBABILITY] > 0.0
+                for k in range(size):
+                    rows[k, i] = theta[first + i, k]
+            fitness, immediacy, inverse, precision = work[0], work[1], work[2], work[3]
+            z, lower, upper = work[4], work[5], work[6]
+            z_before, lower_before, upper_before = work[7], work[8], work[9]
+            hazard, s, count, effect, laws = work[10], work[11], work[12], work[13], work[20:]
+            natural_at(rows, work[:4])
+            laws_at(shared, laws)
+            born(z_before, lower_before, upper_before, s, count)
+            for j in range(len(months.new)):
+                attention_ended(months.log_age[j], immediacy, inverse, z, lower, upper)
+                attention_at(z_before, lower_before, upper_before, lower, upper, fitness, hazard)
+                for i in range(number):
+                    effect[i] = period_at(
+                        population.period[which[first + i]], months.calendar[j], months.share[j]
+                    )
+                surge_month(
+                    months.new[j], m, bursts, precision, effect, laws, hazard, s, count, value,
+                    work[14:20],
+                )  # fmt: skip
+                for i in range(number):
+                    value[i] += months.constants[j]
+                    if not hazard[i] <= HUGE:
+                        value[i] = -np.inf
+                z, z_before = z_before, z
+                lower, lower_before = lower_before, lower
+                upper, upper_before = upper_before, upper
+            for i in range(number):
+                possible = True
+                for k in range(size):
+                    possible = possible and abs(rows[k, i]) <= WIDEST
+                out[first + i] = value[i] if possible else -np.inf
+
+    return log_likelihoods_of
+
+
+log_likelihoods_of = _compiled_likelihoods(_SOURCES)

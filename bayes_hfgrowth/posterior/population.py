@@ -8,11 +8,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 from scipy.special import expit, logit
 
@@ -22,8 +24,8 @@ from bayes_hfgrowth.posterior.convergence import Convergence, population_names
 from bayes_hfgrowth.posterior.draws import ATTRIBUTE, FORMAT, FittedDraws, read_group, write_tree
 from bayes_hfgrowth.posterior.importance import Population
 from bayes_hfgrowth.posterior.sharing import Shared
-from bayes_hfgrowth.posterior.simulation import Floats
-from bayes_hfgrowth.support.errors import FitError
+from bayes_hfgrowth.posterior.simulation import Floats, SharedDraws
+from bayes_hfgrowth.support.errors import FitError, HFGrowthError
 
 __all__ = ["PopulationPosterior", "load_population"]
 
@@ -81,15 +83,27 @@ class PopulationPosterior(Shared):
         """
         name = os.fspath(path)
         posterior, about = read_group(path, "posterior")
+        writer, own = _writer(about), f"this version, {version('bayes-hfgrowth')}"
+        written = about.get("format") if isinstance(about, dict) else None
+        if isinstance(written, int) and written != FORMAT:
+            mend = "update the package" if written > FORMAT else "fit the panel again"
+            raise FitError(
+                f"{name} was written by {writer} in format {written}, and {own}, reads format "
+                f"{FORMAT}; {mend}"
+            )
         try:
             if about["format"] != FORMAT:
                 raise ValueError(f"it has format {about['format']}, not {FORMAT}")
             found = cls(posterior[population_names(posterior)], about)
+            if found.spec.period_effect is not None and "calendar_month" not in posterior.coords:
+                raise ValueError("it does not say of which calendar months its period effects are")
             Population.from_posterior(found.spec, found.posterior)
             assert isinstance(found.convergence.problems, tuple)
-        except (FitError, AttributeError, KeyError, TypeError, ValueError) as failure:
+        except (
+            HFGrowthError, AttributeError, KeyError, TypeError, ValueError
+        ) as failure:  # fmt: skip
             raise FitError(
-                f"{name} holds no population that this version reads "
+                f"{name}, written by {writer}, holds no population that {own}, reads "
                 f"({type(failure).__name__}: {failure}); fit the panel again"
             ) from failure
         return found
@@ -99,6 +113,20 @@ class PopulationPosterior(Shared):
         number = self.posterior.sizes["chain"] * self.posterior.sizes["draw"]
         every = max(1, -(-number // most))
         return type(self)(self.posterior.isel(draw=slice(None, None, every)), self.about)
+
+    def taken(self, draws: npt.NDArray[np.integer]) -> Self:
+        """Some of the draws, one chain of them.
+
+        Parameters
+        ----------
+        draws : ndarray of int
+            Positions, chain after chain; the same one may come several times.
+        """
+        chains, draw = np.divmod(draws, self.posterior.sizes["draw"])
+        at = {"chain": ("taken", chains), "draw": ("taken", draw)}
+        some = self.posterior.drop_vars(("chain", "draw"), errors="ignore")
+        some = some.isel({name: xr.Variable(*value) for name, value in at.items()})
+        return type(self)(some.rename(taken="draw").expand_dims("chain"), self.about)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to a NetCDF file, whole or not at all.
@@ -138,9 +166,9 @@ class PopulationPosterior(Shared):
         return self._known.spreads
 
     @property
-    def carry(self) -> Floats:
-        """Strength and memory of the carry-over; (draws, 2)."""
-        return self._known.carry
+    def shared(self) -> SharedDraws:
+        """What all base models share, draw by draw."""
+        return self._known.shared
 
     def of_organizations(
         self, names: Sequence[str], rng: np.random.Generator
@@ -165,34 +193,50 @@ class PopulationPosterior(Shared):
         means = np.empty((len(self.spreads), len(names), self.spreads.shape[1]))
         with_dormancy = self.spec.dormancy is not None
         shares = np.empty(means.shape[:2]) if with_dormancy else None
+        location, between = self.global_level
         for o, name in enumerate(names):
             if name in known:
                 means[:, o] = self._known.means[:, known[name]]
             else:
-                for k, parameter in enumerate(self.spec.parameters):
-                    means[:, o, k] = self._drawn(parameter, LOG_SCALE[parameter], rng)
+                means[:, o] = location + between * rng.standard_normal(location.shape)
             if shares is not None and name in known:
                 own = self.posterior["organization_dormancy"].transpose("chain", "draw", ...)
                 shares[:, o] = own.to_numpy().reshape(len(means), -1)[:, known[name]]
             elif shares is not None:
-                shares[:, o] = expit(self._drawn("dormancy", None, rng))
+                middle = logit(self._flat("global_dormancy"))
+                spread = self._between("dormancy")
+                shares[:, o] = expit(middle + spread * rng.standard_normal(len(middle)))
         if shares is not None:
             shares = np.clip(shares, 1e-12, 1.0 - 1e-12)
         return means, shares
 
-    def _drawn(self, parameter: str, log: bool | None, rng: np.random.Generator) -> Floats:
-        """Mean of an organization drawn anew under each draw; ``log`` None means logit."""
+    @cached_property
+    def global_level(self) -> tuple[Floats, Floats]:
+        """Global means and standard deviations of organizations; (draws, parameters) each."""
+        location = [
+            np.log(values) if LOG_SCALE[name] else values
+            for name in self.spec.parameters
+            for values in [self._flat(f"global_{name}")]
+        ]
+        between = [self._between(name) for name in self.spec.parameters]
+        return np.stack(location, axis=1), np.stack(between, axis=1)
 
-        def flat(name: str) -> Floats:
-            values = self.posterior[name].transpose("chain", "draw").to_numpy()
-            return np.asarray(values, dtype=np.float64).ravel()
-
-        location = flat(f"global_{parameter}")
-        location = logit(location) if log is None else np.log(location) if log else location
+    def _between(self, parameter: str) -> Floats:
+        """Standard deviation of organizations; 0 where base models vary around the global mean."""
         name = f"between_organizations_{parameter}"
-        if name not in self.posterior:
-            return location
-        return np.asarray(location + flat(name) * rng.standard_normal(len(location)))
+        known = name in self.posterior
+        return self._flat(name) if known else np.zeros(len(self.spreads))
+
+    def _flat(self, name: str) -> Floats:
+        values = self.posterior[name].transpose("chain", "draw").to_numpy()
+        return np.asarray(values, dtype=np.float64).ravel()
+
+
+def _writer(about: Any) -> str:
+    """What wrote a file, by its attribute, which may be anything."""
+    versions = about.get("versions") if isinstance(about, dict) else None
+    written = versions.get("bayes-hfgrowth") if isinstance(versions, dict) else None
+    return f"bayes-hfgrowth {written}" if written else "an unknown version"
 
 
 def load_population() -> PopulationPosterior:

@@ -1,25 +1,24 @@
 """Run the transition law for draws of the parameters: densities, replicates, futures."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from bayes_hfgrowth.growth.law import LIKELIHOODS
+from bayes_hfgrowth.growth.monthwise import pointwise, replicate
 from bayes_hfgrowth.growth.paths import simulate
-from bayes_hfgrowth.growth.transition import (
-    LIKELIHOODS,
-    month_constants,
-    pointwise,
-    replicate,
-)
 from bayes_hfgrowth.model.priors import LOG_SCALE
-from bayes_hfgrowth.model.specification import GrowthSpec
+from bayes_hfgrowth.model.specification import FIXED, GrowthSpec, Prior
 from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.panel.period import calendar_position, continued
 
 __all__ = [
+    "LAW_NAMES",
+    "SharedDraws",
     "base_model_parameters",
-    "carry_over",
+    "calendar_needed",
     "dormancy_shares",
     "futures",
     "log_likelihood",
@@ -30,6 +29,16 @@ __all__ = [
 
 type Floats = npt.NDArray[np.float64]
 type Counts = npt.NDArray[np.int64]
+
+LAW_NAMES = (
+    "reinforcement_exponent",
+    "carry_over_strength",
+    "carry_over_memory",
+    "burst_probability",
+    "burst_factor",
+    "burst_size",
+)
+"""Shared parameters in the order in which the compiled law takes them."""
 
 
 def base_model_parameters(spec: GrowthSpec, draws: xr.Dataset) -> Floats:
@@ -55,30 +64,159 @@ def base_model_parameters(spec: GrowthSpec, draws: xr.Dataset) -> Floats:
     return np.stack(columns, axis=-1)
 
 
-def carry_over(spec: GrowthSpec, draws: xr.Dataset) -> Floats:
-    """Strength and memory of the carry-over, drawn or as set; zero where there is none.
+@dataclass(frozen=True, eq=False)
+class SharedDraws:
+    """Draws of what all base models share: the law's parameters and the period effects.
 
     Parameters
     ----------
-    spec : GrowthSpec
-        Holds the settings.
-    draws : xarray.Dataset
-        Holds ``carry_over_strength`` and ``carry_over_memory`` where they have priors.
-
-    Returns
-    -------
-    ndarray of float64, shape (chains * draws, 2)
+    values : ndarray, shape (draws, SHARED)
+        In the order of `bayes_hfgrowth.growth.law`.
+    period : ndarray, shape (draws, calendar months), or None
+        Period effects; None where the growth model has none, or they are taken out.
+    first : int
+        Calendar month of the first of them, counted from January 1970.
+    persistence, innovation : ndarray, shape (draws,)
+        Of the autoregression that continues them.
     """
-    number = draws.sizes["chain"] * draws.sizes["draw"]
-    carry = np.zeros((number, 2))
-    if spec.carry_over is not None:
-        for index, part in enumerate(("strength", "memory")):
-            name = f"carry_over_{part}"
-            if name in draws:
-                carry[:, index] = draws[name].transpose("chain", "draw").to_numpy().ravel()
-            else:
-                carry[:, index] = getattr(spec.carry_over, part)
-    return carry
+
+    values: Floats
+    period: Floats | None = None
+    first: int = 0
+    persistence: Floats | None = None
+    innovation: Floats | None = None
+
+    @classmethod
+    def of(cls, spec: GrowthSpec, draws: xr.Dataset) -> "SharedDraws":
+        """Take them from the variables of a posterior or prior.
+
+        Parameters
+        ----------
+        spec : GrowthSpec
+            Holds what is fixed.
+        draws : xarray.Dataset
+            Variables over ``chain`` and ``draw``.
+        """
+        number = draws.sizes["chain"] * draws.sizes["draw"]
+
+        def drawn(name: str) -> Floats:
+            value = spec.shared.get(name, FIXED[name])
+            if isinstance(value, Prior):
+                flat = draws[name].transpose("chain", "draw").to_numpy().ravel()
+                return flat.astype(np.float64)
+            return np.full(number, float(value))
+
+        values = np.stack([drawn(name) for name in LAW_NAMES], axis=1)
+        if spec.period_effect is None:
+            return cls(values)
+        effects = draws["period_effect"].transpose("chain", "draw", "calendar_month")
+        period = effects.to_numpy().astype(np.float64).reshape(number, -1)
+        first = 0
+        if "calendar_month" in draws.coords:
+            name = str(draws["calendar_month"].to_numpy()[0])
+            first = int(np.datetime64(name, "M").astype(np.int64))
+        return cls(values, period, first, drawn("period_persistence"), drawn("period_innovation"))
+
+    def __len__(self) -> int:
+        """Number of draws."""
+        return len(self.values)
+
+    def take(self, draws: npt.NDArray[np.integer]) -> "SharedDraws":
+        """Some of the draws, in the order given."""
+        parts = (self.period, self.persistence, self.innovation)
+        period, persistence, innovation = (None if p is None else p[draws] for p in parts)
+        return SharedDraws(self.values[draws], period, self.first, persistence, innovation)
+
+    def without_period(self) -> "SharedDraws":
+        """The same with every calendar month alike."""
+        return SharedDraws(self.values)
+
+    def over(self, first: int, number: int) -> Floats:
+        """Period effects of calendar months in a row.
+
+        Parameters
+        ----------
+        first, number : int
+            The first one, counted from January 1970, and how many.
+
+        Returns
+        -------
+        ndarray, shape (draws, number)
+            0 where there are none.
+
+        Raises
+        ------
+        ValueError
+            When a month is not covered; see `continued`.
+        """
+        if self.period is None:
+            return np.zeros((len(self), number))
+        at = first - self.first
+        if at < 0 or at + number > self.period.shape[1]:
+            raise ValueError("the period effects do not cover these calendar months")
+        return np.ascontiguousarray(self.period[:, at : at + number])
+
+    def continued(self, first: int, number: int, rng: np.random.Generator) -> "SharedDraws":
+        """Continue the period effects so that they cover calendar months in a row.
+
+        Parameters
+        ----------
+        first, number : int
+            As in `over`.
+        rng : numpy.random.Generator
+            Source of one path for each draw, the same for all base models.
+        """
+        if self.period is None:
+            return self
+        assert self.persistence is not None
+        assert self.innovation is not None
+        before = max(0, self.first - first)
+        after = max(0, first + number - self.first - self.period.shape[1])
+        period = continued(self.period, self.persistence, self.innovation, before, after, rng)
+        return replace(self, period=period, first=self.first - before)
+
+    def ahead_of(self, history: History, months: int, rng: np.random.Generator) -> "SharedDraws":
+        """Continue them over a history and the months that follow it.
+
+        Parameters
+        ----------
+        history : History
+            What was observed.
+        months : int
+            Further months of age of every base model.
+        rng : numpy.random.Generator
+            As in `continued`.
+        """
+        if self.period is None:
+            return self
+        first, number = calendar_needed(history, months)
+        return self.continued(first, number, rng)
+
+
+def calendar_needed(history: History, months: int) -> tuple[int, int]:
+    """First calendar month that a history and what follows it touch, and how many they do.
+
+    Parameters
+    ----------
+    history : History
+        What was observed.
+    months : int
+        Further months of age of every base model.
+    """
+    ahead, _ = _positions_ahead(history, months)
+    first, number = history.calendar_span if len(history.month) else (int(ahead.min()), 1)
+    first = min(first, int(ahead.min())) if ahead.size else first
+    last = max(first + number, int(ahead.max()) + 2) if ahead.size else first + number
+    return first, last - first
+
+
+def _positions_ahead(history: History, months: int) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Calendar positions of further months of age, shape (base models, months)."""
+    ages = history.months[:, None] + np.arange(1, months + 1)
+    calendar, share = calendar_position(
+        history.created_at.repeat(months), ages.ravel().astype(np.int64)
+    )
+    return calendar.reshape(ages.shape), share.reshape(ages.shape)
 
 
 def dormancy_shares(spec: GrowthSpec, draws: xr.Dataset) -> Floats | None:
@@ -114,7 +252,7 @@ def log_likelihood(
     spec: GrowthSpec,
     history: History,
     theta: Floats,
-    carry: Floats,
+    shared: SharedDraws,
     dormancy: Floats | None = None,
 ) -> npt.NDArray[np.float32]:
     """Log density of every observed month under every draw, given the months before it.
@@ -125,8 +263,10 @@ def log_likelihood(
         Names the law.
     history : History
         The months.
-    theta, carry : ndarray
-        From `base_model_parameters` and `carry_over`.
+    theta : ndarray
+        From `base_model_parameters`.
+    shared : SharedDraws
+        What all base models share; the period effects must cover the history.
     dormancy : ndarray, optional
         From `dormancy_shares`; needed where the growth model has one.
 
@@ -136,10 +276,9 @@ def log_likelihood(
     """
     law = LIKELIHOODS[spec.likelihood]
     out = np.empty((len(theta), len(history.new)), dtype=np.float32)
-    constants = month_constants(law, history.previous, history.new, spec.m)
     pointwise(
-        law, history.start, history.log_age, history.previous, history.new, constants,
-        spec.m, theta, carry, history.organization_of,
+        law, history.months_of(law, spec.m), spec.m, theta, shared.values,
+        shared.over(*history.calendar_span), history.organization_of,
         _shares(spec, history, len(theta), dormancy), out,
     )  # fmt: skip
     return out
@@ -149,7 +288,7 @@ def replicates(
     spec: GrowthSpec,
     history: History,
     theta: Floats,
-    carry: Floats,
+    shared: SharedDraws,
     rng: np.random.Generator,
     dormancy: Floats | None = None,
 ) -> Counts:
@@ -157,7 +296,7 @@ def replicates(
 
     Parameters
     ----------
-    spec, history, theta, carry, dormancy
+    spec, history, theta, shared, dormancy
         As in `log_likelihood`.
     rng : numpy.random.Generator
         Source of randomness.
@@ -167,9 +306,10 @@ def replicates(
     ndarray of int64, shape (draws, months)
     """
     out = np.empty((len(theta), len(history.new)), dtype=np.int64)
+    law = LIKELIHOODS[spec.likelihood]
     replicate(
-        LIKELIHOODS[spec.likelihood], history.start, history.log_age, history.previous,
-        history.new, spec.m, theta, carry, history.organization_of,
+        law, history.months_of(law, spec.m), spec.m, theta, shared.values,
+        shared.over(*history.calendar_span), history.organization_of,
         _shares(spec, history, len(theta), dormancy), rng, out,
     )  # fmt: skip
     return out
@@ -179,7 +319,7 @@ def futures(
     spec: GrowthSpec,
     history: History,
     theta: Floats,
-    carry: Floats,
+    shared: SharedDraws,
     months: int,
     rng: np.random.Generator,
     dormancy: Floats | None = None,
@@ -188,7 +328,7 @@ def futures(
 
     Parameters
     ----------
-    spec, history, theta, carry, dormancy
+    spec, history, theta, shared, dormancy
         As in `log_likelihood`.
     months : int
         How far to go, in months.
@@ -201,10 +341,13 @@ def futures(
         Cumulative fine-tunes; never below the last known count, never falling.
     """
     out = np.empty((len(theta), len(history.base_models), months), dtype=np.int64)
+    law = LIKELIHOODS[spec.likelihood]
+    first, number = calendar_needed(history, months)
+    calendar, share = _positions_ahead(history, months)
     simulate(
-        LIKELIHOODS[spec.likelihood], history.start, history.log_age, history.previous,
-        history.new, spec.m, theta, carry, history.organization_of,
-        _shares(spec, history, len(theta), dormancy), months, rng, out,
+        law, history.months_of(law, spec.m, first), spec.m, theta, shared.values,
+        shared.over(first, number), calendar - first, share, history.organization_of,
+        _shares(spec, history, len(theta), dormancy), rng, out,
     )  # fmt: skip
     return out
 
@@ -218,7 +361,7 @@ def simulated_history(
     spec: GrowthSpec,
     history: History,
     theta: Floats,
-    carry: Floats,
+    shared: SharedDraws,
     rng: np.random.Generator,
     dormancy: Floats | None = None,
 ) -> History:
@@ -230,8 +373,8 @@ def simulated_history(
         Law, and the base models with their ages.
     theta : ndarray, shape (base models, parameters)
         Growth parameters.
-    carry : ndarray, shape (2,)
-        Strength and memory of the carry-over.
+    shared : SharedDraws
+        One draw; the period effects must cover the history.
     rng : numpy.random.Generator
         Source of randomness.
     dormancy : ndarray, shape (organizations,), optional
@@ -241,10 +384,13 @@ def simulated_history(
         History.newborn(len(history.base_models)),
         organizations=history.organizations,
         organization_of=history.organization_of,
+        created_at=history.created_at,
     )
     longest = int(history.months.max(initial=0))
     shares = None if dormancy is None else dormancy[None]
-    paths = futures(spec, newborn, theta[None], carry[None], longest, rng, shares)[0]
+    # Younger base models are simulated further than they go; what that needs is thrown away.
+    shared = shared.ahead_of(newborn, longest, rng)
+    paths = futures(spec, newborn, theta[None], shared, longest, rng, shares)[0]
     column = history.month.astype(np.int64) - 1
     counts = paths[history.base_model_of, column].astype(np.float64)
     first = column == 0

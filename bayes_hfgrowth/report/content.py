@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_hfgrowth.comparison import Comparison, compare
-from bayes_hfgrowth.diagnostics import Diagnostics, diagnose
+from bayes_hfgrowth.diagnostics import Diagnostics, diagnose, period_table
 from bayes_hfgrowth.forecast.paths import Forecast, forecast
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.posterior.draws import FittedDraws
@@ -54,6 +54,9 @@ class ReportContent:
         Organizations against each other; None where `no_comparison` says why.
     no_comparison : str
         Empty if there is a comparison.
+    period : pandas.DataFrame
+        The period effect by calendar month, continued by `months`, from
+        `bayes_hfgrowth.diagnostics.period_table`; no rows where the growth model has none.
     diagnostics : Diagnostics
         Checks of the fit.
     """
@@ -66,6 +69,7 @@ class ReportContent:
     growth: pd.DataFrame
     comparison: Comparison | None
     no_comparison: str
+    period: pd.DataFrame
     diagnostics: Diagnostics
 
 
@@ -119,6 +123,7 @@ def gather(
         growth=growth,
         comparison=comparison,
         no_comparison=no_comparison,
+        period=period_table(fit, months, seed),
         diagnostics=diagnostics,
     )
 

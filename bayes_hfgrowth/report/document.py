@@ -13,7 +13,12 @@ from markupsafe import Markup
 
 from bayes_hfgrowth.comparison import QUANTITIES
 from bayes_hfgrowth.diagnostics import VERDICTS
-from bayes_hfgrowth.figures import organization_forest, predictive_check
+from bayes_hfgrowth.figures import (
+    attention_chart,
+    organization_forest,
+    predictive_check,
+    prior_posterior,
+)
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.report.content import ReportContent, gather
@@ -119,6 +124,9 @@ def render_report(content: ReportContent) -> str:
         last_month=last_month_end(fit),
         organizations=_organization_rows(content),
         organization_figure=_organization_figure(content),
+        attention=_attention(content),
+        attention_figure=_attention_figure(content),
+        prior_figure=_prior_figure(content),
         predictive_figure=drawing(predictive_check(diagnostics.rootogram, diagnostics.pit)),
         about_data=about_data(fit),
         about_fit=about_fit(content),
@@ -189,6 +197,31 @@ def _organization_figure(content: ReportContent) -> Drawing | None:
     if content.comparison is None:
         return None
     return drawing(organization_forest(plain_names(content.comparison.table)))
+
+
+def _attention(content: ReportContent) -> dict[str, pd.Series] | None:
+    """Rows of the period effect that its section speaks of; None without one."""
+    table = content.period
+    if table.empty:
+        return None
+    known = table[table["fitted"]]
+    return {
+        "first": known.iloc[0],
+        "last": known.iloc[-1],
+        "lowest": known.loc[known["median"].idxmin()],
+        "highest": known.loc[known["median"].idxmax()],
+        "end": table.iloc[-1],
+    }
+
+
+def _attention_figure(content: ReportContent) -> Drawing | None:
+    return None if content.period.empty else drawing(attention_chart(content.period))
+
+
+def _prior_figure(content: ReportContent) -> Drawing | None:
+    if content.period.empty:
+        return None
+    return drawing(prior_posterior(content.diagnostics.prior_posterior))
 
 
 def _count(value: float) -> str:

@@ -15,6 +15,13 @@ __all__ = ["about_data", "about_fit", "about_model", "last_month_end", "priors",
 
 type Rows = list[tuple[str, str]]
 
+_PARTS = {
+    "reinforcement": "Reinforcement",
+    "carry_over": "Carry-over",
+    "period_effect": "Period effect of calendar months",
+    "bursts": "Bursts",
+}
+
 _WORDS = ("distribution", "reason")  # of a prior; all else are its parameters
 
 
@@ -50,8 +57,8 @@ def about_model(spec: GrowthSpec) -> Rows:
     laws = {
         "poisson": "independent Poisson counts around the growth curve",
         "birth": "reinforced Poisson process: negative binomial, by its exact transition law",
-        "surge": "reinforced growth with carry-over between months and wide negative binomial "
-        "scatter",
+        "surge": "sublinear reinforcement with carry-over between months and wide negative "
+        "binomial scatter",
     }
     rows = [
         ("Growth model", spec.name),
@@ -60,10 +67,15 @@ def about_model(spec: GrowthSpec) -> Rows:
         ("Pooling", spec.pooling),
         ("m", f"{spec.m:g}. {' '.join(spec.m_reason.split())}"),
     ]
-    carry_over: dict[str, Any] = json.loads(spec.to_json()).get("carry_over", {})
-    for part, value in carry_over.items():
-        learnt = isinstance(value, dict)
-        rows.append((f"Carry-over, {part}", "learnt, see its prior" if learnt else f"{value:g}"))
+    tables: dict[str, Any] = json.loads(spec.to_json())
+    for key, name in _PARTS.items():
+        if key not in tables:
+            if spec.likelihood == "surge":
+                rows.append((name, "none"))
+            continue
+        for part, value in tables[key].items():
+            learnt = isinstance(value, dict)
+            rows.append((f"{name}, {part}", "learnt, see its prior" if learnt else f"{value:g}"))
     return rows
 
 

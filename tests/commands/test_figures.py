@@ -8,7 +8,7 @@ import pytest
 HFGROWTH = [sys.executable, "-W", "error", "-c", "from bayes_hfgrowth.cli import main; main()"]
 ALWAYS = {
     "collapse", "concentration", "fan_chart", "growth_by_age", "organizations", "parameters",
-    "portfolios", "predictive", "ranks", "ridges",
+    "period", "portfolios", "predictive", "prior_posterior", "ranks", "ridges",
 }  # fmt: skip
 SOMETIMES = {"downloads", "milestones", "paper_fits", "surges"}
 

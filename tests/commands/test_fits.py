@@ -1,5 +1,6 @@
 """`hfgrowth fit` and `hfgrowth forecast`, as users run them."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -129,6 +130,45 @@ def test_tables_of_sums(fitted, here, tmp_path, by):
     assert dates.dt.strftime("%Y-%m-%d").tolist() == [
         "2024-09-01", "2024-10-01", "2024-11-01",
     ] * len(names)  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [("--months", 2), ("--until", "2024-10-15")])
+def test_sums_with_base_models_yet_to_be_released_say_so(fitted, here, tmp_path, options):
+    plain, more = tmp_path / "plain.csv", tmp_path / "more.csv"
+    command = ("forecast", fitted[1], *options, "--by", "organization", "--out")
+    assert here(*command, plain).returncode == 0
+    done = here(*command, more, "--with-new-releases")
+    assert done.returncode == 0, done.stderr
+    assert "with base models yet to be released" in done.stderr
+    tables = [pd.read_csv(path) for path in (plain, more)]
+    assert "with_new_releases" not in tables[0]
+    assert tables[1]["with_new_releases"].all()
+    assert (tables[1]["upper_80"] >= tables[0]["upper_80"]).all()
+
+
+def test_releases_of_a_fit_without_small_base_models_are_doubted(make_fit, here, tmp_path):
+    fit = make_fit(base_models=7, chains=2, draws=40)
+    about = fit.about | {"panel": fit.about["panel"] | {"fewest_finetunes": 30}}
+    fit.tree.attrs["bayes_hfgrowth"] = json.dumps(about)
+    fit.save(tmp_path / "fit.nc")
+    done = here("forecast", tmp_path / "fit.nc", "--months", 1, "--by", "all",
+                "--with-new-releases", "--out", tmp_path / "f.csv")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "only base models with 30 fine-tunes or more" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--out", "f.csv"), ("--by", "all", "--out", "f.nc"),
+     ("--by", "all", "--base-model", "openai/whisper-small", "--out", "f.csv")],
+)  # fmt: skip
+def test_base_models_yet_to_be_released_are_in_sums_of_all_alone(
+    fitted, refused, tmp_path, monkeypatch, options
+):
+    monkeypatch.chdir(tmp_path)
+    line = refused("forecast", fitted[1], "--months", 2, "--with-new-releases", *options)
+    assert "--with-new-releases" in line
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_draws_are_those_of_base_models_whatever_the_table_is_by(fitted, forecast, here, tmp_path):

@@ -1,5 +1,7 @@
 """Draws of the quantities: peak months and portfolios against brute force, shares by counting."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -7,38 +9,72 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayes_hfgrowth.comparison import MANY, NEW_BASE_MODELS, QUANTITIES, largest_base_models
-from bayes_hfgrowth.comparison.quantities import LONGEST_PEAK, peak_months, quantity_draws
-from bayes_hfgrowth.growth.curve import cumulative
+from bayes_hfgrowth.comparison.quantities import (
+    LONGEST_PEAK,
+    curve_draws,
+    exponents,
+    peak_months,
+    quantity_draws,
+)
+from bayes_hfgrowth.growth import cumulative
 from bayes_hfgrowth.model.specification import read_spec
 
 SPEC = read_spec("reinforced")
 
 
-def posterior_of(fitness, immediacy, longevity):
+def posterior_of(fitness, immediacy, longevity, exponent=None):
     dims = ("chain", "draw", "organization")
     values = {"fitness": fitness, "immediacy": immediacy, "longevity": longevity}
-    return xr.Dataset(
+    posterior = xr.Dataset(
         {f"organization_{name}": (dims, np.reshape(v, (1, -1, 1))) for name, v in values.items()}
     )
+    if exponent is not None:
+        posterior["reinforcement_exponent"] = dims[:2], np.reshape(exponent, (1, -1))
+    return posterior
 
 
 @settings(max_examples=60)
 @given(
     st.lists(
-        st.tuples(st.floats(0.01, 12.0), st.floats(-2.0, 7.0), st.floats(0.05, 5.0)),
+        st.tuples(
+            st.floats(0.01, 12.0), st.floats(-2.0, 7.0), st.floats(0.05, 5.0), st.floats(0.05, 1.0)
+        ),
         min_size=1,
         max_size=8,
-    )
+    ),
+    st.booleans(),
 )
-def test_the_search_stops_early_and_misses_nothing(rows):
-    curve = np.array(rows).T
-    months = peak_months(SPEC, posterior_of(*curve))[:, 0]
+def test_the_search_stops_early_and_misses_nothing(rows, linear):
+    *curve, exponent = np.array(rows).T
+    exponent = np.ones(len(rows)) if linear else exponent
+    posterior = posterior_of(*curve, None if linear else exponent)
+    months = peak_months(SPEC, posterior)[:, 0]
     with np.errstate(over="ignore"):
-        counts = cumulative(np.arange(LONGEST_PEAK + 1)[:, None], *curve, SPEC.m)
+        counts = cumulative(np.arange(LONGEST_PEAK + 1)[:, None], *curve, SPEC.m, exponent)
     growth = np.diff(counts, axis=0)
     for found, column in zip(months, growth.T, strict=True):
         # To rounding: beyond the peak, differences of large counts are not exact.
         assert column[int(found) - 1] >= column.max() * (1 - 1e-9)
+
+
+def test_exponents_are_drawn_or_as_set():
+    curve = np.ones((3, 4))
+    drawn = posterior_of(*curve, [0.3, 0.5, 0.9, 1.0])
+    np.testing.assert_array_equal(exponents(SPEC, drawn), [0.3, 0.5, 0.9, 1.0])
+    np.testing.assert_array_equal(exponents(SPEC, posterior_of(*curve)), np.ones(4))
+    fixed = dataclasses.replace(SPEC, reinforcement=0.6)
+    np.testing.assert_array_equal(exponents(fixed, posterior_of(*curve)), np.full(4, 0.6))
+
+
+def test_the_curve_of_each_draw_has_its_own_exponent():
+    fitness, exponent = np.array([1.5, 1.5, 40.0]), np.array([1.0, 0.5, 0.5])
+    posterior = posterior_of(fitness, np.full(3, 2.0), np.full(3, 1.1), exponent)
+    draws = curve_draws(SPEC, posterior, peak_months(SPEC, posterior))
+    impact = [SPEC.m * np.expm1(1.5), (SPEC.m**0.5 + 0.75) ** 2 - SPEC.m]
+    np.testing.assert_allclose(draws["ultimate_impact"][:2, 0], impact, rtol=1e-12)
+    for row in range(3):
+        alone = cumulative(6, fitness[row], 2.0, 1.1, SPEC.m, exponent[row])
+        np.testing.assert_allclose(draws["median_at_6_months"][row, 0], alone, rtol=1e-13)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from bayes_hfgrowth.comparison import (
 from bayes_hfgrowth.comparison.quantities import peak_months, quantity_draws
 from bayes_hfgrowth.comparison.without import log_weights_without
 from bayes_hfgrowth.comparison.words import probability_words
-from bayes_hfgrowth.growth.curve import curve_increment, ultimate_impact
+from bayes_hfgrowth.growth import curve_increment, ultimate_impact
 from bayes_hfgrowth.posterior.draws import ATTRIBUTE, FittedDraws
 from bayes_hfgrowth.posterior.importance import smoothed_weights
 from bayes_hfgrowth.support.errors import ComparisonError
@@ -86,11 +86,12 @@ def test_probabilities_and_medians_are_those_of_the_draws(made_fit, comparison, 
 def test_what_the_curve_implies_is_computed_draw_by_draw(made_fit, comparison):
     m = made_fit.spec.m
     parameters = [draws_of(made_fit, p, "Qwen") for p in ("fitness", "immediacy", "longevity")]
+    parameters.append(made_fit.posterior["reinforcement_exponent"].to_numpy().ravel())
     impacts, peaks = [], []
-    for fitness, immediacy, longevity in zip(*parameters, strict=True):
-        impacts.append(float(ultimate_impact(fitness, m)))
+    for fitness, immediacy, longevity, exponent in zip(*parameters, strict=True):
+        impacts.append(float(ultimate_impact(fitness, m, exponent)))
         end = np.arange(1, 601)
-        growth = curve_increment(end - 1, end, fitness, immediacy, longevity, m)
+        growth = curve_increment(end - 1, end, fitness, immediacy, longevity, m, exponent)
         peaks.append(int(end[np.argmax(growth)]))
     middle = (len(peaks) - 1) // 2
     assert of(comparison.table, "Qwen", "ultimate_impact")["median"] == pytest.approx(
@@ -151,7 +152,7 @@ def test_new_base_models_follow_the_curve_where_nothing_is_uncertain(make_fit):
 
 
 def test_new_base_models_are_dormant_as_often_as_the_organization_is(make_fit):
-    awake = {"fitness": 4.0, "immediacy": 0.5, "longevity": 0.8, "dispersion": 0.3}
+    awake = {"fitness": 6.0, "immediacy": 0.5, "longevity": 0.8, "dispersion": 0.3}
     fit = with_posterior(
         make_fit(draws=100),
         organization_dormancy=np.array([0.0, 0.6, 1.0]),

@@ -14,20 +14,21 @@ from bayes_hfgrowth.comparison.without import Without, log_weights_without
 from bayes_hfgrowth.model.priors import LOG_SCALE
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.posterior.importance import Population
-from bayes_hfgrowth.posterior.simulation import dormancy_shares, log_likelihood
+from bayes_hfgrowth.posterior.simulation import SharedDraws, dormancy_shares, log_likelihood
 
 NUMBER = 100_000
 
 
-def log_likelihoods(fit, base_model, theta):
-    """Log likelihood of one base model, awake, at points of shape (points, parameters)."""
+def log_likelihoods(fit, base_model, theta, draws):
+    """Log likelihood of one base model, awake, at points of shape (points, parameters).
+
+    `draws` says under which draw's shared parameters each is taken.
+    """
     history = fit.history.subset(np.array([base_model]))
-    carry = Population.from_posterior(fit.spec, fit.posterior).carry.mean(axis=0)
+    shared = SharedDraws.of(fit.spec, fit.posterior).take(draws)
     shares = dormancy_shares(fit.spec, fit.posterior)
     awake = None if shares is None else np.zeros((len(theta), shares.shape[1]))
-    months = log_likelihood(
-        fit.spec, history, theta[:, None], np.tile(carry, (len(theta), 1)), awake
-    )
+    months = log_likelihood(fit.spec, history, theta[:, None], shared, awake)
     return months.sum(axis=1, dtype=np.float64)
 
 
@@ -40,11 +41,15 @@ def from_population(fit, base_model, draws, seed):
 
 
 def settled(fit, base_model):
-    """The fit with that base model's parameters drawn anew, from what its counts leave."""
+    """The fit with that base model's parameters drawn anew, from what its counts leave.
+
+    Each draw has those of its own posterior given the draw's population and shared parameters.
+    """
     sizes = fit.posterior.sizes
     number = sizes["chain"] * sizes["draw"]
-    theta = from_population(fit, base_model, np.arange(NUMBER) % number, 5)
-    logs = log_likelihoods(fit, base_model, theta)
+    draws = np.arange(NUMBER) % number
+    theta = from_population(fit, base_model, draws, 5)
+    logs = log_likelihoods(fit, base_model, theta, draws)
     weights = np.exp(logs - logs.max())
     rng = np.random.default_rng(6)
     theta = theta[rng.choice(NUMBER, size=number, p=weights / weights.sum())]
@@ -61,8 +66,9 @@ def settled(fit, base_model):
 
 def log_marginal(fit, base_model, draw):
     """Mean likelihood over the population of one draw: its logarithm, and the error of that."""
-    theta = from_population(fit, base_model, np.full(NUMBER, draw), draw)
-    logs = log_likelihoods(fit, base_model, theta)
+    draws = np.full(NUMBER, draw)
+    theta = from_population(fit, base_model, draws, draw)
+    logs = log_likelihoods(fit, base_model, theta, draws)
     top = max(logs.max(), -600.0)
     likelihood = np.exp(logs - top)
     value, error = likelihood.mean(), likelihood.std() / np.sqrt(NUMBER)
@@ -78,6 +84,7 @@ def log_marginal(fit, base_model, draw):
 def check(fit, base_model, tolerance, monkeypatch):
     """The weights against brute force at some draws, by more points than they usually have."""
     monkeypatch.setattr(without_module, "POINTS", 80_000)
+    monkeypatch.setattr(without_module, "POINTS_EACH", 40_000)
     weights = log_weights_without(fit, base_model, np.random.default_rng(0))
     chosen = [10, 60, 110, 160, 210, 260, 310, 360]
     brute = [log_marginal(fit, base_model, draw) for draw in chosen]

@@ -8,7 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayes_hfgrowth.diagnostics import MOST_REPLICATES, VERDICTS, diagnose
+from bayes_hfgrowth.diagnostics import (
+    MOST_REPLICATES,
+    VERDICTS,
+    diagnose,
+    period_table,
+    prior_posterior_table,
+)
 from bayes_hfgrowth.posterior.convergence import population_names
 from bayes_hfgrowth.posterior.draws import ATTRIBUTE, FittedDraws
 from bayes_hfgrowth.sources.example import load_paper_fits
@@ -64,7 +70,10 @@ def test_the_population_is_summarised_from_the_draws(made_fit, diagnostics):
     assert row["mean"] == pytest.approx(values.mean())
     assert row["lower_95"] == pytest.approx(np.quantile(values, 0.025), rel=0.01)
     assert row["ess_bulk"] == pytest.approx(az.ess(values, method="bulk"))
-    scalars = [n for n in population_names(made_fit.posterior) if not n.startswith("organ")]
+    posterior = made_fit.posterior
+    scalars = [n for n in population_names(posterior) if posterior[n].dims == ("chain", "draw")]
+    months = posterior["calendar_month"].to_numpy()
+    assert {f"period_effect[{month}]" for month in months} <= set(table.index)
     assert set(scalars) <= set(table.index)
     assert not any(name.startswith("fitness") for name in table.index)
 
@@ -183,6 +192,7 @@ def test_saving_writes_everything_into_a_new_folder(diagnostics, tmp_path):
     files = diagnostics.save(tmp_path / "new" / "checks")
     assert [file.name for file in files] == [
         *(f"{name}.csv" for name in diagnostics.tables), "summary.txt", "predictive.png",
+        "prior_posterior.png", "period.png",
         *(["surges.png"] if len(diagnostics.surges) else []),
     ]  # fmt: skip
     assert sorted(file.name for file in (tmp_path / "new" / "checks").iterdir()) == sorted(
@@ -193,6 +203,20 @@ def test_saving_writes_everything_into_a_new_folder(diagnostics, tmp_path):
     pd.testing.assert_frame_equal(read, diagnostics.predictive, check_dtype=False)
     read = pd.read_csv(tmp_path / "new" / "checks" / "verdicts.csv", keep_default_na=False)
     assert read["verdict"].tolist() == diagnostics.verdicts["verdict"].tolist()
+
+
+def test_a_growth_model_without_period_effect_gets_no_file_of_it(make_fit, tmp_path):
+    result = diagnose(make_fit("citation", base_models=9, draws=50))
+    assert result.period.empty
+    assert "period" not in result.tables
+    names = [file.name for file in result.save(tmp_path)]
+    assert "prior_posterior.csv" in names
+    assert not [name for name in names if name.startswith("period")]
+
+
+def test_the_period_effect_and_the_priors_are_told(made_fit, diagnostics):
+    pd.testing.assert_frame_equal(diagnostics.period, period_table(made_fit))
+    pd.testing.assert_frame_equal(diagnostics.prior_posterior, prior_posterior_table(made_fit))
 
 
 def test_months_stand_beside_their_replicates(made_fit, diagnostics):

@@ -15,12 +15,23 @@ from bayes_hfgrowth.diagnostics.predictive import replicated_months
 from bayes_hfgrowth.diagnostics.surges import judge_months
 from bayes_hfgrowth.diagnostics.text import surge_sentence
 from bayes_hfgrowth.diagnostics.verdicts import judge
-from bayes_hfgrowth.posterior.simulation import base_model_parameters, carry_over, simulated_history
+from bayes_hfgrowth.growth.law import PROBABILITY
+from bayes_hfgrowth.posterior.simulation import (
+    SharedDraws,
+    base_model_parameters,
+    log_likelihood,
+    simulated_history,
+)
 from bayes_hfgrowth.support.months import month_end
 
 
 def verdicts_of(fit, seed=0):
     return judge(fit, replicated_months(fit), np.random.default_rng(seed))
+
+
+def laws_of(fit):
+    """Draws of the base models' growth parameters, and of what they share."""
+    return base_model_parameters(fit.spec, fit.posterior), SharedDraws.of(fit.spec, fit.posterior)
 
 
 def plant(history, base_model, month, count):
@@ -44,8 +55,8 @@ def test_quiet_panels_stay_quiet(make_fit):
 @pytest.mark.parametrize("model", ["citation", "reinforced", "surge"])
 def test_a_planted_surge_is_found_in_its_month(make_fit, model):
     quiet = make_fit(model, draws=100, seed=3)
-    theta, carry = (f(quiet.spec, quiet.posterior) for f in (base_model_parameters, carry_over))
-    mean = month_laws(quiet.spec, quiet.history, theta, carry)[0].mean(axis=0)
+    theta, shared = laws_of(quiet)
+    mean = month_laws(quiet.spec, quiet.history, theta, shared)[0].mean(axis=0)
     at = int(np.argmax(mean))
     owner, month = int(quiet.history.base_model_of[at]), int(quiet.history.month[at])
     planted = plant(quiet.history, owner, month, round(10 * mean[at]))
@@ -67,13 +78,18 @@ def test_a_planted_surge_is_found_in_its_month(make_fit, model):
 
 
 def test_surges_are_found_in_a_real_fit(tiny_fit, refit, tiny_panel):
-    """Simulated counts with one tenfold month of one base model, fitted with the surge in them."""
+    """Simulated counts with one tenfold month of one base model, fitted with the surge in them.
+
+    No other month is a burst.
+    """
     spec, posterior = tiny_fit.spec, tiny_fit.posterior.isel(draw=[40])
-    theta, carry = base_model_parameters(spec, posterior)[0], carry_over(spec, posterior)[0]
+    theta, shared = base_model_parameters(spec, posterior)[0], SharedDraws.of(spec, posterior)
+    shared = shared.take(np.array([0]))
+    shared.values[:, PROBABILITY] = 0.0
     rng = np.random.default_rng(4)
     awake = None if spec.dormancy is None else np.zeros(len(tiny_fit.organizations))
-    history = simulated_history(spec, tiny_fit.history, theta, carry, rng, awake)
-    mean = month_laws(spec, history, theta[None], carry[None])[0][0]
+    history = simulated_history(spec, tiny_fit.history, theta, shared, rng, awake)
+    mean = month_laws(spec, history, theta[None], shared)[0][0]
     dispersion = np.exp(theta[history.base_model_of, 3])
     at = int(np.argmax(np.where(history.month > 3, mean / dispersion**2, 0.0)))
     owner, month = int(history.base_model_of[at]), int(history.month[at])
@@ -106,9 +122,10 @@ def test_a_month_is_judged_by_the_posterior_without_it(tiny_fit):
         spread = posterior[f"between_base_models_{name}"].to_numpy().ravel()
         columns.append(mean[chosen] + spread[chosen] * rng.standard_normal(number))
     theta = np.stack(columns, axis=-1)[:, None, :]
-    carry = carry_over(spec, posterior)[chosen]
-    mean, size = month_laws(spec, own, theta, carry)
-    density = stats.nbinom.logpmf(own.new, size, size / (size + mean)).clip(-1e6)
+    shared = SharedDraws.of(spec, posterior).take(chosen)
+    mean, size = month_laws(spec, own, theta, shared)
+    awake = None if spec.dormancy is None else np.zeros((number, len(fit.organizations)))
+    density = log_likelihood(spec, own, theta, shared, awake).astype(np.float64).clip(-1e6)
     k = int(np.argmax(own.new))
     tail = stats.nbinom.sf(own.new[k] - 1, size[:, k], size[:, k] / (size[:, k] + mean[:, k]))
     others = density.sum(axis=1) - density[:, k]
@@ -150,8 +167,8 @@ def test_a_drift_off_the_curve_is_found(make_fit):
 
     quiet = make_fit("citation", draws=100, seed=5)
     target = int(np.argmax(quiet.history.finetunes))
-    theta, carry = (f(quiet.spec, quiet.posterior) for f in (base_model_parameters, carry_over))
-    means = month_laws(quiet.spec, quiet.history, theta, carry)[0].mean(axis=0)
+    theta, shared = laws_of(quiet)
+    means = month_laws(quiet.spec, quiet.history, theta, shared)[0].mean(axis=0)
     fit = make_fit("citation", draws=100, seed=5, distort=drift)
     row = verdicts_of(fit).verdicts.iloc[target]
     assert row["fault"] in ("drift", "scatter", "persistence")

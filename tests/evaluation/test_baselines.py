@@ -5,7 +5,7 @@ import pytest
 
 from bayes_hfgrowth.evaluation import time_series
 from bayes_hfgrowth.evaluation.baselines import BASELINES, forecast_baseline
-from bayes_hfgrowth.growth.curve import cumulative
+from bayes_hfgrowth.growth import cumulative
 from bayes_hfgrowth.support.errors import ForecastError
 
 COUNTS = {"a/A": [0, 2, 4, 7, 13], "b/B": [0, 1], "c/C": [0, 0, 0, 0, 0, 0]}

@@ -13,7 +13,7 @@ from bayes_hfgrowth.figures.paper import (
     published_curve,
     published_kind,
 )
-from bayes_hfgrowth.growth.curve import cumulative
+from bayes_hfgrowth.growth import cumulative
 from bayes_hfgrowth.support.errors import FitError
 
 INTERIOR = {"lambda": 5.0, "mu": 0.2, "sigma": 0.6}

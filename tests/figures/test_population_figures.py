@@ -78,7 +78,7 @@ def test_counts_of_the_curve_itself_collapse_onto_the_normal_distribution(make_f
     """Without scatter, and with parameters known, nothing is left of the difference."""
     import dataclasses
 
-    from bayes_hfgrowth.growth.curve import cumulative
+    from bayes_hfgrowth.growth import cumulative
 
     known = {}
 

@@ -324,6 +324,16 @@ def test_a_base_model_whose_data_end_early_is_brought_to_the_dates(make_fit):
     assert at_date.mean() > counts.mean()
 
 
+def test_sums_are_wider_than_those_of_independent_paths(made_fit, predicted):
+    """The period effect is the same for all base models of a draw."""
+    draws = predicted.draws["finetunes_at_date"].isel(horizon=-1)
+    values = draws.to_numpy().reshape(-1, draws.sizes["base_model"]).astype(np.float64)
+    rng = np.random.default_rng(3)
+    alone = np.stack([rng.permutation(column) for column in values.T], axis=1)
+    together, apart = (np.log(v.sum(axis=1)).std() for v in (values, alone))
+    assert together > apart
+
+
 def test_sums_too_large_for_a_double_are_cut(predicted):
     draws = predicted.draws.copy()
     draws["finetunes_at_date"] = xr.full_like(draws["finetunes"], 2**53, dtype=np.int64)

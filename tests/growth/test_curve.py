@@ -1,3 +1,5 @@
+"""The curve against 450 digits, closed forms, and the process that it describes."""
+
 import mpmath
 import numpy as np
 import pytensor
@@ -5,40 +7,46 @@ import pytensor.tensor as pt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import special, stats
+from scipy import stats
 
-from bayes_hfgrowth.growth import curve as growth
-from bayes_hfgrowth.growth.attention import attention_increment, attention_peak
-from bayes_hfgrowth.growth.curve import (
+from bayes_hfgrowth import growth
+from bayes_hfgrowth.growth import (
     cumulative,
     curve_increment,
-    half_life,
-    log_reinforced_increment,
-    log_ultimate_impact,
-    peak_age,
-    rate,
     reinforced_increment,
     ultimate_impact,
 )
+from bayes_hfgrowth.growth.attention import attention_increment
 
-mpmath.mp.dps = 450  # 1 - Φ(40) is 4e-350
-
+DIGITS = 450  # 1 - Φ(40) is 4e-350
 LARGEST = np.finfo(float).max
 FITNESSES = [1e-300, 1e-12, 1e-3, 0.5, 1.6487, 5, 40, 300, 690, 700, 708, 715, 1e4]
+EXPONENTS = [0.3, 0.7, 0.95, 1 - 1e-6, 1 - 1e-12, 1]
+
+
+@pytest.fixture
+def digits():
+    """Calculate with that many digits, and leave other tests theirs."""
+    with mpmath.workdps(DIGITS):
+        yield
 
 
 def exact_share(age, immediacy, longevity):
-    """F(t) with 450 digits."""
+    """F(t) with all digits."""
     if age == 0:
         return mpmath.mpf(0)
     z = (mpmath.log(mpmath.mpf(age)) - mpmath.mpf(immediacy)) / mpmath.mpf(longevity)
     return mpmath.erfc(-z / mpmath.sqrt(2)) / 2
 
 
-def exact_curve(age, fitness, immediacy, longevity, m):
-    """c(t) with 450 digits."""
-    share = exact_share(age, immediacy, longevity)
-    return mpmath.mpf(m) * mpmath.expm1(mpmath.mpf(fitness) * share)
+def exact_increment(attractiveness, growth, exponent):
+    """(A^δ + δ h)^(1/δ) - A, with digits enough for h = 1e-300 * 1e-172."""
+    if exponent == 1:
+        return attractiveness * mpmath.expm1(growth)
+    with mpmath.workdps(2 * DIGITS + 100):
+        delta = 1 - mpmath.mpf(exponent)
+        grown = mpmath.power(attractiveness, delta) + delta * growth
+        return mpmath.power(grown, 1 / delta) - attractiveness
 
 
 def assert_is(value, exact, rel):
@@ -53,164 +61,99 @@ def assert_is(value, exact, rel):
 # Against 450 digits
 
 
+@pytest.mark.parametrize("exponent", EXPONENTS)
 @pytest.mark.parametrize("fitness", FITNESSES)
 @pytest.mark.parametrize("m", [1e-6, 1, 30])
-def test_ultimate_impact(fitness, m):
-    exact = mpmath.mpf(m) * mpmath.expm1(mpmath.mpf(fitness))
+def test_ultimate_impact(digits, fitness, m, exponent):
+    exact = exact_increment(mpmath.mpf(m), mpmath.mpf(fitness), exponent)
     with np.errstate(over="ignore"):
-        assert_is(ultimate_impact(fitness, m), exact, rel=1e-14)
-    assert log_ultimate_impact(fitness, m) == pytest.approx(float(mpmath.log(exact)), rel=1e-14)
+        rel = 1e-14 if exponent == 1 else 1e-12  # the logarithm and exp of it, up to 708
+        assert_is(ultimate_impact(fitness, m, exponent), exact, rel)
 
 
+@pytest.mark.parametrize("exponent", EXPONENTS)
 @pytest.mark.parametrize("fitness", FITNESSES)
 @pytest.mark.parametrize("age", [0, 0.02, 3, 12, 60, 1e9])
-def test_curve_and_rate(fitness, age):
-    parameters = fitness, 2.5, 0.4, 30
-    exact = exact_curve(age, *parameters)
+def test_curve(digits, fitness, age, exponent):
+    share = exact_share(age, 2.5, 0.4)
+    exact = exact_increment(mpmath.mpf(30), mpmath.mpf(fitness) * share, exponent)
     with np.errstate(over="ignore"):
-        assert_is(cumulative(age, *parameters), exact, rel=1e-10)
-        if age:
-            z = (mpmath.log(age) - mpmath.mpf(2.5)) / mpmath.mpf(0.4)
-            slope = (
-                (exact + 30)
-                * mpmath.mpf(fitness)
-                * mpmath.npdf(z)
-                / (mpmath.mpf(0.4) * mpmath.mpf(age))
-            )
-            assert_is(rate(age, *parameters), slope, rel=1e-10)
-        else:
-            assert rate(age, *parameters) == 0
+        assert_is(cumulative(age, fitness, 2.5, 0.4, 30, exponent), exact, rel=1e-10)
 
 
-@pytest.mark.parametrize("fitness", FITNESSES)
 @pytest.mark.parametrize(
     ("start", "end"), [(0, 1), (0, 1e9), (3, 4), (12, 12.001), (30, 31), (60, 61), (1e6, 1e7)]
 )
-def test_increments(fitness, start, end):
+def test_increments(digits, start, end):
     immediacy, longevity, m, count = 2.5, 0.4, 30, 1234
-    shares = [exact_share(age, immediacy, longevity) for age in (start, end)]
-    exponent = mpmath.mpf(fitness) * (shares[1] - shares[0])
-    mean = (count + m) * mpmath.expm1(exponent)
-    difference = m * mpmath.exp(mpmath.mpf(fitness) * shares[0]) * mpmath.expm1(exponent)
-    arguments = start, end, fitness, immediacy, longevity, m
-    with np.errstate(over="ignore"):
-        assert_is(curve_increment(*arguments), difference, rel=1e-9)
-        assert_is(reinforced_increment(count, *arguments), mean, rel=1e-9)
-    assert log_reinforced_increment(count, *arguments) == pytest.approx(
-        float(mpmath.log(mean)), rel=1e-12, abs=1e-11
-    )
-
-
-@pytest.mark.parametrize("z", [-40, -38, 38, 40])
-def test_logarithm_of_the_increment_where_the_increment_is_rounded_away(z):
-    start, end = np.exp(0.1 * z), np.exp(0.1 * (z + 0.5))
-    scores = [mpmath.log(mpmath.mpf(age)) / mpmath.mpf(0.1) for age in (start, end)]
-    sign = -1 if z > 0 else 1
-    tails = [mpmath.erfc(-sign * score / mpmath.sqrt(2)) / 2 for score in scores]
-    exact = mpmath.log(40 * mpmath.expm1(2 * sign * (tails[1] - tails[0])))
-    assert log_reinforced_increment(10, start, end, 2, 0, 0.1, 30) == pytest.approx(
-        float(exact), abs=1e-11
-    )
-
-
-@pytest.mark.parametrize("fitness", FITNESSES)
-def test_half_life(fitness):
-    age = half_life(fitness, 2.5, 0.8)
-    z = (mpmath.log(mpmath.mpf(float(age))) - mpmath.mpf(2.5)) / mpmath.mpf(0.8)
-    share = mpmath.erfc(-z / mpmath.sqrt(2)) / 2
-    half = mpmath.expm1(mpmath.mpf(fitness) * share) / mpmath.expm1(mpmath.mpf(fitness))
-    assert float(half) == pytest.approx(0.5, rel=1e-13 * max(1, fitness))
+    before, after = (exact_share(age, immediacy, longevity) for age in (start, end))
+    for fitness in FITNESSES:
+        for exponent in EXPONENTS:
+            growth = mpmath.mpf(fitness) * (after - before)
+            mean = exact_increment(mpmath.mpf(count + m), growth, exponent)
+            begun = m + exact_increment(mpmath.mpf(m), mpmath.mpf(fitness) * before, exponent)
+            difference = exact_increment(begun, growth, exponent)
+            arguments = start, end, fitness, immediacy, longevity, m, exponent
+            with np.errstate(over="ignore"):
+                assert_is(curve_increment(*arguments), difference, rel=1e-9)
+                assert_is(reinforced_increment(count, *arguments), mean, rel=1e-9)
 
 
 # Closed forms
 
 
-def test_half_life_without_growth_is_that_of_attention():
-    assert half_life(1e-15, 2.5, 0.8) == pytest.approx(np.exp(2.5), rel=1e-14)
-
-
-def test_rate_peaks_with_attention_where_growth_is_weak():
-    assert peak_age(1e-12, 2.5, 0.8) == pytest.approx(attention_peak(2.5, 0.8), rel=1e-11)
-
-
-@pytest.mark.parametrize("z", [-4.0, -1.0, 0.0, 1.0, 3.0])
-@pytest.mark.parametrize("fitness", [0.1, 2.0, 4.0])
-def test_peak_of_the_rate_where_it_is_known(fitness, z):
-    """The slope of the log rate vanishes at z where longevity is λ φ(z) - z."""
-    longevity = fitness * stats.norm.pdf(z) - z
-    if longevity > 0:
-        assert peak_age(fitness, 2.0, longevity) == pytest.approx(
-            np.exp(2.0 + longevity * z), rel=1e-9
-        )
-
-
-def test_rate_is_the_derivative_of_the_curve():
+@pytest.mark.parametrize("exponent", EXPONENTS)
+def test_curve_grows_at_the_rate_that_defines_it(exponent):
+    """The derivative dc/dt is λ F'(t) (c + m)^γ."""
     rng = np.random.default_rng(3)
     ages = rng.uniform(0.5, 40, 200)
-    parameters = np.exp(rng.normal(0.5, 0.6, 200)), rng.normal(2.5, 0.5, 200), 1.2, 30
+    fitness, immediacy = np.exp(rng.normal(0.5, 0.6, 200)), rng.normal(2.5, 0.5, 200)
+    rest = fitness, immediacy, 1.2, 30, exponent
     step = 1e-4
-    slope = (cumulative(ages + step, *parameters) - cumulative(ages - step, *parameters)) / 2 / step
-    np.testing.assert_allclose(rate(ages, *parameters), slope, rtol=1e-6)
+    slope = (cumulative(ages + step, *rest) - cumulative(ages - step, *rest)) / 2 / step
+    attention = stats.lognorm(s=1.2, scale=np.exp(immediacy)).pdf(ages)
+    rate = fitness * attention * (cumulative(ages, *rest) + 30) ** exponent
+    np.testing.assert_allclose(slope, rate, rtol=1e-6)
 
 
-def test_reinforced_increment_from_birth_is_the_curve():
+@pytest.mark.parametrize("exponent", EXPONENTS)
+def test_reinforced_increment_from_a_point_of_the_curve_stays_on_it(exponent):
     ages = np.linspace(0, 40, 11)
+    rest = 1.6, 2.5, 1.2, 30, exponent
     np.testing.assert_allclose(
-        reinforced_increment(0, 0, ages, 1.6, 2.5, 1.2, 30),
-        cumulative(ages, 1.6, 2.5, 1.2, 30),
-        rtol=1e-13,
+        reinforced_increment(0, 0, ages, *rest), cumulative(ages, *rest), rtol=1e-13
+    )
+    np.testing.assert_allclose(
+        reinforced_increment(cumulative(ages, *rest), ages, ages + 3, *rest),
+        curve_increment(ages, ages + 3, *rest),
+        rtol=1e-12,
     )
 
 
-def log_rate(z, fitness, longevity):
-    """Log rate at a z-score, up to a constant; written out for the search below."""
-    return fitness * special.ndtr(z) - 0.5 * z**2 - longevity * z
+def test_square_root_law():
+    """With the exponent 1/2 the root of c + m grows by λ F / 2."""
+    root = np.sqrt(30) + 0.5 * 1.6 * stats.norm.cdf((np.log(9.0) - 2.5) / 1.2)
+    assert cumulative(9, 1.6, 2.5, 1.2, 30, 0.5) == pytest.approx(root**2 - 30, rel=1e-13)
 
 
-def test_rate_is_nowhere_larger_than_at_its_peak():
-    rng = np.random.default_rng(4)
-    fitnesses = np.exp(rng.uniform(np.log(1e-12), np.log(1e4), 500))
-    longevities = np.exp(rng.normal(0.4, 0.7, 500))
-    ages = peak_age(fitnesses, 2.5, longevities)
-    for fitness, longevity, age in zip(fitnesses, longevities, ages, strict=True):
-        grid = np.linspace(-longevity - 1, np.sqrt(2 * np.log1p(fitness)) + 1, 20_001)
-        highest = log_rate(grid, fitness, longevity).max()
-        found = log_rate((np.log(age) - 2.5) / longevity, fitness, longevity)
-        assert found >= highest - 1e-9 * (1 + abs(highest))
-
-
-def test_of_two_peaks_the_higher_one_counts():
-    """With longevity 5 the rate has an early and a late peak; growth decides between them."""
-    ages = np.exp(np.linspace(-30, 30, 600_001))
-    for fitness, number, latest_wins in [(10.0, 1, True), (20.0, 2, False), (40.0, 2, True)]:
-        speeds = rate(ages, fitness, 2.0, 5.0, 30.0)
-        peaks = ages[1:-1][(speeds[1:-1] > speeds[:-2]) & (speeds[1:-1] > speeds[2:])]
-        highest = ages[speeds.argmax()]
-        assert len(peaks) == number
-        assert (highest == peaks[-1]) == latest_wins
-        assert peak_age(fitness, 2.0, 5.0) == pytest.approx(highest, rel=1e-3)
-
-
-def test_peak_age_of_many_at_once():
-    fitness = np.array([[0.5], [30.0], [np.nan]])
-    together = peak_age(fitness, [1.0, 3.0], [0.5, 4.0])
-    assert together.shape == (3, 2)
-    for row, column in np.ndindex(2, 2):
-        alone = peak_age(fitness[row, 0], [1.0, 3.0][column], [0.5, 4.0][column])
-        assert together[row, column] == pytest.approx(alone, rel=1e-14)
-    assert np.all(np.isnan(together[2]))
-
-
-@pytest.mark.parametrize("fitness", [1e-320, 4.132, 4.133, 1e15, 1e300])
-@pytest.mark.parametrize("longevity", [1e-8, 0.3, 1.0, 15.0])
-def test_peak_age_at_extremes(fitness, longevity):
-    age = peak_age(fitness, 2.5, longevity)
-    assert np.isfinite(age)
-    assert np.log(age) >= 2.5 - longevity**2 - 1e-9
+def test_fitness_beyond_float64_gives_infinity_not_nan():
+    for exponent in EXPONENTS:
+        assert reinforced_increment(5, 1, 2, np.inf, 2.5, 1.2, 30, exponent) == np.inf
+        assert ultimate_impact(np.inf, 30, exponent) == np.inf
+    assert np.isnan(ultimate_impact(np.nan, 30, 0.7))
 
 
 def test_draws_in_float32_do_not_overflow():
     assert ultimate_impact(np.float32(100), 30) == pytest.approx(30 * np.expm1(100), rel=1e-12)
+
+
+def test_each_draw_has_its_exponent():
+    exponent = np.array([[0.4], [0.8], [1.0]])
+    together = cumulative([3.0, 12.0], 1.6, 2.5, 1.2, 30, exponent)
+    assert together.shape == (3, 2)
+    for row, column in np.ndindex(3, 2):
+        alone = cumulative([3.0, 12.0][column], 1.6, 2.5, 1.2, 30, exponent[row, 0])
+        assert together[row, column] == pytest.approx(alone, rel=1e-14)
 
 
 # Properties
@@ -219,7 +162,8 @@ fitnesses = st.floats(1e-6, 700)
 immediacies = st.floats(-5, 10)
 longevities = st.floats(0.05, 20)
 attentions = st.floats(1e-3, 1e3)
-curves = st.tuples(fitnesses, immediacies, longevities, attentions)
+exponents = st.floats(0.05, 1) | st.sampled_from(EXPONENTS)
+curves = st.tuples(fitnesses, immediacies, longevities, attentions, exponents)
 moments = st.floats(0, 1e4)
 
 
@@ -227,10 +171,9 @@ moments = st.floats(0, 1e4)
 def test_curve_rises_and_stays_below_its_ultimate_impact(one, other, curve):
     start, end = sorted((one, other))
     early, late = cumulative([start, end], *curve)
-    ultimate = ultimate_impact(curve[0], curve[3])
-    assert 0 <= early <= late * (1 + 1e-15)
-    assert late <= ultimate * (1 + 1e-12)
-    assert rate(start, *curve) >= 0
+    fitness, *_, m, exponent = curve
+    assert 0 <= early <= late * (1 + 1e-12)
+    assert late <= ultimate_impact(fitness, m, exponent) * (1 + 1e-12)
 
 
 @given(st.lists(moments, min_size=2, max_size=6).map(sorted), curves)
@@ -241,50 +184,17 @@ def test_increments_add_up_to_the_curve(ages, curve):
     assert before + parts.sum() == pytest.approx(after, rel=1e-10, abs=1e-300)
 
 
-@given(moments, moments, st.integers(0, 10**6), curves)
-def test_logarithm_of_the_reinforced_increment(one, other, count, curve):
-    start, end = sorted((one, other))
-    mean = reinforced_increment(count, start, end, *curve)
-    logarithm = log_reinforced_increment(count, start, end, *curve)
-    if np.isinf(mean):  # only where no float is as large as the mean
-        assert logarithm > np.log(np.finfo(float).max) - 1e-9
-    elif mean > 1e-300:
-        assert logarithm == pytest.approx(np.log(mean), rel=1e-12, abs=1e-12)
-
-
-@given(st.floats(1e-6, 300), st.floats(-3, 6), st.floats(0.05, 3), attentions)
-def test_half_of_the_impact_has_come_by_the_half_life(fitness, immediacy, longevity, m):
-    age = half_life(fitness, immediacy, longevity)
-    reached = cumulative(age, fitness, immediacy, longevity, m)
-    assert reached == pytest.approx(ultimate_impact(fitness, m) / 2, rel=1e-9)
-
-
-@given(fitnesses, st.floats(-3, 6), st.floats(0.05, 5), st.floats(0.1, 10))
-def test_ages_scale_with_the_exponential_of_immediacy(fitness, immediacy, longevity, factor):
-    for age in (half_life, peak_age):
-        stretched = age(fitness, immediacy + np.log(factor), longevity)
-        assert stretched == pytest.approx(factor * age(fitness, immediacy, longevity), rel=1e-9)
+@given(fitnesses, attentions, exponents, exponents)
+def test_weaker_reinforcement_brings_less_from_a_count_above_1(fitness, m, one, other):
+    weak, strong = sorted((one, other))
+    less = reinforced_increment(1.0, 2, 3, fitness, 2.5, 1.2, m, weak)
+    assert less <= reinforced_increment(1.0, 2, 3, fitness, 2.5, 1.2, m, strong) * (1 + 1e-12)
 
 
 # PyTensor
 
-ARGUMENTS = ("count", "start", "end", "fitness", "immediacy", "longevity", "m")
-FORMS = {
-    "cumulative": ("end", "fitness", "immediacy", "longevity", "m"),
-    "rate": ("end", "fitness", "immediacy", "longevity", "m"),
-    "curve_increment": ("start", "end", "fitness", "immediacy", "longevity", "m"),
-    "reinforced_increment": ARGUMENTS,
-    "log_reinforced_increment": ARGUMENTS,
-    "ultimate_impact": ("fitness", "m"),
-    "log_ultimate_impact": ("fitness", "m"),
-    "half_life": ("fitness", "immediacy", "longevity"),
-}
-
-
-def test_every_formula_but_the_peak_of_the_rate_has_both_forms():
-    plain = {name for name in growth.__all__ if not name.endswith("_pt")}
-    assert plain - {"peak_age"} == set(FORMS)
-    assert {f"{name}_pt" for name in FORMS} == set(growth.__all__) - plain
+ARGUMENTS = ("count", "start", "end", "fitness", "immediacy", "longevity", "m", "exponent")
+FORMS = {"curve_increment": ARGUMENTS[1:], "reinforced_increment": ARGUMENTS}
 
 
 @pytest.fixture(scope="module")
@@ -335,21 +245,33 @@ def usual():
         "immediacy": rng.normal(2.5, 0.6, 200),
         "longevity": np.exp(rng.normal(0.4, 0.4, 200)),
         "m": rng.uniform(1, 50, 200),
+        "exponent": rng.uniform(0.2, 0.99, 200),
     }
 
 
-def test_pytensor_agrees_with_numpy(tensors, usual):
-    values = tensors(usual)
-    for name, expected in numpy_forms(usual).items():
+@pytest.mark.parametrize("exponent", [None, *EXPONENTS])
+def test_pytensor_agrees_with_numpy(tensors, usual, exponent):
+    point = usual if exponent is None else usual | {"exponent": exponent}
+    values = tensors(point)
+    for name, expected in numpy_forms(point).items():
         np.testing.assert_allclose(values[name], expected, rtol=1e-11, err_msg=name)
 
 
-def test_gradients_agree_with_finite_differences(tensors, usual):
-    values = tensors(usual)
+def test_without_an_exponent_pytensor_takes_1(tensors, usual):
+    values = tensors(usual | {"exponent": 1.0})
+    for name, arguments in FORMS.items():
+        plain = getattr(growth, f"{name}_pt")(*(usual[argument] for argument in arguments[:-1]))
+        np.testing.assert_allclose(plain.eval(), values[name], rtol=1e-13, err_msg=name)
+
+
+@pytest.mark.parametrize("exponent", [None, 0.3, 0.95, 1 - 1e-4])
+def test_gradients_agree_with_finite_differences(tensors, usual, exponent):
+    point = usual if exponent is None else usual | {"exponent": np.full(200, exponent)}
+    values = tensors(point)
     for argument in ARGUMENTS:
         step = 1e-5
-        above = numpy_forms(usual | {argument: usual[argument] + step})
-        below = numpy_forms(usual | {argument: usual[argument] - step})
+        above = numpy_forms(point | {argument: point[argument] + step})
+        below = numpy_forms(point | {argument: point[argument] - step})
         for name, arguments in FORMS.items():
             if argument in arguments:
                 slope = (above[name] - below[name]) / (2 * step)
@@ -360,6 +282,38 @@ def test_gradients_agree_with_finite_differences(tensors, usual):
                     atol=1e-6 * np.abs(slope).max(),
                     err_msg=f"{name} by {argument}",
                 )
+
+
+@pytest.mark.parametrize("exponent", EXPONENTS)
+def test_gradient_by_the_exponent(tensors, exponent):
+    """Against 60 digits: also at 1, beyond which no finite difference can step."""
+    point = {
+        "count": 100.0,
+        "start": 12.0,
+        "end": 13.0,
+        "fitness": 1.6,
+        "immediacy": 2.5,
+        "longevity": 1.5,
+        "m": 30.0,
+        "exponent": exponent,
+    }
+    with mpmath.workdps(60):
+        before, after = (exact_share(age, 2.5, 1.5) for age in (12, 13))
+        fitness = mpmath.mpf(1.6)
+
+        def curve(gamma):
+            begun = 30 + exact_increment(mpmath.mpf(30), fitness * before, gamma)
+            return exact_increment(begun, fitness * (after - before), gamma)
+
+        def reinforced(gamma):
+            return exact_increment(mpmath.mpf(130), fitness * (after - before), gamma)
+
+        values = tensors(point)
+        at = mpmath.mpf(exponent)
+        for name, form in (("curve_increment", curve), ("reinforced_increment", reinforced)):
+            step = mpmath.mpf(10) ** -25
+            slope = (form(at + step) - form(at - step)) / (2 * step)
+            assert values[f"{name} by exponent"][0] == pytest.approx(float(slope), rel=1e-10)
 
 
 EXTREMES = {
@@ -374,8 +328,9 @@ EXTREMES = {
 }
 
 
+@pytest.mark.parametrize("exponent", EXPONENTS)
 @pytest.mark.parametrize("change", EXTREMES.values(), ids=EXTREMES)
-def test_values_agree_and_gradients_are_finite_at_extremes(tensors, change):
+def test_values_agree_and_gradients_are_finite_at_extremes(tensors, change, exponent):
     point = {
         "count": 100.0,
         "start": 12.0,
@@ -384,6 +339,7 @@ def test_values_agree_and_gradients_are_finite_at_extremes(tensors, change):
         "immediacy": 2.5,
         "longevity": 1.5,
         "m": 30.0,
+        "exponent": exponent,
     } | change
     values = tensors(point)
     for name, expected in numpy_forms(point).items():

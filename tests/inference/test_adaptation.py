@@ -1,88 +1,126 @@
-"""The density that the engine ``whitened`` samples: the PyMC model's, in other coordinates."""
+"""The posterior in the engine's coordinates: the growth model's own density, wherever aimed."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import xarray as xr
+from scipy import stats
+from scipy.special import log_expit, logit
 
+from bayes_hfgrowth.growth.points import log_likelihoods
 from bayes_hfgrowth.inference.adaptation import Aim, WhitenedPosterior
-from bayes_hfgrowth.model.pymc_model import build_model
+from bayes_hfgrowth.inference.coordinates import unbounded
+from bayes_hfgrowth.inference.posterior_density import posterior_density
+from bayes_hfgrowth.inference.ridge import straightened
+from bayes_hfgrowth.inference.summaries import Law
+from bayes_hfgrowth.model.priors import draw_prior, frozen
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.sources.example import load_example
 
 type Floats = npt.NDArray[np.float64]
 
-CASES = ("citation", "reinforced", "surge", "carried", "global")
-TOLD = ("apple/DepthPro", "apple/OpenELM-3B", "facebook/layerskip-llama3.2-1B",
-        "facebook/chameleon-7b")  # fmt: skip
-SILENT = ("facebook/mms-tts-mqn",)
+CASES = ("citation", "reinforced", "carried", "global")
+AS_OF = "2024-08-01"
+TOLD = ("openai/whisper-large-v3", "facebook/chameleon-7b", "stabilityai/StableBeluga2")
+SILENT = ("facebook/audio-magnet-small", "openai/consistency-decoder")
+NEWBORN = ("meta-llama/Llama-3.1-8B",)
 
 
 class Case:
     """A posterior of a few base models, aimed in two ways."""
 
-    def __init__(self, spec: GrowthSpec, base_models: tuple[str, ...] = TOLD) -> None:
-        self.history = History.from_panel(load_example().select(base_models=base_models))
+    def __init__(self, spec: GrowthSpec) -> None:
+        panel = load_example().as_of(AS_OF).select(base_models=TOLD + SILENT + NEWBORN)
+        self.history = History.from_panel(panel)
         self.spec = spec
         self.posterior = WhitenedPosterior(spec, self.history)
         blind = self.posterior.aim_blind(np.random.default_rng(1))
-        self.dimensions = self.posterior.aimed(blind).n_dim
-        self.aims = {"blind": blind, "draws": self.posterior.aim_by(self.near(blind))}
+        self.dimensions = self.posterior.dimensions
+        self.aims = {"blind": blind, "draws": self.posterior.aim_by(self.draws(blind))}
 
-    def near(self, aim: Aim) -> xr.Dataset:
+    def draws(self, aim: Aim) -> xr.Dataset:
         """Draws around the middle of an aim, as a pilot would leave them."""
         rng = np.random.default_rng(2)
-        found = [self(aim, x)[2:] for x in 0.5 * rng.standard_normal((4 * 60, self.dimensions))]
+        x = 0.5 * rng.standard_normal((4 * 60, self.dimensions))
+        found = [self(aim, row)[2:] for row in x]
         point, theta = (
             np.array(part).reshape(4, 60, *part[0].shape) for part in zip(*found, strict=True)
         )
         lead = ("chain", "draw")
         return xr.Dataset(
-            {"point": ((*lead, "i"), point), "theta": ((*lead, "base_model", "k"), theta)}
+            {"point": ((*lead, "i"), point), "theta": ((*lead, "base_model", "k"), theta)},
+            coords={"chain": np.arange(4), "draw": np.arange(60)},
         )
 
     def __call__(self, aim: Aim, x: Floats) -> tuple[float, Floats, Floats, Floats]:
         """Log density, its gradient, the point and the growth parameters."""
-        return self.posterior.joint_density(x, **self.posterior.data(aim))
+        return posterior_density(x, self.posterior.data(aim))
 
-    def pymc_point(self, aim: Aim, x: Floats) -> dict[str, Any]:
-        """Where the PyMC model has this, in its unbounded coordinates."""
-        _, _, point, theta = self(aim, x)
-        layout, group = self.posterior.layout, self.history.organization_of
-        blocks = layout.blocks
-        places: dict[str, Any] = {}
-        for k, name in enumerate([*self.spec.parameters, "dormancy"][: layout.columns]):
-            location = means = point[k]
-            if layout.pooled:
-                between = point[blocks["between"]][k]
-                means = point[blocks["means"]].reshape(-1, layout.columns)[:, k]
-                places[f"between_organizations_{name}_log__"] = between
-                places[f"organization_{name}_offset"] = (means - location) / np.exp(between)
-                means = means[group]
-            places[f"location_{name}"] = location
-            if name != "dormancy":
-                within = point[blocks["within"]][k]
-                places[f"between_base_models_{name}_log__"] = within
-                places[f"{name}_offset"] = (theta[:, k] - means) / np.exp(within)
-        if "strength" in blocks:
-            places["carry_over_strength"] = point[blocks["strength"]][0]
-            places["carry_over_memory_logodds__"] = point[blocks["memory"]][0]
-        return {name: np.asarray(value) for name, value in places.items()}
+    def by_hand(self, point: Floats, theta: Floats) -> float:
+        """Log density of the growth model at a point and growth parameters, term by term."""
+        layout, spec = self.posterior.layout, self.spec
+        parts = layout.read(point)
+        group = self.posterior.group
+        total = 0.0
+        for at, prior in layout.priors.items():
+            step = 1e-6
+            value, up, down = (
+                natural(point[at] + move, prior.distribution) for move in (0.0, step, -step)
+            )
+            assert unbounded(value, prior) == pytest.approx(point[at])
+            total += frozen(prior).logpdf(value) + np.log((up - down) / (2.0 * step))
+        if spec.period_effect is not None:
+            a, scale = float(parts["persistence"]), float(parts["innovation"])
+            apart = np.abs(np.subtract.outer(*[np.arange(layout.calendar_months)] * 2))
+            law = stats.multivariate_normal(cov=scale**2 / (1.0 - a**2) * a**apart)
+            total += law.logpdf(parts["period"])
+        means = parts["means"]
+        if layout.pooled:
+            with_dormancy = point[layout.blocks["means"]].reshape(-1, layout.columns)
+            total += stats.norm(parts["location"], parts["between"]).logpdf(with_dormancy).sum()
+        total += stats.norm(means[group], parts["spreads"]).logpdf(theta).sum()
+        told = self.posterior.told
+        alive = np.concatenate(
+            [self.months_at(self.posterior.law, theta[:told], parts),
+             self.months_at(self.posterior.zeros, theta[told:], parts)]
+        )  # fmt: skip
+        with np.errstate(divide="ignore"):
+            dormant = logit(parts["dormancy"])[group]
+        alive += log_expit(-dormant)
+        total += alive[:told].sum()
+        return float(total + np.logaddexp(log_expit(dormant), alive)[told:].sum())
+
+    @staticmethod
+    def months_at(law: Law, theta: Floats, parts: dict[str, Floats]) -> Floats:
+        """Log likelihood of each base model, in case it is not dormant."""
+        months = np.empty((len(theta), 1))
+        log_likelihoods(
+            law.number, law.months, law.m, theta[:, :, None].copy(), parts["shared"].copy(),
+            parts["period"].copy(), months,
+        )  # fmt: skip
+        return months[:, 0]
 
     def log_jacobian(self, aim: Aim, x: Floats) -> float:
-        """Log determinant of the PyMC model's coordinates by ours, by finite differences."""
+        """Log determinant of point and growth parameters by the coordinates, by differences."""
         step = 1e-5
 
         def flat(x: Floats) -> Floats:
-            return np.concatenate([v.ravel() for v in self.pymc_point(aim, x).values()])
+            _, _, point, theta = self(aim, x)
+            return np.concatenate([point, theta.ravel()])
 
         unit = step * np.eye(len(x))
         matrix = np.array([flat(x + u) - flat(x - u) for u in unit]) / (2.0 * step)
         return float(np.linalg.slogdet(matrix)[1])
+
+
+def natural(value: float, distribution: str) -> float:
+    """From the scale on which a parameter is unbounded."""
+    if distribution == "Normal":
+        return value
+    return float(1.0 / (1.0 + np.exp(-value)) if distribution == "Beta" else np.exp(value))
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -90,43 +128,78 @@ def case(request: pytest.FixtureRequest, spec_of: Callable[[str], GrowthSpec]) -
     return Case(spec_of(request.param))
 
 
-def test_density_is_that_of_the_pymc_model(case: Case) -> None:
-    """Up to one constant, wherever the coordinates are aimed."""
-    parts = build_model(case.spec, case.history).compile_logp(sum=False, mode="FAST_COMPILE")
+def test_density_is_that_of_the_growth_model(case: Case) -> None:
+    """Up to one constant, wherever one is."""
     rng = np.random.default_rng(3)
-    blind, drawn = case.aims["blind"], case.aims["draws"]
-    assert np.abs(blind["precision"] - drawn["precision"]).max() > 0.1
+    blind, drawn = case.aims.values()
+    assert np.abs(blind.whitening.precision - drawn.whitening.precision).max() > 0.1
     for aim in case.aims.values():
         offsets, values = [], []
-        for x in rng.standard_normal((8, case.dimensions)):
-            value = case.log_jacobian(aim, x)
-            value += sum(part.sum() for part in parts(case.pymc_point(aim, x)))
-            values.append(value)
-            offsets.append(case(aim, x)[0] - value)
+        for x in 0.7 * rng.standard_normal((6, case.dimensions)):
+            value, _, point, theta = case(aim, x)
+            expected = case.by_hand(point, theta) + case.log_jacobian(aim, x)
+            values.append(expected)
+            offsets.append(value - expected)
         assert np.ptp(values) > 1.0
         np.testing.assert_allclose(offsets, offsets[0], rtol=0.0, atol=1e-5)
 
 
-@pytest.mark.parametrize("aim", ["blind", "draws"])
-def test_gradient_in_every_coordinate(case: Case, aim: str) -> None:
-    check_gradient(case, case.aims[aim])
-
-
-@pytest.mark.parametrize("name", ["carried", "global"])
-def test_gradient_with_base_models_summed_out(
-    name: str, spec_of: Callable[[str], GrowthSpec]
-) -> None:
-    both = Case(spec_of(name), TOLD + SILENT)
-    alone = Case(spec_of(name))
-    assert both.dimensions == alone.dimensions
-    check_gradient(both, both.aims["blind"])
-
-
-def check_gradient(case: Case, aim: Aim) -> None:
-    x = np.random.default_rng(4).standard_normal(case.dimensions)
+@pytest.mark.parametrize("name", ["blind", "draws"])
+def test_gradient_in_every_coordinate(case: Case, name: str) -> None:
+    aim = case.aims[name]
+    x = 0.7 * np.random.default_rng(4).standard_normal(case.dimensions)
     step = 1e-5
     moved = [
         (case(aim, x + step * unit)[0] - case(aim, x - step * unit)[0]) / (2.0 * step)
         for unit in np.eye(case.dimensions)
     ]
-    np.testing.assert_allclose(case(aim, x)[1], moved, rtol=1e-5, atol=1e-5)
+    found = case(aim, x)[1]
+    np.testing.assert_allclose(found, moved, rtol=1e-4, atol=1e-4)
+
+
+def test_base_models_have_their_coordinates_back(case: Case) -> None:
+    layout = case.posterior.layout
+    for aim in case.aims.values():
+        x = np.random.default_rng(5).standard_normal(case.dimensions)
+        _, _, point, theta = case(aim, x)
+        told = case.posterior.told
+        straight = theta.copy()
+        straight[:told] = straightened(aim.whitening.pivots, theta[:told])
+        y = case.posterior.whitened(point, straight, aim.whitening)
+        np.testing.assert_allclose(y.ravel(), x[layout.size :], rtol=1e-5, atol=1e-6)
+
+
+def test_chains_start_where_draws_were(case: Case) -> None:
+    """The coordinates to start from are those of some of the draws that were aimed by."""
+    draws = case.draws(case.aims["blind"])
+    aim = case.aims["draws"]
+    points = draws["point"].to_numpy().reshape(240, -1)
+    nothing = np.zeros(case.posterior.members * case.posterior.layout.parameters)
+    for start in aim.starts[::25]:
+        _, _, point, _ = case(aim, np.concatenate([start, nothing]))
+        assert np.abs(points - point).max(axis=1).min() < 1e-6
+
+
+def test_draws_get_their_names(case: Case) -> None:
+    """Those of the prior, which `bayes_hfgrowth.model.pymc_model` has too; on the natural scale."""
+    draws = case.draws(case.aims["blind"])
+    named = case.posterior.named(draws, np.random.default_rng(6))
+    expected = draw_prior(
+        case.spec, case.history.organization_of, len(case.history.organizations), 3,
+        np.random.default_rng(7), case.history.calendar_span[1],
+    )  # fmt: skip
+    assert {k: v.dims for k, v in named.data_vars.items()} == {
+        k: v.dims for k, v in expected.data_vars.items()
+    }
+    for name in expected.data_vars:
+        assert named[name].shape[2:] == expected[name].shape[2:], name
+        assert np.isfinite(named[name]).all(), name
+    assert named["base_model"].to_numpy().tolist() == list(case.history.base_models)
+    assert ("calendar_month" in named.coords) == (case.spec.period_effect is not None)
+    # Base models stand in the order of the history, the newborn one among them.
+    told = case.history.base_models.index(TOLD[0])
+    first = np.exp(draws["theta"].to_numpy()[:, :, 0, 0])
+    members = [np.allclose(np.log(named["fitness"][..., told]), draws["theta"][:, :, i, 0])
+               for i in range(case.posterior.members)]  # fmt: skip
+    assert sum(members) == 1
+    assert first.shape == (4, 60)

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from bayes_hfgrowth.model.specification import (
+    Bursts,
     CarryOver,
     Dormancy,
     GrowthSpec,
+    PeriodEffect,
     Pooling,
     Prior,
     available_models,
@@ -33,6 +36,16 @@ def edited(text, *changes):
         assert old in text, f"the shipped file no longer says {old!r}"
         text = text.replace(old, new, 1)
     return text
+
+
+def table(name):
+    """Text of one table of the shipped surge, with its header."""
+    return re.search(rf"^\[{re.escape(name)}\]\n.*?(?=^\[|^# ---)", SURGE, re.S | re.M).group()
+
+
+HALF = 'innovation = {distribution = "HalfNormal", sigma = 0.3, reason = "half"}\n'
+PERIOD_EFFECT = table("period_effect.persistence") + table("period_effect.innovation")
+BURSTS = table("bursts.probability") + table("bursts.factor") + table("bursts.size")
 
 
 @pytest.fixture
@@ -77,7 +90,11 @@ def test_shipped_specification_is_complete(name):
         assert spec.carry_over == CarryOver(strength=0.5, memory=0.2)
         parameters.append("dispersion")
     else:
+        assert spec.reinforcement == 1.0
         assert spec.carry_over is None
+        assert spec.period_effect is None
+        assert spec.bursts is None
+        assert spec.shared == {}
     assert list(spec.parameters) == parameters
     for text in (spec.description, spec.m_reason):
         assert len(text) > 60
@@ -89,6 +106,42 @@ def test_shipped_specification_is_complete(name):
             pooling.between_base_models,
         ):
             assert len(prior.reason) > 60, "every prior has its reason"
+    for entry in spec.shared.values():
+        assert not isinstance(entry, Prior) or len(entry.reason) > 60
+
+
+def test_shared_parameters_of_surge():
+    assert {
+        name: (entry.distribution, *entry.parameters.values())
+        if isinstance(entry, Prior)
+        else entry
+        for name, entry in read_spec("surge").shared.items()
+    } == {
+        "reinforcement_exponent": ("Beta", 6, 2),
+        "carry_over_strength": 0.5,
+        "carry_over_memory": 0.2,
+        "period_persistence": ("Beta", 17, 3),
+        "period_innovation": ("LogNormal", 0.2, 0.3),
+        "burst_probability": ("Beta", 1, 50),
+        "burst_factor": ("LogNormal", 10, 0.7),
+        "burst_size": ("LogNormal", 0.7, 0.5),
+    }
+
+
+def test_shared_parameters_stand_in_a_fixed_order_and_only_where_they_have_a_table():
+    spec = read_spec("surge")
+    assert list(spec.shared) == [
+        "reinforcement_exponent",
+        *("carry_over_strength", "carry_over_memory"),
+        *("period_persistence", "period_innovation"),
+        *("burst_probability", "burst_factor", "burst_size"),
+    ]
+    spec = dataclasses.replace(spec, reinforcement=0.7, period_effect=None, bursts=None)
+    assert spec.shared == {
+        "reinforcement_exponent": 0.7,
+        "carry_over_strength": 0.5,
+        "carry_over_memory": 0.2,
+    }
 
 
 def test_surge_priors():
@@ -102,11 +155,11 @@ def test_surge_priors():
     }
     organizations = {"median": 0.25, "sigma": 0.5}
     assert priors == {
-        "fitness": ({"mu": 1.2, "sigma": 0.3}, organizations, {"median": 0.6, "sigma": 0.2}),
+        "fitness": ({"mu": 1.8, "sigma": 0.5}, organizations, {"median": 1, "sigma": 0.3}),
         "immediacy": (
-            {"mu": 2.3, "sigma": 0.15},
-            {"median": 0.25, "sigma": 0.05},
-            {"median": 0.5, "sigma": 0.15},
+            {"mu": 2.5, "sigma": 0.4},
+            {"median": 0.2, "sigma": 0.2},
+            {"median": 0.5, "sigma": 0.3},
         ),
         "longevity": ({"mu": 0.4, "sigma": 0.5}, organizations, {"median": 0.4, "sigma": 0.5}),
         "dispersion": ({"mu": 0.7, "sigma": 1}, organizations, {"median": 0.6, "sigma": 0.5}),
@@ -119,6 +172,8 @@ def test_the_figures_in_the_reasons_follow_from_the_priors():
     def central(prior):
         """2.5%, 50% and 97.5% quantiles."""
         values = prior.parameters
+        if prior.distribution == "Beta":
+            return stats.beta(values["alpha"], values["beta"]).ppf([0.025, 0.5, 0.975])
         if prior.distribution == "LogNormal":
             return [values["median"] * math.exp(values["sigma"] * q) for q in (-1.96, 0, 1.96)]
         return [values["mu"] + values["sigma"] * q for q in (-1.96, 0, 1.96)]
@@ -130,8 +185,22 @@ def test_the_figures_in_the_reasons_follow_from_the_priors():
     location = spec.parameters["fitness"].location
     low, middle, high = (math.exp(x) for x in central(location))
     reason_has(location, f"{middle:.2f}", f"{low:.2f}", f"{high:.1f}")
-    reason_has(location, f"{spec.m * math.expm1(middle):.0f}", f"{spec.m * math.expm1(low):.0f}")
-    reason_has(location, f"{spec.m * math.expm1(high):.0f}")
+
+    def impact(fitness, exponent=0.75):
+        rest = 1 - exponent
+        return (spec.m**rest + rest * fitness) ** (1 / rest) - spec.m
+
+    assert spec.reinforcement.parameters == {"alpha": 6, "beta": 2}
+    assert stats.beta(6, 2).mean() == 0.75
+    assert f"{central(spec.reinforcement)[2]:.2f}" == "0.96"
+    reason_has(location, "0.75", *(f"{impact(x):.0f}" for x in (low, middle, high)))
+    reason_has(location, "0.96", f"{impact(low, 0.96):.0f}", f"{impact(high, 0.96):.0f}")
+    between = spec.parameters["fitness"].between_organizations
+    up = math.exp(between.parameters["median"])
+    reason_has(between, f"{up:.2f}", f"{impact(up * middle):.0f}", f"{impact(middle):.0f}")
+    within = spec.parameters["fitness"].between_base_models
+    up = math.exp(within.parameters["median"])
+    reason_has(within, f"{impact(up * middle):.0f}", f"{impact(middle / up):.1f}")
 
     location = spec.parameters["immediacy"].location
     low, middle, high = (math.exp(x) for x in central(location))
@@ -147,6 +216,49 @@ def test_the_figures_in_the_reasons_follow_from_the_priors():
     low, middle, high = (math.exp(x) for x in central(location))
     reason_has(location, f"{low:.2f}", f"{middle:.1f}", f"{high:.0f}")
     reason_has(location, *(f"{math.sqrt(25 + phi * 125):.0f}" for phi in (low, middle, high)))
+
+    between = spec.parameters["immediacy"].between_organizations
+    reason_has(between, f"{math.exp(2.5 + between.parameters['median']):.0f} months")
+    within = spec.parameters["immediacy"].between_base_models
+    reason_has(
+        within, *(f"{math.exp(2.5 + one * within.parameters['median']):.0f}" for one in (-1, 1))
+    )
+
+    low, _, high = central(spec.reinforcement)
+    reason_has(spec.reinforcement, "0.75", f"{low:.2f}", f"{high:.2f}")
+    reason_has(spec.reinforcement, *(f"{100**x:.0f}" for x in (0.75, low, high)))
+
+    prior = spec.period_effect.persistence
+    low, _, high = central(prior)
+    reason_has(prior, "0.85", f"{low:.2f}", f"{high:.2f}")
+    reason_has(prior, f"{math.log(0.5, 0.85):.1f} months", f"{math.log(0.5, low):.1f} months")
+    reason_has(prior, f"{math.log(0.5, high):.0f} months")
+
+    prior = spec.period_effect.innovation
+    low, middle, high = central(prior)
+    reason_has(prior, f"{middle:g}", f"{low:.2f}", f"{high:.2f}")
+    reason_has(prior, *(f"{math.exp(x):.2f}" for x in (low, middle, high)))
+    whole = middle / math.sqrt(1 - 0.85**2)
+    reason_has(prior, f"{whole:.2f}", f"{math.exp(whole):.2f}")
+
+    prior = spec.bursts.probability
+    low, _, high = central(prior)
+    reason_has(prior, "0.020", "51", f"{low:.4f}", f"{high:.3f}")
+    assert stats.beta(1, 50).mean() == pytest.approx(1 / 51)
+    reason_has(prior, f"{1 / low:,.0f}", f"{1 / high:.0f}")
+
+    prior = spec.bursts.factor
+    low, middle, high = central(prior)
+    reason_has(prior, f"{middle:g}", f"{low:.2f}", f"{high:.1f}")
+    reason_has(prior, *(f"{5 * x:.0f}" for x in (low, middle, high)))
+    reason_has(prior, f"{stats.norm.cdf(-math.log(middle) / prior.parameters['sigma']):.4f}")
+
+    prior = spec.bursts.size
+    low, middle, high = central(prior)
+    reason_has(prior, f"{middle:g}", f"{low:.2f}", f"{high:.2f}")
+    reason_has(prior, *(f"{1 / math.sqrt(x):.2f}" for x in (low, middle, high)))
+    burst = stats.nbinom(middle, middle / (50 + middle))
+    reason_has(prior, f"{burst.median() + 1:.0f}", f"{burst.ppf(0.975):.0f}")
 
     for pooling in spec.parameters.values():
         for prior in (pooling.between_organizations, pooling.between_base_models):
@@ -184,7 +296,7 @@ def test_copied_and_edited_specification(copy):
             SURGE,
             ('name = "surge"', 'name = "long memory"'),
             ("m = 1\n", "m = 10.5\n"),
-            ("mu = 1.2", "mu = -1"),
+            ("mu = 1.8", "mu = -1"),
             (
                 'distribution = "LogNormal"\nmedian = 0.25\nsigma = 0.5',
                 'distribution = "Gamma"\nalpha = 2\nbeta = 8.0',
@@ -197,12 +309,21 @@ def test_copied_and_edited_specification(copy):
                 "memory = 0.2",
                 'memory = {distribution = "Beta", alpha = 1, beta = 3, reason = "short"}',
             ),
+            (table("reinforcement.exponent"), "[reinforcement]\nexponent = 1\n"),
+            (table("period_effect.innovation"), ""),
+            (table("period_effect.persistence"), "[period_effect]\npersistence = 0\n" + HALF),
+            (table("bursts.factor"), ""),
+            (table("bursts.size"), ""),
+            (
+                table("bursts.probability"),
+                "[bursts]\nprobability = 0.01\nfactor = 1\nsize = 2.5\n",
+            ),
         )
     )
     spec = read_spec(path)
     assert spec.name == "long memory"
     assert spec.m == 10.5
-    assert spec.parameters["fitness"].location.parameters == {"mu": -1.0, "sigma": 0.3}
+    assert spec.parameters["fitness"].location.parameters == {"mu": -1.0, "sigma": 0.5}
     between = spec.parameters["fitness"].between_organizations
     assert between.distribution == "Gamma"
     assert between.parameters == {"alpha": 2.0, "beta": 8.0}
@@ -210,8 +331,31 @@ def test_copied_and_edited_specification(copy):
         Prior("Normal", {"mu": 0.5, "sigma": 0.2}, "half"),
         Prior("Beta", {"alpha": 1.0, "beta": 3.0}, "short"),
     )
+    assert spec.reinforcement == 1.0
+    assert spec.period_effect == PeriodEffect(0.0, Prior("HalfNormal", {"sigma": 0.3}, "half"))
+    assert spec.bursts == Bursts(probability=0.01, factor=1.0, size=2.5)
     assert spec.parameters["longevity"] == read_spec("surge").parameters["longevity"]
     assert read_spec(str(path)) == spec
+
+
+def test_period_effect_and_bursts_may_be_left_out(copy):
+    spec = read_spec(copy(edited(SURGE, (PERIOD_EFFECT, ""), (BURSTS, ""))))
+    assert spec == dataclasses.replace(read_spec("surge"), period_effect=None, bursts=None)
+    assert GrowthSpec.from_json(spec.to_json()) == spec
+    assert {"period_effect", "bursts"}.isdisjoint(json.loads(spec.to_json()))
+
+
+def test_a_number_at_the_end_of_its_range(copy):
+    text = edited(
+        SURGE,
+        (table("reinforcement.exponent"), "[reinforcement]\nexponent = 1e-9\n"),
+        (PERIOD_EFFECT, "[period_effect]\npersistence = 0.999999\ninnovation = 1e-9\n"),
+        (BURSTS, "[bursts]\nprobability = 0.999999\nfactor = 1e6\nsize = 1e-9\n"),
+    )
+    spec = read_spec(copy(text))
+    assert spec.reinforcement == 1e-9
+    assert spec.period_effect == PeriodEffect(0.999999, 1e-9)
+    assert spec.bursts == Bursts(0.999999, 1e6, 1e-9)
 
 
 def test_global_pooling(copy):
@@ -262,6 +406,42 @@ def priors_of_spread(draw):
     return Prior(distribution, {name: draw(st.floats(1e-9, 1e6)) for name in names}, "reason")
 
 
+priors_of_share = st.builds(
+    lambda alpha, beta: Prior("Beta", {"alpha": alpha, "beta": beta}, "reason"),
+    st.floats(1e-9, 1e6),
+    st.floats(1e-9, 1e6),
+)
+priors_of_factor = priors_of_spread().filter(lambda prior: prior.distribution == "LogNormal")
+
+
+@st.composite
+def shared_tables(draw):
+    """The tables of the likelihood surge that hold for all base models."""
+    return {
+        "reinforcement": draw(st.one_of(st.floats(1e-9, 1), priors_of_share)),
+        "carry_over": CarryOver(
+            draw(st.one_of(st.floats(-0.99, 0.99), priors_of_mean)),
+            draw(st.one_of(st.floats(0, 0.99), priors_of_share)),
+        ),
+        "period_effect": PeriodEffect(
+            draw(st.one_of(st.floats(0, 0.99), priors_of_share)),
+            draw(st.one_of(st.floats(1e-9, 9), priors_of_spread())),
+        )
+        if draw(st.booleans())
+        else None,
+        "bursts": Bursts(
+            draw(st.one_of(st.floats(1e-9, 0.99), priors_of_share)),
+            draw(st.one_of(st.floats(1, 1e6), priors_of_factor)),
+            draw(st.one_of(st.floats(1e-9, 1e6), priors_of_factor)),
+        )
+        if draw(st.booleans())
+        else None,
+    }
+
+
+PAPER = {"reinforcement": 1.0, "carry_over": None, "period_effect": None, "bursts": None}
+
+
 @st.composite
 def specifications(draw):
     likelihood = draw(st.sampled_from(["poisson", "birth", "surge"]))
@@ -274,11 +454,7 @@ def specifications(draw):
         pooling=pooling,
         m=draw(st.floats(1e-9, 1e9)),
         m_reason="why",
-        carry_over=CarryOver(
-            draw(st.one_of(st.floats(-0.99, 0.99), priors_of_mean)), draw(st.floats(0, 0.99))
-        )
-        if likelihood == "surge"
-        else None,
+        **(draw(shared_tables()) if likelihood == "surge" else PAPER),
         dormancy=Dormancy(
             draw(priors_of_mean), draw(priors_of_spread()) if pooling == "organization" else None
         )
@@ -309,6 +485,17 @@ def test_json_has_the_keys_of_a_file():
         *("name", "description", "likelihood", "pooling", "m", "m_reason"),
         *("fitness", "immediacy", "longevity"),
     ]
+    document = json.loads(read_spec("surge").to_json())
+    assert list(document) == [
+        *("name", "description", "likelihood", "pooling", "m", "m_reason"),
+        *("reinforcement", "carry_over", "period_effect", "bursts"),
+        *("fitness", "immediacy", "longevity", "dispersion", "dormancy"),
+    ]
+    assert {key: list(document[key]) for key in ("reinforcement", "period_effect", "bursts")} == {
+        "reinforcement": ["exponent"],
+        "period_effect": ["persistence", "innovation"],
+        "bursts": ["probability", "factor", "size"],
+    }
 
 
 def test_json_is_checked():
@@ -331,7 +518,7 @@ REFUSALS = {
         [("m_reason =", "reason =")],
         "reason is not a key that is known here (did you mean m_reason?); known are name, "
         "description, likelihood, pooling, m, m_reason, fitness, immediacy, longevity, "
-        "carry_over, dispersion, dormancy",
+        "reinforcement, carry_over, dispersion, period_effect, bursts, dormancy",
     ),
     "unknown growth parameter": (
         [("[longevity.location]", "[longevty.location]")],
@@ -347,7 +534,7 @@ REFUSALS = {
         'fitness."a b\\nc" is not a key that is known here; known are location, ',
     ),
     "unknown key of a prior": (
-        [("sigma = 0.3\n", "sigmaa = 1.0\n")],
+        [("mu = 1.8\nsigma = 0.5\n", "mu = 1.8\nsigmaa = 1.0\n")],
         "fitness.location.sigmaa is not a key that is known here (did you mean sigma?); known "
         "are distribution, mu, sigma, reason",
     ),
@@ -356,7 +543,7 @@ REFUSALS = {
         "fitness.between_organizations.mu is not a key that is known here; known are "
         "distribution, median, sigma, reason",
     ),
-    "missing parameter": ([("mu = 1.2\n", "")], "fitness.location.mu is missing; add it"),
+    "missing parameter": ([("mu = 1.8\n", "")], "fitness.location.mu is missing; add it"),
     "missing key": ([("m = 1\n", "")], "m is missing; add it"),
     "missing likelihood": (
         [('likelihood = "surge"', "")],
@@ -370,18 +557,65 @@ REFUSALS = {
         [("[carry_over]", "[other]")],
         "other is not a key that is known here; known are ",
     ),
+    "mistyped reinforcement": (
+        [("[reinforcement.exponent]", "[reinforcment.exponent]")],
+        "reinforcment is not a key that is known here (did you mean reinforcement?); known are ",
+    ),
+    "file of an earlier version": (
+        [(table("reinforcement.exponent"), ""), (PERIOD_EFFECT, ""), (BURSTS, "")],
+        "reinforcement is missing; add the table [reinforcement] with exponent = 1, which keeps "
+        "the law of earlier versions",
+    ),
+    "empty reinforcement": (
+        [(table("reinforcement.exponent"), "[reinforcement]\n")],
+        "reinforcement.exponent is missing; add it",
+    ),
+    "missing innovation": (
+        [(table("period_effect.innovation"), "")],
+        "period_effect.innovation is missing; add it",
+    ),
+    "missing size": ([(table("bursts.size"), "")], "bursts.size is missing; add it"),
+    "unknown key of the bursts": (
+        [("[bursts.size]", "[bursts.shape]")],
+        "bursts.shape is not a key that is known here; known are probability, factor, size",
+    ),
+    "distribution of an exponent": (
+        [('distribution = "Beta"\nalpha = 6', 'distribution = "Normal"\nalpha = 6')],
+        'reinforcement.exponent.distribution is "Normal"; it must be Beta',
+    ),
+    "distribution of a persistence": (
+        [('distribution = "Beta"\nalpha = 17', 'distribution = "Gamma"\nalpha = 17')],
+        'period_effect.persistence.distribution is "Gamma"; it must be Beta',
+    ),
+    "distribution of an innovation": (
+        [('distribution = "LogNormal"\nmedian = 0.2\n', 'distribution = "Beta"\n')],
+        'period_effect.innovation.distribution is "Beta"; it must be LogNormal, HalfNormal, '
+        "Gamma or Exponential",
+    ),
+    "distribution of a burst": (
+        [('distribution = "Beta"\nalpha = 1\n', 'distribution = "Normal"\n')],
+        'bursts.probability.distribution is "Normal"; it must be Beta',
+    ),
+    "distribution of a factor": (
+        [('distribution = "LogNormal"\nmedian = 10', 'distribution = "Gamma"')],
+        'bursts.factor.distribution is "Gamma"; it must be LogNormal',
+    ),
+    "distribution of a size": (
+        [('distribution = "LogNormal"\nmedian = 0.7', 'distribution = "HalfNormal"')],
+        'bursts.size.distribution is "HalfNormal" (did you mean LogNormal?); it must be LogNormal',
+    ),
     "missing memory": ([("memory = 0.2", "")], "carry_over.memory is missing; add it"),
     "mistyped distribution": (
-        [('"LogNormal"', '"Lognormal"')],
+        [('distribution = "LogNormal"\nmedian = 0.25', 'distribution = "Lognormal"')],
         'fitness.between_organizations.distribution is "Lognormal" (did you mean LogNormal?); '
         "it must be LogNormal, HalfNormal, Gamma or Exponential",
     ),
     "distribution of a mean": (
-        [('distribution = "Normal"\nmu = 1.2', 'distribution = "HalfNormal"')],
+        [('distribution = "Normal"\nmu = 1.8', 'distribution = "HalfNormal"')],
         'fitness.location.distribution is "HalfNormal" (did you mean Normal?); it must be Normal',
     ),
     "distribution of a spread": (
-        [('distribution = "LogNormal"\nmedian', 'distribution = "Beta"\nmedian')],
+        [('distribution = "LogNormal"\nmedian = 0.25', 'distribution = "Beta"\nmedian = 0.25')],
         'fitness.between_organizations.distribution is "Beta"; it must be LogNormal, '
         "HalfNormal, Gamma or Exponential",
     ),
@@ -394,7 +628,7 @@ REFUSALS = {
         'carry_over.strength.distribution is "Beta"; it must be Normal',
     ),
     "negative scale": (
-        [("sigma = 0.3\n", "sigma = -1.0\n")],
+        [("mu = 1.8\nsigma = 0.5\n", "mu = 1.8\nsigma = -1.0\n")],
         "fitness.location.sigma is -1; it must be greater than 0",
     ),
     "zero scale": (
@@ -406,19 +640,19 @@ REFUSALS = {
         "fitness.between_organizations.median is -0.25; it must be greater than 0",
     ),
     "not a number": (
-        [("mu = 1.2", "mu = nan")],
+        [("mu = 1.8", "mu = nan")],
         "fitness.location.mu is NaN; it must be a finite number",
     ),
     "infinite": (
-        [("sigma = 0.3\n", "sigma = inf\n")],
+        [("mu = 1.8\nsigma = 0.5\n", "mu = 1.8\nsigma = inf\n")],
         "fitness.location.sigma is Infinity; it must be a finite number",
     ),
     "beyond a float": (
-        [("mu = 1.2", "mu = 1" + "0" * 400)],
+        [("mu = 1.8", "mu = 1" + "0" * 400)],
         f"fitness.location.mu is 1{'0' * 56}...; it must be a finite number",
     ),
     "text for a number": (
-        [("mu = 1.2", 'mu = "0.5"')],
+        [("mu = 1.8", 'mu = "0.5"')],
         'fitness.location.mu is "0.5"; it must be a number',
     ),
     "truth value for a number": ([("m = 1", "m = true")], "m is true; it must be a number"),
@@ -435,7 +669,7 @@ REFUSALS = {
         "name is 3; it must be text in quotes",
     ),
     "number for a table": (
-        [("[carry_over]", "carry_over = 0.5\n[other]"), ("[other]", "[fitness.other]")],
+        [("m = 1\n", "m = 1\ncarry_over = 0.5\n"), ("[carry_over]", "[fitness.other]")],
         "carry_over is 0.5, not a table of keys",
     ),
     "list of tables": (
@@ -463,11 +697,6 @@ REFUSALS = {
         'fitness.between_organizations has no place where pooling is "global"; leave it out, '
         'or set pooling = "organization"',
     ),
-    "carry-over without surges": (
-        [('likelihood = "surge"', 'likelihood = "birth"')],
-        'carry_over has no place with the likelihood "birth"; leave it out, or set '
-        'likelihood = "surge"',
-    ),
     "strength of one": (
         [("strength = 0.5", "strength = 1")],
         "carry_over.strength is 1; it must be above -1 to below 1, or a table with a Normal prior",
@@ -485,6 +714,42 @@ REFUSALS = {
         'carry_over.memory is "short"; it must be a number',
     ),
 }
+
+
+for number, text in (("1.5", "1.5"), ("0", "0"), ("-0.5", "-0.5"), ("1.0000001", "1.0000001")):
+    REFUSALS[f"exponent of {number}"] = (
+        [(table("reinforcement.exponent"), f"[reinforcement]\nexponent = {number}\n")],
+        f"reinforcement.exponent is {text}; it must be above 0 and at most 1, or a table with a "
+        "Beta prior",
+    )
+for key, number, words in (
+    ("persistence", "1", "from 0 to below 1, or a table with a Beta prior"),
+    ("persistence", "-0.1", "from 0 to below 1, or a table with a Beta prior"),
+    *(
+        (
+            "innovation",
+            number,
+            "greater than 0, or a table with a LogNormal, HalfNormal, Gamma or Exponential prior",
+        )
+        for number in ("0", "-0.2")
+    ),
+):
+    other = {"persistence": "innovation = 0.2", "innovation": "persistence = 0.9"}[key]
+    REFUSALS[f"{key} of {number}"] = (
+        [(PERIOD_EFFECT, f"[period_effect]\n{other}\n{key} = {number}\n")],
+        f"period_effect.{key} is {number}; it must be {words}",
+    )
+for key, number, words in (
+    ("probability", "0", "above 0 to below 1, or a table with a Beta prior"),
+    ("probability", "1", "above 0 to below 1, or a table with a Beta prior"),
+    ("factor", "0.9", "at least 1, or a table with a LogNormal prior"),
+    ("size", "0", "greater than 0, or a table with a LogNormal prior"),
+):
+    entries = {"probability": "0.01", "factor": "10", "size": "0.7"} | {key: number}
+    REFUSALS[f"{key} of {number}"] = (
+        [(BURSTS, "[bursts]\n" + "".join(f"{k} = {v}\n" for k, v in entries.items()))],
+        f"bursts.{key} is {number}; it must be {words}",
+    )
 
 
 @pytest.mark.parametrize(("changes", "expected"), REFUSALS.values(), ids=REFUSALS)
@@ -505,7 +770,7 @@ def test_empty_texts(copy, key):
 
 def test_every_reason_must_be_there(copy):
     reasons = list(re.finditer(r'^reason = """.*?"""', SURGE, flags=re.DOTALL | re.MULTILINE))
-    assert len(reasons) == 14
+    assert len(reasons) == 20
     for found in reasons:
         before, after = SURGE[: found.start()], SURGE[found.end() :]
         place = re.findall(r"^\[(.*)\]", before, flags=re.MULTILINE)[-1]
@@ -517,14 +782,31 @@ def test_every_reason_must_be_there(copy):
 
 def test_surge_without_its_tables(copy):
     message = refusal(copy(edited(CITATION, ('likelihood = "poisson"', 'likelihood = "surge"'))))
+    assert message.endswith(
+        "reinforcement is missing; add the table [reinforcement] with "
+        "exponent = 1, which keeps the law of earlier versions"
+    )
+    text = edited(CITATION, ('likelihood = "poisson"', 'likelihood = "surge"'))
+    message = refusal(copy(text + "\n[reinforcement]\nexponent = 1\n"))
     assert message.endswith("carry_over is missing; add it")
 
 
-def test_dispersion_without_surges(copy):
-    before, after = SURGE.split("[carry_over]")
-    text = before + after[after.index("# --- Fitness") :]
-    message = refusal(copy(edited(text, ('likelihood = "surge"', 'likelihood = "poisson"'))))
-    assert ': dispersion has no place with the likelihood "poisson"; leave it out' in message
+@pytest.mark.parametrize("likelihood", ["poisson", "birth"])
+@pytest.mark.parametrize(
+    "key", ["reinforcement", "carry_over", "dispersion", "period_effect", "bursts"]
+)
+def test_tables_of_surge_without_surges(copy, key, likelihood):
+    document = json.loads(read_spec("surge").to_json())
+    for other in ("reinforcement", "carry_over", "dispersion", "period_effect", "bursts"):
+        if other != key:
+            del document[other]
+    document["likelihood"] = likelihood
+    with pytest.raises(SpecificationError) as caught:
+        GrowthSpec.from_json(json.dumps(document), "mine.toml")
+    assert str(caught.value) == (
+        f'mine.toml: {key} has no place with the likelihood "{likelihood}"; leave it out, or set '
+        'likelihood = "surge"'
+    )
 
 
 def test_long_values_are_cut_short_in_messages(copy):
@@ -636,6 +918,14 @@ def acceptable(key, value):
         "median": value > 0,
         "strength": -1 < value < 1,
         "memory": 0 <= value < 1,
+        "exponent": 0 < value <= 1,
+        "persistence": 0 <= value < 1,
+        "innovation": value > 0,
+        "probability": 0 < value < 1,
+        "factor": value >= 1,
+        "size": value > 0,
+        "alpha": value > 0,
+        "beta": value > 0,
     }.get(key, False)
 
 

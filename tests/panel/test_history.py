@@ -76,3 +76,34 @@ def test_newborns_have_neither_months_nor_counts() -> None:
     assert history.months.tolist() == [0, 0, 0]
     assert history.finetunes.tolist() == [0, 0, 0]
     assert history.subset(np.array([2])).created_at.isna().all()
+
+
+def test_months_lie_on_the_calendar() -> None:
+    """One base model from the middle of a month on, one from a first day, one newborn."""
+    months = {"a/middle": 3, "b/first": 2, "c/new": 0}
+    created = {"a/middle": "2024-01-21", "b/first": "2024-02-01", "c/new": "2024-04-20"}
+    rows = [
+        (name, name[0], created[name], k, k) for name, n in months.items() for k in range(n + 1)
+    ]
+    columns = ["base_model", "organization", "created_at", "month", "finetunes"]
+    table = pd.DataFrame(rows, columns=columns).assign(observed_at="2024-04-25")
+    history = History.from_panel(Panel.from_table(table))
+    january = 12 * 54
+    assert history.calendar.tolist() == [
+        january,
+        january + 1,
+        january + 2,
+        january + 1,
+        january + 2,
+    ]
+    shares = [11 / 31, 9 / 29, 11 / 31, 1.0, 1.0]
+    np.testing.assert_allclose(history.calendar_share, shares)
+    # The last month of the first one ends in April.
+    assert history.calendar_span == (january, 4)
+    assert history.coords["calendar_month"] == ["2024-01", "2024-02", "2024-03", "2024-04"]
+    part = history.subset(np.array([1]))
+    assert part.calendar_span == (january + 1, 2)
+    law = part.months_of(2, 1.0, history.calendar_span[0])
+    assert law.calendar.tolist() == [1, 2]
+    assert part.months_of(2, 1.0).calendar.tolist() == [0, 1]
+    assert history.subset(np.array([2])).calendar_span == (0, 1)

@@ -11,19 +11,26 @@ from scipy.special import expit, logit
 
 from bayes_hfgrowth import Panel
 from bayes_hfgrowth.forecast.paths import forecast, forecast_new
+from bayes_hfgrowth.growth.law import EXPONENT
 from bayes_hfgrowth.panel.history import History
-from bayes_hfgrowth.posterior.conditional import Conditional, condition
+from bayes_hfgrowth.posterior.conditional import Conditional, Moves, condition, coupled
+from bayes_hfgrowth.posterior.draws import FORMAT
 from bayes_hfgrowth.posterior.importance import GOOD_K
 from bayes_hfgrowth.posterior.population import PopulationPosterior
-from bayes_hfgrowth.posterior.simulation import log_likelihood
+from bayes_hfgrowth.posterior.simulation import calendar_needed, futures, log_likelihood
 from bayes_hfgrowth.support.errors import FitError, ForecastError
 
-COUNTS = {"busy": [3, 9, 14, 20, 22], "quiet": [0, 0, 1, 0, 0, 0], "silent": [0] * 8, "newborn": []}
+COUNTS = {
+    "busy": [3, 9, 14, 20, 22, 30, 41, 35, 28],
+    "quiet": [0, 0, 1, 0, 0, 0],
+    "silent": [0] * 8,
+    "newborn": [],
+}
 
 
-def panel_of(organization="Qwen", **series):
+def panel_of(organization="Qwen", created_at="2024-03-14", **series):
     rows = [
-        (f"{organization}/{name}", organization, "2024-03-01", month, count)
+        (f"{organization}/{name}", organization, created_at, month, count)
         for name, new in series.items()
         for month, count in enumerate(np.append(0, np.cumsum(new)))
     ]
@@ -36,55 +43,218 @@ def population(made_fit):
     return PopulationPosterior.from_fit(made_fit)
 
 
-def by_brute_force(population, history, index, rng):
-    """Draws of a base model from the population, weighted by the likelihood of its months."""
-    means, shares = population.of_organizations(history.organizations, rng)
-    o = history.organization_of[index]
-    draws = np.repeat(np.arange(len(means)), 60)
-    theta = means[draws, o] + population.spreads[draws] * rng.standard_normal((len(draws), 4))
-    one = dataclasses.replace(
-        history.subset(np.array([index])), organizations=("o",), organization_of=np.zeros(1, int)
-    )
-    plain = dataclasses.replace(population.spec, dormancy=None)
-    months = log_likelihood(plain, one, theta[:, None], population.carry[draws])
-    awake = (1 - shares[draws, o]) * np.exp(months.sum(axis=1, dtype=np.float64))
-    return theta, awake + (shares[draws, o] if one.finetunes[0] == 0 else 0.0)
+@pytest.fixture(scope="module")
+def wide(population):
+    """The same, with exponents and period effects that differ from draw to draw."""
+    rng = np.random.default_rng(6)
+    posterior = population.posterior.copy()
+    shape = posterior["period_effect"].shape
+    level = 0.25 * rng.standard_normal((*shape[:2], 1)) + 0.16 * rng.standard_normal(shape)
+    posterior["period_effect"] = (posterior["period_effect"].dims, level)
+    exponent = rng.uniform(0.6, 0.9, shape[:2])
+    posterior["reinforcement_exponent"] = (("chain", "draw"), exponent)
+    return PopulationPosterior(posterior, population.about)
 
 
-@pytest.mark.parametrize("organization", ["Qwen", "Nobody"])
-@pytest.mark.parametrize("name", list(COUNTS))
-def test_parameters_are_those_of_brute_force(population, organization, name):
-    history = History.from_panel(panel_of(organization, **{name: COUNTS[name]}))
+def by_brute_force(conditional, history, each):
+    """Draws of a base model from every draw of the population, weighted by their likelihood."""
     rng = np.random.default_rng(3)
-    theta, weights = by_brute_force(population, history, 0, rng)
+    name = history.organizations[0]
+    rows = np.repeat(np.arange(conditional.draws), each)
+    means, spreads = conditional.of_base_models(name)  # any organization's if it is not known
+    _, shares = conditional.of_organization(name)
+    theta = means[rows] + spreads[rows] * rng.standard_normal((len(rows), 4))
+    weights = 1 - shares[rows]
+    if len(history.month):
+        plain = dataclasses.replace(conditional.spec, dormancy=None)
+        shared = conditional.over_calendar(*calendar_needed(history, 6)).take(rows)
+        months = log_likelihood(plain, history, theta[:, None], shared)
+        weights *= np.exp(months.sum(axis=1, dtype=np.float64))
+    return rows, theta, weights, shares[rows] if history.finetunes[0] == 0 else 0.0 * weights
+
+
+CASES = [
+    *((organization, name, "2024-03-14") for organization in ("Qwen", "Nobody") for name in COUNTS),
+    ("Qwen", "busy", "2024-10-20"),  # its last months are after the fit's
+    ("Qwen", "quiet", "2022-12-20"),  # its first ones are before
+]
+
+
+@pytest.mark.parametrize(("organization", "name", "created_at"), CASES)
+def test_draws_and_forecasts_are_those_of_brute_force(wide, organization, name, created_at):
+    """Under exponents from 0.6 to 0.9, and period effects with a standard deviation of 0.3."""
+    panel = panel_of(organization, created_at, **{name: COUNTS[name]})
+    history = History.from_panel(panel)
+    conditional = Conditional(wide, 4, 3000)
+    rows, theta, awake, dormant = by_brute_force(conditional, history, 100)
+    weights = awake + dormant
+    found = condition(conditional, history)
+    assert found.pareto_k[0] < GOOD_K
+    # The same draws of the population on both sides, so what they have of noise is left out; both
+    # are importance averages of some thousand effective draws of the rest.
+    effective = min(weights.sum() ** 2 / (weights**2).sum(), 1000)
+    assert effective > 300
     mean = np.average(theta, axis=0, weights=weights)
     spread = np.sqrt(np.average((theta - mean) ** 2, axis=0, weights=weights))
-    found = condition(Conditional(population, 4), history, 4000)
-    assert found.pareto_k[0] < GOOD_K
-    # Both are importance averages of some thousand effective draws.
-    effective = min(weights.sum() ** 2 / (weights**2).sum(), 1000)
     error = spread * np.sqrt(1 / effective + 1 / 1000)
     assert (np.abs(found.theta[:, 0].mean(axis=0) - mean) < 5 * error).all()
-    np.testing.assert_allclose(found.theta[:, 0].std(axis=0), spread, rtol=0.2)
+    np.testing.assert_allclose(found.theta[:, 0].std(axis=0), spread, rtol=0.15)
+    exponent = conditional.shared.values[:, EXPONENT]  # noqa: PD011
+    expected = np.average(exponent[rows], weights=weights)
+    assert abs(exponent[found.draw[:, 0]].mean() - expected) < 5 * 0.087 / np.sqrt(effective)
+    share = dormant.sum() / weights.sum()
+    assert found.dormant[:, 0].mean() == pytest.approx(share, abs=0.05)
+    # And what is forecast from them.
+    rng = np.random.default_rng(8)
+    some = rng.choice(len(rows), 4000, p=weights / weights.sum())
+    shared = conditional.over_calendar(*calendar_needed(history, 6)).take(rows[some])
+    plain = dataclasses.replace(wide.spec, dormancy=None)
+    paths = futures(plain, history, theta[some][:, None], shared, 6, rng)[:, 0, -1]
+    asleep = rng.random(4000) * weights[some] < dormant[some]
+    theirs = np.log1p(np.where(asleep, 0, paths - history.finetunes[0]))
+    new = forecast_new(wide, panel, 6, 4, draws=3000, progress=False).draws["finetunes"]
+    ours = np.log1p(new.to_numpy()[0, :, 0, -1] - history.finetunes[0])
+    assert abs(ours.mean() - theirs.mean()) < 5 * theirs.std() * np.sqrt(1 / effective + 1 / 1000)
+    grid = np.unique(np.concatenate([ours, theirs]))
+    levels = [np.searchsorted(np.sort(x), grid, side="right") / x.size for x in (ours, theirs)]
+    assert np.abs(levels[0] - levels[1]).max() < 1.95 * np.sqrt(1 / effective + 1 / 1000)
+
+
+# --- Sums over base models ------------------------------------------------------------------
+
+
+def test_positions_are_kept_as_far_as_their_weights_allow():
+    weights = np.array([0.4, 0.3, 0.2, 0.1, 0.0])
+    rng = np.random.default_rng(1)
+    found = np.stack([coupled(weights, Moves.of(5, rng), rng) for _ in range(20_000)])
+    shares = np.bincount(found.ravel(), minlength=5) / found.size
+    np.testing.assert_allclose(shares, weights, atol=0.005)
+    kept = (found == np.arange(5)).mean()
+    assert kept == pytest.approx(np.minimum(weights, 0.2).sum(), abs=0.005)
+    moves = Moves.of(4000, rng)
+    even = np.full(4000, 1 / 4000)
+    assert (coupled(even, moves, rng) == np.arange(4000)).mean() > 0.999  # but for rounding
+    # Weights that are alike choose alike, whatever they choose; few of 64 candidates are refused.
+    weights = rng.gamma(0.3, size=4000)
+    one, other = (
+        coupled(w / w.sum(), moves, rng)
+        for w in (weights, weights * np.exp(0.1 * rng.random(4000)))
+    )
+    assert (one == other).mean() > 0.85
+    assert (one == np.arange(4000)).mean() < 0.5
+    # All weight in one place, which no candidate may hit.
+    np.testing.assert_array_equal(coupled(np.eye(4000)[7], moves, rng), 7)
+
+
+def width_of(total):
+    """Width of the 80% interval of the logarithm."""
+    return float(np.diff(np.quantile(np.log(total), [0.1, 0.9]))[0])
+
+
+def test_sums_are_as_wide_as_those_of_a_joint_simulation(wide):
+    """Two base models of one organization, which share population and period effects."""
+    posterior, series, draws = wide.posterior.copy(), {"one": [4], "other": [6]}, 8000
+    posterior["period_innovation"] = 0.6 + 0.0 * posterior["period_innovation"]
+    posterior["period_persistence"] = 0.9 + 0.0 * posterior["period_persistence"]
+    # So that what they share is much of the width.
+    posterior["organization_fitness"] = 2.0 * posterior["organization_fitness"]
+    posterior["organization_dispersion"] = 0.1 * posterior["organization_dispersion"]
+    posterior["burst_probability"] = 0.01 * posterior["burst_probability"]
+    for name in wide.spec.parameters:
+        posterior[f"between_base_models_{name}"] = 0.4 * posterior[f"between_base_models_{name}"]
+    wide = PopulationPosterior(posterior, wide.about)
+    new = forecast_new(wide, panel_of(**series), 12, 4, draws=draws, progress=False)
+    counts = new.draws["finetunes"].to_numpy()[0, :, :, -1]
+    found = width_of(counts.sum(axis=1))
+    # Jointly: draws of the population, and both base models under each. Every base model is taken
+    # as the only new one, so that the draws are weighted by what the months of one say of them,
+    # the geometric mean of both.
+    conditional, rng = Conditional(wide, 4, draws), np.random.default_rng(2)
+    plain = dataclasses.replace(wide.spec, dormancy=None)
+    paths, joint = [], np.ones(draws)
+    for name, months in series.items():
+        history = History.from_panel(panel_of(**{name: months}))
+        _, theta, weights, _ = by_brute_force(conditional, history, 60)
+        weights = weights.reshape(draws, -1)
+        joint *= np.sqrt(weights.sum(axis=1))
+        weights = weights.cumsum(axis=1)
+        at = (weights < (rng.random(draws) * weights[:, -1])[:, None]).sum(axis=1)
+        own = theta.reshape(draws, -1, 4)[np.arange(draws), at]
+        shared = conditional.over_calendar(*calendar_needed(history, 12))
+        paths.append(futures(plain, history, own[:, None], shared, 12, rng)[:, 0, -1])
+    some = rng.choice(draws, draws, p=joint / joint.sum())
+    expected = width_of(paths[0][some] + paths[1][some])
+    alone = width_of(paths[0][some] + rng.permutation(paths[1][some]))
+    apart = width_of(counts[:, 0] + rng.permutation(counts[:, 1]))
+    assert found == pytest.approx(expected, rel=0.08)
+    assert found > 1.07 * apart
+    assert alone < 0.9 * expected
+
+
+def test_what_base_models_share_is_shared_and_no_more(wide):
+    """Draws of newborn base models: of one organization, known or not, and of two unknown ones."""
+    conditional = Conditional(wide, 4, 2000)
+    names = ("Lab/a", "Lab/b", "Other/a", "Qwen/a", "Qwen/b")
+    panel = pd.concat([panel_of(n.split("/")[0], **{n.split("/")[1]: []}).table for n in names])
+    history = History.from_panel(Panel.from_table(panel))
+    assert history.base_models == names
+    found = condition(conditional, history)
+    assert ((found.draw == np.arange(2000)[:, None]).mean(axis=0) > 0.95).all()
+    near = np.corrcoef(found.theta[:, :, 0].T)
+    means, _ = conditional.of_organization("Lab")
+    within = (conditional.spreads[:, 0] ** 2).mean()
+    expected = means[:, 0].var() / (means[:, 0].var() + within)
+    assert near[0, 1] == pytest.approx(expected, abs=0.1)
+    location = np.log(conditional.population.posterior["global_fitness"].to_numpy()).var()
+    assert near[0, 2] == pytest.approx(location / (means[:, 0].var() + within), abs=0.1)
+
+
+def test_period_effects_ahead_are_one_path_for_each_draw(wide):
+    conditional = Conditional(wide, 4, 400)
+    shared, number = conditional.shared, conditional.shared.period.shape[1]
+    first, end = shared.first, shared.first + number
+    whole = conditional.over_calendar(first - 3, number + 10)
+    again = Conditional(wide, 4, 400)
+    short = again.over_calendar(first - 1, number + 2)
+    np.testing.assert_array_equal(short.period, whole.over(first - 1, number + 2))
+    np.testing.assert_array_equal(again.over_calendar(first, number + 7).over(first, number + 7),
+                                  whole.over(first, number + 7))  # fmt: skip
+    np.testing.assert_array_equal(whole.over(first, number), shared.period)
+    which = np.random.default_rng(1).permutation(400)
+    known = end + 1
+    moved = conditional.shared_of(which, first, number + 7, known)
+    path = moved.over(first, number + 7)
+    np.testing.assert_allclose(path[:, : number + 2], whole.over(first, number + 2)[which])
+    steps, own = (
+        np.diff(z[:, number + 1 :]) + (1 - a[:, None]) * z[:, number + 1 : -1]
+        for z, a in ((path, moved.persistence), (whole.over(first, number + 7), whole.persistence))
+    )
+    np.testing.assert_allclose(steps / moved.innovation[:, None], own / whole.innovation[:, None])
+    still = conditional.shared_of(np.arange(400), first, number + 7, known)
+    np.testing.assert_array_equal(still.over(first, number + 7), whole.over(first, number + 7))
+
+
+def test_draws_are_the_same_population_for_all_numbers_of_them(population):
+    number = population.posterior.sizes["chain"] * population.posterior.sizes["draw"]
+    few = Conditional(population, 1, 100)
+    np.testing.assert_array_equal(few.spreads, population.spreads[:: number // 100])
+    many = Conditional(population, 1, 2 * number)
+    np.testing.assert_array_equal(many.spreads[::2], population.spreads)
+    np.testing.assert_array_equal(many.shared.period[1::2], population.shared.period)
 
 
 def test_what_a_base_model_teaches_reaches_its_unknown_organization(population):
-    """A fresh organization moves with its base model; a known one hardly does."""
+    """Its organization's mean, which is integrated out, moves with it far enough."""
     history = History.from_panel(panel_of("Nobody", busy=[40, 80, 150, 200, 220]))
-    means, _ = population.of_organizations(["Nobody"], np.random.default_rng(5))
-    found = condition(Conditional(population, 5), history, 2000)
-    assert found.theta[:, 0, 0].mean() > means[:, 0, 0].mean() + 0.1
-    used = len(np.unique(found.draw[:, 0]))
-    assert used < 0.9 * len(means)  # some draws of the population are ruled out
-
-
-def test_paths_of_all_base_models_go_with_about_the_same_draw_of_the_population(population):
-    """So that they can be added up: what they share stays shared."""
-    found = condition(Conditional(population, 5), History.from_panel(panel_of(**COUNTS)), 2000)
-    assert (np.diff(found.draw, axis=0) >= 0).all()
-    correlations = np.corrcoef(found.draw.T)
-    assert len(correlations) == len(COUNTS) > 1
-    assert correlations.min() > 0.9
+    conditional = Conditional(population, 5, 2000)
+    found = condition(conditional, history)
+    means, _ = conditional.of_base_models("Nobody")
+    assert found.pareto_k[0] < GOOD_K
+    assert found.theta[:, 0, 0].mean() > means[:, 0].mean() + 0.1
+    _, theta, weights, _ = by_brute_force(conditional, history, 400)
+    assert found.theta[:, 0, 0].mean() == pytest.approx(
+        np.average(theta[:, 0], weights=weights), abs=0.06
+    )
 
 
 def test_unknown_organizations_come_from_the_global_level(population):
@@ -150,6 +320,40 @@ def test_a_population_is_stored_small_and_read_back(population, tmp_path):
     np.testing.assert_allclose(again.spreads, population.spreads, rtol=1e-6)
     assert len(population.thinned(100).spreads) <= 100
     assert path.stat().st_size < 2e6
+    before, after = population.shared, again.shared
+    assert after.first == before.first
+    np.testing.assert_allclose(after.values, before.values, rtol=1e-6)
+    np.testing.assert_allclose(after.period, before.period, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("written", "mend"), [(FORMAT - 1, "fit the panel again"), (FORMAT + 1, "update the package")]
+)
+def test_files_of_other_formats_are_refused_in_one_line(population, tmp_path, written, mend):
+    about = population.about | {"format": written, "versions": {"bayes-hfgrowth": "0.4.1"}}
+    path = tmp_path / "other.nc"
+    PopulationPosterior(population.posterior, about).save(path)
+    with pytest.raises(FitError, match=f"was written by bayes-hfgrowth 0.4.1 .*; {mend}$") as told:
+        PopulationPosterior.load(path)
+    assert "\n" not in str(told.value)
+
+
+def test_a_population_of_an_older_growth_law_names_what_wrote_it(population, tmp_path):
+    specification = dict(population.about["specification"])
+    del specification["reinforcement"]
+    versions = {"bayes-hfgrowth": "0.4.1"}
+    about = population.about | {"specification": specification, "versions": versions}
+    path = tmp_path / "older.nc"
+    PopulationPosterior(population.posterior, about).save(path)
+    with pytest.raises(FitError, match=r"bayes-hfgrowth 0\.4\.1, .*; fit the panel again$") as told:
+        PopulationPosterior.load(path)
+    assert "\n" not in str(told.value)
+    undated = PopulationPosterior(
+        population.posterior.drop_vars("calendar_month"), population.about
+    )
+    undated.save(path)
+    with pytest.raises(FitError, match="of which calendar months"):
+        PopulationPosterior.load(path)
 
 
 def test_files_without_a_population_are_refused(tmp_path):
@@ -165,6 +369,11 @@ def test_files_without_a_population_are_refused(tmp_path):
 def test_impossible_requests_are_refused(population, months, seed, message):
     with pytest.raises(ForecastError, match=message):
         forecast_new(population, panel_of(busy=[1]), months, seed, progress=False)
+
+
+def test_no_draw_is_no_forecast(population):
+    with pytest.raises(ForecastError, match="give at least 1"):
+        forecast_new(population, panel_of(busy=[1]), 3, draws=0, progress=False)
 
 
 def test_the_command_forecasts_a_panel_of_new_base_models(population, tmp_path):

@@ -9,9 +9,11 @@ import tempfile
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from report_pages import HOSTILE, HOSTILE_ORGANIZATION, island
 
+from bayes_hfgrowth.diagnostics import period_table
 from bayes_hfgrowth.report import render_report, write_report
 from bayes_hfgrowth.report.content import gather
 from bayes_hfgrowth.support.errors import FitError, ForecastError
@@ -131,6 +133,32 @@ def test_it_tells_what_the_fit_holds(page, read, made_fit):
     for check in ("surge", "off the curve", "as expected", "too few counts"):
         assert check in text
     assert [model["name"] for model in island(page)["base_models"]] == list(made_fit.base_models)
+
+
+def test_the_attention_on_the_hub_is_told_and_drawn(page, read, content, made_fit):
+    text = " ".join(" ".join(read.text).split())
+    table = period_table(made_fit, 6, seed=3)
+    pd.testing.assert_frame_equal(content.period, table)
+    last, end = table[table["fitted"]].iloc[-1], table.iloc[-1]
+    assert f"in {last['calendar_month']}, the last month with data, by {last['median']:.3g}" in text
+    assert (
+        f"for {end['calendar_month']} that gives {end['median']:.3g} "
+        f"({end['lower_95']:.3g} to {end['upper_95']:.3g})." in text
+    )
+    [alt] = [image["alt"] for image in read.all("img") if "Attention" in image["alt"]]
+    assert f"highest in {table['calendar_month'][table['median'].idxmax()]}" in alt
+    assert 'href="#attention"' in page
+    rows = content.diagnostics.prior_posterior
+    assert page.count(f'<th scope="row" class="name">{rows["parameter"][0]}</th>') >= 2
+    assert f"Prior against posterior of {len(rows)} parameters" in text
+
+
+def test_a_growth_model_without_period_effect_says_nothing_of_it(make_fit):
+    plain = render_report(gather(make_fit("citation", base_models=6, draws=50), 2))
+    assert Reader(plain).open == []
+    assert "attention" not in plain[: plain.index("<main>")]
+    assert 'id="attention"' not in plain
+    assert "Prior against posterior" not in plain
 
 
 def test_a_fit_that_did_not_converge_shouts(hostile_page, hostile_fit):

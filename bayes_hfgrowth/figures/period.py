@@ -1,0 +1,123 @@
+"""The Hub's attention over time: the period effect that all base models share."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from bayes_hfgrowth.diagnostics.period import LEVELS, MONTHS, period_table
+from bayes_hfgrowth.figures.style import COLOURS, counts_on, log_ticks, new_figure, styled
+from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.support.errors import FitError
+
+__all__ = ["attention_chart", "period_effect"]
+
+_STEPS = (1, 2, 3, 6, 12, 24, 60, 120)  # months between two labels of the horizontal axis
+_LABELS = 9  # most of them
+_SHADES = {95: 0.18, 80: 0.39, 50: 0.6}
+
+
+def period_effect(fit: FittedDraws, months: int = MONTHS, seed: int | None = None) -> Figure:
+    """The Hub's attention over time, with its intervals and its continuation.
+
+    What each calendar month multiplies the mean of every base model by: median, and the central
+    50, 80 and 95% of the posterior. Beyond the last calendar month of the fit each draw goes on
+    along one path, that of the forecasts with the same seed.
+
+    Parameters
+    ----------
+    fit : FittedDraws
+        The fit.
+    months : int
+        How many calendar months to continue it, from 0 on.
+    seed : int, optional
+        Of the continuation; by default the seed of the fit.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    FitError
+        When the growth model has no period effect, or the number of months or the seed is
+        negative.
+    """
+    table = period_table(fit, months, seed)
+    if table.empty:
+        raise FitError(
+            f"the growth model {fit.spec.name} has no period effect to draw; fit one whose "
+            "specification has the table period_effect"
+        )
+    return attention_chart(table)
+
+
+def attention_chart(table: pd.DataFrame) -> Figure:
+    """The Hub's attention over time, of a table.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `bayes_hfgrowth.diagnostics.period_table`, with at least one row.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    time = table["calendar_month"].to_numpy().astype("M8[M]").astype(np.int64)
+    fitted = table["fitted"].to_numpy(dtype=bool)
+    last = int(fitted.sum()) - 1
+    blue, muted = COLOURS["model"], COLOURS["muted"]
+    with styled():
+        figure = new_figure(3.1)
+        axes = figure.subplots()
+        for level, opacity in _SHADES.items():
+            axes.fill_between(
+                time, table[f"lower_{level}"], table[f"upper_{level}"], color=blue,
+                alpha=opacity, linewidth=0,
+            )  # fmt: skip
+        axes.axhline(1.0, color=muted, linewidth=0.6)
+        axes.axvline(time[last], color=COLOURS["observed"], linewidth=0.8, linestyle=":")
+        median = table["median"].to_numpy()
+        axes.plot(time[: last + 1], median[: last + 1], color=blue)
+        axes.plot(time[last:], median[last:], color=blue, linestyle=(0, (3, 1.5)))
+        widest = max(LEVELS)
+        low, high = float(table[f"lower_{widest}"].min()), float(table[f"upper_{widest}"].max())
+        low, high = min(low, 0.9) / 1.05, max(high, 1.1) * 1.05
+        axes.set_yscale("log")
+        axes.set_ylim(low, high)
+        axes.set_yticks(log_ticks(low, high, 8))
+        axes.set_yticks([], minor=True)
+        counts_on(axes, y=True)
+        axes.set_xlim(time[0] - 0.5, time[-1] + 0.5)
+        step = next(
+            (step for step in _STEPS if (time % step == 0).sum() <= _LABELS), 12 * len(time)
+        )
+        # Counted from January 1970, so steps of half a year and more begin with a January.
+        ticks = time[time % step == 0]
+        axes.set_xticks(ticks, [str(month) for month in ticks.astype("M8[M]")])
+        axes.set_xlabel("Calendar month (year-month)")
+        axes.set_ylabel("Attention relative to its\nlong-run median (ratio)")
+        figure.legend(
+            handles=_legend(str(table["calendar_month"].iloc[last])), loc="outside upper left",
+            ncols=3, columnspacing=1.5,
+        )  # fmt: skip
+    return figure
+
+
+def _legend(last: str) -> list[Line2D | Patch]:
+    blue = COLOURS["model"]
+    handles: list[Line2D | Patch] = [
+        Line2D([], [], color=blue, label="median, estimated"),
+        Line2D([], [], color=blue, linestyle=(0, (3, 1.5)), label="median, continued"),
+        Line2D([], [], color=COLOURS["observed"], linewidth=0.8, linestyle=":",
+               label=f"last month with data, {last}"),
+    ]  # fmt: skip
+    # Bands lie on one another, so a narrow one is seen through all wider ones.
+    seen, patches = 0.0, []
+    for level, opacity in _SHADES.items():
+        seen = 1.0 - (1.0 - seen) * (1.0 - opacity)
+        patches.append(Patch(facecolor=blue, alpha=seen, linewidth=0, label=f"{level}% interval"))
+    # A legend fills its columns from the top down.
+    return [handle for pair in zip(handles, patches[::-1], strict=True) for handle in pair]

@@ -1,0 +1,434 @@
+"""The law at many growth parameters of one base model at once, without derivatives.
+
+A month has the same count whatever the growth parameters are, so that its loops run over the
+latter, and months without fine-tunes, which most are, take a short way. The formulas are those
+of `bayes_hfgrowth.growth.law`; each loop fills one array from a few others, since only such
+loops are turned into vector instructions.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from bayes_hfgrowth.growth import elementary
+from bayes_hfgrowth.growth import law as formulas
+from bayes_hfgrowth.growth.elementary import exp, inner, log, version_of
+from bayes_hfgrowth.growth.law import (
+    BIRTH,
+    EXPONENT,
+    FACTOR,
+    HUGE,
+    MEMORY,
+    POISSON,
+    PROBABILITY,
+    SHARED,
+    SIZE,
+    STRENGTH,
+    TINY,
+    WIDEST,
+    Floats,
+    Months,
+    attention,
+    burst_given,
+    burst_lead,
+    growth_of,
+    log_carried,
+    log_occupancy,
+    log_odds,
+    log_ratio,
+    log_vacancy,
+    mixed,
+    period_at,
+    regular_part,
+    reinforcement,
+    size_of,
+    tails,
+)
+
+__all__ = [
+    "ROWS", "attention_at", "attention_ended", "born", "copied", "expected_at", "filled", "laws_at",
+    "log_likelihoods", "log_likelihoods_at", "means_at", "natural_at", "regular_at",
+    "reinforced_at", "remembered_at", "surge_month",
+]  # fmt: skip
+
+ROWS = 20 + SHARED + 1
+"""Rows of the working space of `log_likelihoods_at`."""
+
+_FEW = 12  # fine-tunes of a month up to which gamma functions are products
+_LARGE = 1e8  # a size beyond which two terms of the series in 1 / size say it better
+
+
+# --- Steps of a month, shared with `bayes_hfgrowth.growth.paths` ------------------------------
+
+
+@inner()
+def natural_at(theta: Floats, natural: Floats) -> None:
+    """Fitness, immediacy, 1 / longevity and 1 / dispersion; theta of shape (parameters, points)."""
+    size, points = theta.shape
+    for k in range(size):
+        sign = -1.0 if k > 1 else 1.0
+        for s in range(points):
+            t = theta[k, s]
+            t = min(max(t, -WIDEST), WIDEST) if t == t else 0.0
+            natural[k, s] = t if k == 1 else exp(sign * t)
+
+
+@inner()
+def born(z: Floats, lower: Floats, upper: Floats, s: Floats, count: Floats) -> None:
+    """What there is before the first month."""
+    for i in range(len(z)):
+        z[i], lower[i], upper[i] = -np.inf, 0.0, 1.0
+    for i in range(len(z)):
+        s[i], count[i] = 0.0, 0.0
+
+
+@inner()
+def attention_ended(
+    log_age: float, immediacy: Floats, inverse: Floats, z: Floats, lower: Floats, upper: Floats
+) -> None:
+    """Standardised log age at the end of a month, and both tails of the normal there."""
+    for i in range(len(z)):
+        x = (log_age - immediacy[i]) * inverse[i]
+        z[i] = x
+        lower[i], upper[i] = tails(x)
+
+
+@inner()
+def attention_at(
+    z_before: Floats, lower_before: Floats, upper_before: Floats, lower: Floats, upper: Floats,
+    fitness: Floats, hazard: Floats,
+) -> None:  # fmt: skip
+    """Fitness times the attention of the month."""
+    for i in range(len(hazard)):
+        share = attention(z_before[i], lower_before[i], upper_before[i], lower[i], upper[i])
+        hazard[i] = max(fitness[i] * share, TINY)
+
+
+@inner()
+def reinforced_at(m: float, exponent: Floats, count: Floats, hazard: Floats, g: Floats) -> None:
+    """G of `bayes_hfgrowth.growth.law.reinforcement`."""
+    for i in range(len(g)):
+        g[i] = reinforcement(hazard[i], log(count[i] + m), exponent[i])
+
+
+@inner()
+def expected_at(m: float, period: Floats, count: Floats, g: Floats, f: Floats) -> None:
+    """f, what growth and period would bring."""
+    for i in range(len(f)):
+        f[i] = (count[i] + m) * growth_of(g[i]) * exp(period[i])
+
+
+@inner()
+def means_at(
+    strength: Floats, f: Floats, s: Floats, precision: Floats, mean: Floats, size: Floats
+) -> None:
+    """Mean of the month, and the size of its negative binomial."""
+    for i in range(len(f)):
+        now = f[i] * exp(log_carried(s[i], strength[i]))
+        mean[i] = now
+        size[i] = size_of(now, precision[i])
+
+
+@inner()
+def bursts_at(
+    new: float, factor: Floats, size: Floats, mean: Floats, bursts: Floats, density: Floats
+) -> None:
+    """Log density of the count if the month was a burst; `bursts` gets the mean, then is free."""
+    for i in range(len(mean)):
+        bursts[i] = factor[i] * mean[i]
+    densities_at(new, bursts, size, density)
+
+
+@inner()
+def leads_at(odds: Floats, regular: Floats, burst: Floats, lead: Floats) -> None:
+    """How far a burst is likelier than a regular month, on the log scale."""
+    for i in range(len(lead)):
+        lead[i] = burst_lead(regular[i], burst[i], odds[i])
+
+
+@inner()
+def regular_at(new: float, mean: Floats, lead: Floats, regular: Floats) -> None:
+    """What of the count feeds later months."""
+    for i in range(len(mean)):
+        regular[i] = regular_part(new, mean[i], burst_given(lead[i]))
+
+
+@inner()
+def remembered_at(memory: Floats, regular: Floats, f: Floats, s: Floats, count: Floats) -> None:
+    """Take the month into what is known before the next one."""
+    for i in range(len(f)):
+        s[i] = memory[i] * s[i] + (1.0 - memory[i]) * log_ratio(regular[i], f[i])
+    for i in range(len(f)):
+        count[i] += regular[i]
+
+
+# --- Densities of the month -----------------------------------------------------------------
+
+
+@inner()
+def _refuse(growth: Floats, constant: float, value: Floats) -> None:
+    """Add what no parameter enters; growth that overflows is impossible."""
+    for i in range(len(value)):
+        value[i] = value[i] + constant if growth[i] <= HUGE else -np.inf
+
+
+@inner()
+def _possible(theta: Floats, value: Floats) -> None:
+    """0 where growth parameters can be worked with, else -inf."""
+    for i in range(len(value)):
+        value[i] = 0.0
+    for k in range(len(theta)):
+        for i in range(len(value)):
+            value[i] = value[i] if abs(theta[k, i]) <= WIDEST else -np.inf
+
+
+@inner()
+def _poisson(
+    new: float, m: float, fitness: Floats, lower_before: Floats, hazard: Floats, value: Floats
+) -> None:
+    for i in range(len(value)):
+        log_f = log(m * growth_of(hazard[i])) + min(fitness[i] * lower_before[i], 0.5 * HUGE)
+        value[i] += new * log_f - exp(min(log_f, HUGE))
+
+
+@inner()
+def _birth(new: float, size: float, hazard: Floats, value: Floats) -> None:
+    for i in range(len(value)):
+        value[i] -= size * hazard[i]
+    if new > 0.0:
+        for i in range(len(value)):
+            value[i] += new * (log(growth_of(hazard[i])) - hazard[i])
+
+
+@inner()
+def densities_at(new: float, mean: Floats, size: Floats, density: Floats) -> None:
+    """Log density of a negative binomial count but for its constant; `mean` is free after it."""
+    for i in range(len(mean)):
+        density[i] = size[i] * log_vacancy(mean[i], size[i])
+    if new > 0.0:
+        for i in range(len(mean)):
+            density[i] += new * log_occupancy(mean[i], size[i])
+        if new <= _FEW:
+            _rising_few(int(new), size, mean, density)
+        else:
+            _rising_many(new, size, density)
+
+
+@inner()
+def _rising_few(new: int, size: Floats, product: Floats, density: Floats) -> None:
+    """Add ln Γ(new + size) - ln Γ(size) as the logarithm of a product."""
+    for i in range(len(size)):
+        product[i] = size[i]
+    for j in range(1, new):
+        if j % 6 == 0:  # lest the product overflows
+            for i in range(len(size)):
+                density[i] += log(product[i])
+                product[i] = 1.0
+        for i in range(len(size)):
+            product[i] *= min(size[i] + j, 1e50)
+    for i in range(len(size)):
+        density[i] += log(product[i])
+
+
+@inner()
+def _rising_many(new: float, size: Floats, density: Floats) -> None:
+    """Add ln Γ(new + size) - ln Γ(size) by Stirling's series, both beyond 8."""
+    for i in range(len(size)):
+        low = min(size[i], _LARGE)
+        product = low * (low + 1.0) * (low + 2.0) * (low + 3.0)
+        product = product * ((low + 4.0) * (low + 5.0) * (low + 6.0) * (low + 7.0))
+        x, y = low + new, low + 8.0
+        a, b = 1.0 / x, 1.0 / y
+        a2, b2 = a * a, b * b
+        top = a * (
+            1 / 12.0 - a2 * (1 / 360.0 - a2 * (1 / 1260.0 - a2 * (1 / 1680.0 - a2 / 1188.0)))
+        )
+        end = b * (
+            1 / 12.0 - b2 * (1 / 360.0 - b2 * (1 / 1260.0 - b2 * (1 / 1680.0 - b2 / 1188.0)))
+        )
+        near = (x - 0.5) * log(x) - x + top - ((y - 0.5) * log(y) - y + end) + log(product)
+        far = new * log(size[i]) + 0.5 * new * (new - 1.0) / size[i]
+        density[i] += far if size[i] >= _LARGE else near
+
+
+@inner()
+def _add(density: Floats, value: Floats) -> None:
+    for i in range(len(value)):
+        value[i] += density[i]
+
+
+@inner()
+def mixed_at(probability: Floats, regular: Floats, lead: Floats, value: Floats) -> None:
+    """Add the log density of a month that may be a burst."""
+    for i in range(len(value)):
+        value[i] += regular[i] + mixed(lead[i]) + log(1.0 - probability[i])
+
+
+@inner()
+def copied(values: Floats, out: Floats) -> None:
+    """Copy; a loop compiles faster than an assignment of arrays."""
+    for i in range(len(out)):
+        out[i] = values[i]
+
+
+@inner()
+def filled(number: float, out: Floats) -> None:
+    """Fill with one number."""
+    for i in range(len(out)):
+        out[i] = number
+
+
+@inner()
+def surge_month(
+    new: float, m: float, bursts: bool, precision: Floats, period: Floats, laws: Floats,
+    hazard: Floats, s: Floats, count: Floats, value: Floats, work: Floats,
+) -> None:  # fmt: skip
+    """Add the log density of an observed month under ``SURGE``, and take it in.
+
+    Parameters
+    ----------
+    new : float
+        Fine-tunes in it.
+    m : float
+        The constant m of the curve.
+    bursts : bool
+        Whether months may be bursts.
+    precision, period : ndarray, shape (points,)
+        1 / dispersion, and period effects.
+    laws : ndarray, shape (SHARED + 1, points)
+        From `laws_at`.
+    hazard : ndarray, shape (points,)
+        Fitness times the attention of the month; gets g.
+    s, count, value : ndarray, shape (points,)
+        Carry-over, effective count and log density before the month; get those after it.
+    work : ndarray, shape (6, points)
+        Working space.
+    """
+    f, mean, size, density, burst, spare = work[0], work[1], work[2], work[3], work[4], work[5]
+    reinforced_at(m, laws[EXPONENT], count, hazard, spare)
+    expected_at(m, period, count, spare, f)
+    copied(spare, hazard)
+    means_at(laws[STRENGTH], f, s, precision, mean, size)
+    if bursts:
+        copied(mean, spare)
+        densities_at(new, spare, size, density)
+        bursts_at(new, laws[FACTOR], laws[SIZE], mean, spare, burst)
+        leads_at(laws[SHARED], density, burst, spare)
+        mixed_at(laws[PROBABILITY], density, spare, value)
+        regular_at(new, mean, spare, burst)
+    else:
+        densities_at(new, mean, size, density)
+        filled(new, burst)
+        _add(density, value)
+    remembered_at(laws[MEMORY], burst, f, s, count)
+
+
+@inner()
+def laws_at(shared: Floats, laws: Floats) -> None:
+    """Shared parameters of each point, and the log odds of a burst behind them.
+
+    Parameters
+    ----------
+    shared : ndarray, shape (1 or points, SHARED)
+    laws : ndarray, shape (SHARED + 1, points)
+    """
+    for i in range(laws.shape[1]):
+        row = shared[min(i, len(shared) - 1)]
+        for k in range(SHARED):
+            laws[k, i] = row[k]
+        laws[SHARED, i] = log_odds(row[PROBABILITY])
+
+
+@inner()
+def _add_month(
+    j: int, law: int, log_age: float, before: float, x: float, constant: float, effect: float,
+    m: float, bursts: bool, value: Floats, work: Floats,
+) -> None:  # fmt: skip
+    """Add the log density of month j, of x fine-tunes after so many before."""
+    fitness, immediacy, inverse, precision = work[0], work[1], work[2], work[3]
+    # What was found for one month is kept for the next, which writes into the other three rows.
+    now, last = (4, 7) if j % 2 == 0 else (7, 4)
+    z, lower, upper = work[now], work[now + 1], work[now + 2]
+    z_before, lower_before, upper_before = work[last], work[last + 1], work[last + 2]
+    hazard, s, count, period = work[10], work[11], work[12], work[13]
+    attention_ended(log_age, immediacy, inverse, z, lower, upper)
+    attention_at(z_before, lower_before, upper_before, lower, upper, fitness, hazard)
+    if law == POISSON:
+        _poisson(x, m, fitness, lower_before, hazard, value)
+    elif law == BIRTH:
+        _birth(x, before + m, hazard, value)
+    else:
+        filled(effect, period)
+        surge_month(
+            x, m, bursts, precision, period, work[20:], hazard, s, count, value, work[14:20]
+        )
+    _refuse(hazard, constant, value)
+
+
+@njit(error_model="numpy")
+def log_likelihoods_at(
+    law: int, i: int, months: Months, m: float, theta: Floats, shared: Floats, period: Floats,
+    value: Floats, work: Floats,
+) -> None:  # fmt: skip
+    """Log density of one base model's months if it is not dormant, at many growth parameters.
+
+    Parameters
+    ----------
+    law : int
+        One of ``POISSON``, ``BIRTH``, ``SURGE``.
+    i : int
+        Which base model.
+    months : Months
+        The months of all.
+    m : float
+        The constant m of the curve.
+    theta : ndarray, shape (3 or 4, points)
+        Ln fitness, immediacy, ln longevity, and under ``SURGE`` ln dispersion.
+    shared : ndarray, shape (SHARED,)
+        Parameters that all base models share.
+    period : ndarray, shape (calendar months,)
+        Period effects.
+    value : ndarray, shape (points,)
+        Filled with the log densities; -inf where the growth of a month overflows, or a growth
+        parameter is not a number or beyond 300.
+    work : ndarray, shape (ROWS, points)
+        Working space.
+    """
+    _possible(theta, value)
+    natural_at(theta, work[:4])
+    laws_at(shared.reshape((1, SHARED)), work[20:])
+    bursts = shared[PROBABILITY] > 0.0
+    born(work[7], work[8], work[9], work[11], work[12])
+    for j in range(months.start[i], months.start[i + 1]):
+        effect = period_at(period, months.calendar[j], months.share[j])
+        _add_month(
+            j - months.start[i], law, months.log_age[j], months.previous[j], months.new[j],
+            months.constants[j], effect, m, bursts, value, work,
+        )  # fmt: skip
+
+
+def _compiled(sources: int) -> Any:
+    """Make the function; Numba's cache on disk tells versions apart by what it closes over."""
+
+    @njit(error_model="numpy", nogil=True, cache=True)
+    def log_likelihoods(law, months, m, theta, shared, period, out):  # type: ignore[no-untyped-def]
+        """Log density of every base model's months at points of its own.
+
+        Parameters
+        ----------
+        law, months, m, shared, period
+            As in `log_likelihoods_at`.
+        theta : ndarray, shape (base models, 3 or 4, points)
+        out : ndarray, shape (base models, points)
+            Filled.
+        """
+        _ = sources
+        work = np.empty((ROWS, theta.shape[2]))
+        for i in range(len(theta)):
+            log_likelihoods_at(law, i, months, m, theta[i], shared, period, out[i], work)
+
+    return log_likelihoods
+
+
+log_likelihoods = _compiled(version_of(elementary.__file__, formulas.__file__, __file__))

@@ -1,0 +1,70 @@
+"""Base models without fine-tunes, which may be dormant.
+
+With d the share of dormant base models in its organization, and p the probability that all its
+months are empty if it is not, such a base model has the likelihood
+
+    d + (1 - d) p(θ),    θ = mean + spread · y,    y standard normal.
+
+What y is if the base model is dormant the months do not say, and the sampler moves it as its
+organization has it. So whether a base model is dormant is summed over and nowhere drawn.
+"""
+
+import numpy as np
+
+from bayes_hfgrowth.growth.adjoint import gradients_of
+from bayes_hfgrowth.growth.law import Floats, Integers, Months
+from bayes_hfgrowth.inference.whitening import Drawn
+
+__all__ = ["log_zero_counts"]
+
+
+def log_zero_counts(
+    law: int, m: float, y: Floats, group: Integers, months: Months, population: Drawn,
+    theta: Floats, by: Drawn,
+) -> tuple[float, Floats]:  # fmt: skip
+    """Log density of base models without fine-tunes, and its gradient.
+
+    Parameters
+    ----------
+    law : int
+        One of the laws of `bayes_hfgrowth.growth.law`.
+    m : float
+        The constant m of the curve.
+    y : ndarray, shape (base models, parameters)
+        Growth parameters in units of the spreads, from the organization means.
+    group : ndarray of int64, shape (base models,)
+        Organization of each base model.
+    months : Months
+        Their months, all empty.
+    population : Drawn
+        The population.
+    theta : ndarray, shape (base models, parameters)
+        Filled with the growth parameters at `y`.
+    by : Drawn
+        Gets the derivatives by the population added.
+
+    Returns
+    -------
+    total : float
+        Log density, up to a constant.
+    by_y : ndarray, shape (base models, parameters)
+        Its derivatives by `y`.
+    """
+    away = np.exp(population.log_spreads) * y
+    theta[:] = population.means[group] + away
+    value, slope, by_shared, by_period = gradients_of(
+        law, months, months.start[:-1], np.diff(months.start), m, theta, population.shared,
+        population.period,
+    )  # fmt: skip
+    logit = population.logits[group]
+    awake = -np.logaddexp(0.0, logit)  # ln(1 - d)
+    both = np.logaddexp(awake + logit, awake + value)
+    share = np.exp(awake + value - both)  # how likely it is that the base model is awake
+    np.add.at(by.logits, group, 1.0 - share - np.exp(awake + logit))
+    slope *= share[:, None]
+    np.add.at(by.means, group, slope)
+    by.log_spreads[:] += (slope * away).sum(axis=0)
+    by.shared[:] += share @ by_shared
+    by.period[:] += share @ by_period
+    total = both.sum() - 0.5 * (y * y).sum()
+    return float(total), slope * np.exp(population.log_spreads) - y
