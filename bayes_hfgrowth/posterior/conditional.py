@@ -38,7 +38,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bayes_hfgrowth.growth.law import FACTOR, LIKELIHOODS, SIZE, SURGE, Months
+from bayes_hfgrowth.growth.law import (
+    FACTOR,
+    LIKELIHOODS,
+    SIZE,
+    SURGE,
+    Months,
+    Observed,
+    Shared,
+)
+from bayes_hfgrowth.model.observed import observed_of
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.importance import GOOD_K, smoothed_weights
@@ -46,7 +55,6 @@ from bayes_hfgrowth.posterior.pairs import (
     BLOCK,
     DEGREES,
     Centre,
-    Observed,
     Organization,
     PopulationDraws,
     Weighed,
@@ -403,7 +411,7 @@ def condition(conditional: Conditional, history: History) -> ConditionalDraws:
     chosen = np.empty((draws, n), dtype=np.int64)
     pareto_k = np.empty(n)
     dormant = np.empty((draws, n), dtype=np.bool_)
-    every = history.months_of(LIKELIHOODS[spec.likelihood], spec.m, 0)
+    every = observed_of(spec, history, 0).months
     if conditional.shared.period is None:  # then months differ by their fine-tunes alone
         every = every._replace(
             calendar=np.zeros_like(every.calendar), share=np.ones(len(every.share))
@@ -454,9 +462,10 @@ class _Weights:
             np.empty(draws), np.empty(draws), np.empty((draws, POINTS // BLOCK)),
         )  # fmt: skip
         centre = Centre(
-            self.means.mean(axis=0), np.sqrt((self.spreads**2).mean(axis=0)), conditional.middle,
-            self.population.period.mean(axis=0),
-        )  # fmt: skip
+            self.means.mean(axis=0),
+            np.sqrt((self.spreads**2).mean(axis=0)),
+            Shared(conditional.middle, self.population.period.mean(axis=0)),
+        )
         weigh(
             observed, self.population, centre, POINTS - int(_FROM_POPULATION * POINTS),
             student_constant(size), normal, stretch, self.weighed,
@@ -472,10 +481,9 @@ class _Weights:
         first = int(months.calendar[0]) if len(months.new) else conditional.shared.first
         number = len(months.new) + 1
         shared = conditional.over_calendar(first, number)
-        spec = conditional.spec
-        law = LIKELIHOODS[spec.likelihood]
+        law, m = LIKELIHOODS[conditional.spec.likelihood], float(conditional.spec.m)
         return (
-            Observed(law, months._replace(calendar=months.calendar - first), spec.m),
+            Observed(law, m, months._replace(calendar=months.calendar - first)),
             PopulationDraws(self.means, self.spreads, shared.values, shared.over(first, number)),
         )
 
