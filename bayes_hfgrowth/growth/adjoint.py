@@ -83,9 +83,15 @@ def _back_memory(by_s: Floats, s: Floats, ratio: Floats, memory: float, by_memor
 
 @inner()
 def _back_weights(
-    weight: Floats, p: Floats, by_regular: Floats, new: Floats, mean: Floats, by_law: Floats,
-    share: float, sign: float,
-) -> None:  # fmt: skip
+    weight: Floats,
+    p: Floats,
+    by_regular: Floats,
+    new: Floats,
+    mean: Floats,
+    by_law: Floats,
+    share: float,
+    sign: float,
+) -> None:
     """Derivatives by the log density of one part of the mixture."""
     for i in range(len(by_law)):
         over = max(new[i] - mean[i], 0.0)
@@ -95,9 +101,14 @@ def _back_weights(
 
 @inner()
 def _back_mean(
-    by_regular: Floats, p: Floats, new: Floats, mean: Floats, by_burst_law: Floats,
-    burst_mean: Floats, by_log_mean: Floats,
-) -> None:  # fmt: skip
+    by_regular: Floats,
+    p: Floats,
+    new: Floats,
+    mean: Floats,
+    by_burst_law: Floats,
+    burst_mean: Floats,
+    by_log_mean: Floats,
+) -> None:
     for i in range(len(by_log_mean)):
         own = by_regular[i] * p[i] * mean[i] if new[i] > mean[i] else 0.0
         by_log_mean[i] = own + by_burst_law[i] * burst_mean[i]
@@ -152,9 +163,13 @@ def _back_u(by_log_f: Floats, growth: Floats, u: Floats, less: float, by_log_u: 
 
 @inner()
 def _back_exponent(
-    by_log_f: Floats, growth: Floats, by_less: Floats, by_log_u: Floats, log_count: Floats,
+    by_log_f: Floats,
+    growth: Floats,
+    by_less: Floats,
+    by_log_u: Floats,
+    log_count: Floats,
     total: Floats,
-) -> None:  # fmt: skip
+) -> None:
     for i in range(len(total)):
         by_g = by_log_f[i] * (growth[i] + 1.0) / growth[i]
         total[i] -= by_g * by_less[i] - by_log_u[i] * log_count[i]

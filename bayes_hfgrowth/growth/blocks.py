@@ -118,11 +118,17 @@ class Block(NamedTuple):
 def block_for(lanes: int, longest: int, parameters: int, calendar: int) -> Block:
     """An empty block for so many lanes, of so many months at most."""
     return Block(
-        np.zeros(lanes, dtype=np.int64), np.zeros(lanes, dtype=np.int64),
-        np.zeros((parameters, lanes)), np.zeros(lanes), np.ones(lanes),
-        np.zeros((parameters, lanes)), np.zeros((SHARED, lanes)), np.zeros((calendar, lanes)),
-        np.zeros((longest, _TAPE, lanes)), np.zeros((_STATE, lanes)),
-    )  # fmt: skip
+        np.zeros(lanes, dtype=np.int64),
+        np.zeros(lanes, dtype=np.int64),
+        np.zeros((parameters, lanes)),
+        np.zeros(lanes),
+        np.ones(lanes),
+        np.zeros((parameters, lanes)),
+        np.zeros((SHARED, lanes)),
+        np.zeros((calendar, lanes)),
+        np.zeros((longest, _TAPE, lanes)),
+        np.zeros((_STATE, lanes)),
+    )
 
 
 @inner()
@@ -204,9 +210,13 @@ def _read(k: int, block: Block, months: Months, m: float, period: Floats, row: F
 
 @inner()
 def _shares(
-    z_before: Floats, lower_before: Floats, upper_before: Floats, lower: Floats, upper: Floats,
+    z_before: Floats,
+    lower_before: Floats,
+    upper_before: Floats,
+    lower: Floats,
+    upper: Floats,
     share: Floats,
-) -> None:  # fmt: skip
+) -> None:
     for i in range(len(share)):
         share[i] = attention(z_before[i], lower_before[i], upper_before[i], lower[i], upper[i])
 
@@ -318,9 +328,7 @@ def _densities(size: Floats, vacancy: Floats, density: Floats) -> None:
 
 
 @inner()
-def _add_counts(
-    new: Floats, mean: Floats, size: Floats, gammas: Floats, density: Floats
-) -> None:  # fmt: skip
+def _add_counts(new: Floats, mean: Floats, size: Floats, gammas: Floats, density: Floats) -> None:
     for i in range(len(density)):
         density[i] += gammas[i] + new[i] * log_occupancy(mean[i], size[i])
 
@@ -344,9 +352,15 @@ def _by_sizes(
 
 @inner()
 def _negative_binomial(
-    some: bool, new: Floats, mean: Floats, size: Floats, state: Floats, density: Floats,
-    by_mean: Floats, by_size: Floats,
-) -> None:  # fmt: skip
+    some: bool,
+    new: Floats,
+    mean: Floats,
+    size: Floats,
+    state: Floats,
+    density: Floats,
+    by_mean: Floats,
+    by_size: Floats,
+) -> None:
     """Log density but for its constant, and derivatives by ln mean and ln size."""
     _vacancies(mean, size, state[_VACANCY])
     _densities(size, state[_VACANCY], density)
@@ -435,9 +449,15 @@ def _surge(some: bool, m: float, shared: Floats, odds: float, block: Block, row:
         fill(shared[SIZE], state[_SIZE])
         _rising_each(some, new, state[_SIZE], state[_GAMMAS], state[_BY_GAMMAS])
         _negative_binomial(
-            some, new, state[_BURSTS], state[_SIZE], state, state[_BURST], row[BURST_MEAN],
+            some,
+            new,
+            state[_BURSTS],
+            state[_SIZE],
+            state,
+            state[_BURST],
+            row[BURST_MEAN],
             row[BURST_SIZE],
-        )  # fmt: skip
+        )
         _leads(state[_BURST], density, odds, state[_LEAD])
         _burst_given(state[_LEAD], row[P])
         _mixtures(state[_LEAD], math.log1p(-probability), density)
@@ -491,9 +511,13 @@ def forward(observed: Observed, block: Block, shared: Shared) -> None:
         )
         if k == 0:
             _shares(
-                state[_BIRTH_Z], state[_BIRTH_LOWER], state[_BIRTH_UPPER], row[LOWER],
-                row[_UPPER], row[SHARE],
-            )  # fmt: skip
+                state[_BIRTH_Z],
+                state[_BIRTH_LOWER],
+                state[_BIRTH_UPPER],
+                row[LOWER],
+                row[_UPPER],
+                row[SHARE],
+            )
         else:
             last = block.tape[k - 1]
             _shares(last[Z], last[LOWER], last[_UPPER], row[LOWER], row[_UPPER], row[SHARE])

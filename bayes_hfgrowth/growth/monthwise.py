@@ -91,9 +91,13 @@ def negative_binomial(mean: float, size: float, rng: np.random.Generator) -> flo
 
 @njit(error_model="numpy", nogil=True)
 def draw_count(
-    mean: float, size: float, probability: float, factor: float, burst_size: float,
+    mean: float,
+    size: float,
+    probability: float,
+    factor: float,
+    burst_size: float,
     rng: np.random.Generator,
-) -> float:  # fmt: skip
+) -> float:
     """Draw the count of a month that may be a burst."""
     if probability > 0.0 and rng.random() < probability:
         return negative_binomial(min(factor * mean, _MOST), burst_size, rng)
@@ -102,9 +106,15 @@ def draw_count(
 
 @scalar
 def _expected(
-    law: int, m: float, count: float, hazard: float, fitness: float, lower_before: float,
-    exponent: float, period: float,
-) -> float:  # fmt: skip
+    law: int,
+    m: float,
+    count: float,
+    hazard: float,
+    fitness: float,
+    lower_before: float,
+    exponent: float,
+    period: float,
+) -> float:
     """f, what growth and period alone would bring."""
     if law == POISSON:
         return math.exp(
@@ -272,9 +282,13 @@ def _compiled(sources: int) -> Any:
                         empty = size * log_vacancy(mean, size)
                         if not never:
                             drawn = draw_count(
-                                min(mean, _MOST), size_of(min(mean, _MOST), precision),
-                                row[PROBABILITY], row[FACTOR], row[SIZE], rng,
-                            )  # fmt: skip
+                                min(mean, _MOST),
+                                size_of(min(mean, _MOST), precision),
+                                row[PROBABILITY],
+                                row[FACTOR],
+                                row[SIZE],
+                                rng,
+                            )
                         regular = x
                         if row[PROBABILITY] > 0.0:
                             bursts = row[FACTOR] * mean

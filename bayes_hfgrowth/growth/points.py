@@ -119,10 +119,24 @@ class Rows(NamedTuple):
 def rows_of(work: Floats) -> Rows:
     """Name the rows of a working space of shape (ROWS, points)."""
     return Rows(
-        work[:4], work[0], work[1], work[2], work[3], work[4:10].reshape((2, 3, work.shape[1])),
-        work[10], work[11], work[12], work[13], work[14], work[15], work[16], work[17], work[18],
-        work[19], work[20:ROWS],
-    )  # fmt: skip
+        work[:4],
+        work[0],
+        work[1],
+        work[2],
+        work[3],
+        work[4:10].reshape((2, 3, work.shape[1])),
+        work[10],
+        work[11],
+        work[12],
+        work[13],
+        work[14],
+        work[15],
+        work[16],
+        work[17],
+        work[18],
+        work[19],
+        work[20:ROWS],
+    )
 
 
 # --- Steps of a month, shared with `bayes_hfgrowth.growth.paths` ------------------------------

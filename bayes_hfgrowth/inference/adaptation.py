@@ -417,9 +417,11 @@ class WhitenedPosterior:
         weighted = aim.weighted + aim.cross @ (shared - aim.origin)
         told, means = self.told, parts["means"][self.group]
         own = whitened_draws(
-            straight[None, :told], means[None, :told], parts["spreads"][None],
+            straight[None, :told],
+            means[None, :told],
+            parts["spreads"][None],
             Summaries(aim.precision, weighted),
-        )[0]  # fmt: skip
+        )[0]
         return np.concatenate([own, (straight[told:] - means[told:]) / parts["spreads"]])
 
     def _slopes(self, theta: Floats, parts: dict[str, Floats]) -> Floats:

@@ -437,10 +437,14 @@ def _months_of(months: Months, i: int) -> Months:
     """The months of one base model."""
     a, b = int(months.start[i]), int(months.start[i + 1])
     return Months(
-        np.array([0, b - a]), months.log_age[a:b].copy(), months.previous[a:b].copy(),
-        months.new[a:b].copy(), months.constants[a:b].copy(), months.calendar[a:b].copy(),
+        np.array([0, b - a]),
+        months.log_age[a:b].copy(),
+        months.previous[a:b].copy(),
+        months.new[a:b].copy(),
+        months.constants[a:b].copy(),
+        months.calendar[a:b].copy(),
         months.share[a:b].copy(),
-    )  # fmt: skip
+    )
 
 
 class _Weights:
@@ -458,18 +462,29 @@ class _Weights:
         normal = rng.standard_normal((size, POINTS))
         stretch = np.sqrt(DEGREES / rng.chisquare(DEGREES, POINTS))
         self.weighed = Weighed(
-            np.empty((size, POINTS)), np.empty(POINTS), np.empty(POINTS), np.empty((draws, size)),
-            np.empty(draws), np.empty(draws), np.empty((draws, POINTS // BLOCK)),
-        )  # fmt: skip
+            np.empty((size, POINTS)),
+            np.empty(POINTS),
+            np.empty(POINTS),
+            np.empty((draws, size)),
+            np.empty(draws),
+            np.empty(draws),
+            np.empty((draws, POINTS // BLOCK)),
+        )
         centre = Centre(
             self.means.mean(axis=0),
             np.sqrt((self.spreads**2).mean(axis=0)),
             Shared(conditional.middle, self.population.period.mean(axis=0)),
         )
         weigh(
-            observed, self.population, centre, POINTS - int(_FROM_POPULATION * POINTS),
-            student_constant(size), normal, stretch, self.weighed,
-        )  # fmt: skip
+            observed,
+            self.population,
+            centre,
+            POINTS - int(_FROM_POPULATION * POINTS),
+            student_constant(size),
+            normal,
+            stretch,
+            self.weighed,
+        )
         self.log_marginal = self.weighed.tops + np.log(self.weighed.blocks.sum(axis=1))
         """Log likelihood of the months if the base model is not dormant, under each draw."""
         self.log_marginal += self.weighed.heights - np.log(self.spreads).sum(axis=1)
@@ -543,9 +558,13 @@ class _Weights:
         return theta, which, asleep, float(max(k[0], k_rows[0]))
 
     def _pairs(
-        self, organization: str, months: Months, means: Floats, pairs: Integers,
+        self,
+        organization: str,
+        months: Months,
+        means: Floats,
+        pairs: Integers,
         rng: np.random.Generator,
-    ) -> tuple[Floats, Floats]:  # fmt: skip
+    ) -> tuple[Floats, Floats]:
         """Draw pairs, so many for each draw of the population.
 
         Returns

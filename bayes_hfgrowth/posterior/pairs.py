@@ -500,9 +500,13 @@ def _compiled(sources: int) -> Any:
         row = np.empty(number)
         for d in range(len(population.means)):
             _terms(
-                points, log_weights, population.means[d], weighed.shifts[d],
-                population.spreads[d], row,
-            )  # fmt: skip
+                points,
+                log_weights,
+                population.means[d],
+                weighed.shifts[d],
+                population.spreads[d],
+                row,
+            )
             weighed.tops[d] = _largest(row)
             _exponentials(row, weighed.tops[d])
             for b in range(weighed.blocks.shape[1]):
@@ -557,9 +561,13 @@ def _compiled_draws(sources: int) -> Any:
                 b += 1
             some[:] = points[:, b * BLOCK : (b + 1) * BLOCK]
             _terms(
-                some, log_weights[b * BLOCK : (b + 1) * BLOCK], population.means[d],
-                weighed.shifts[d], population.spreads[d], row,
-            )  # fmt: skip
+                some,
+                log_weights[b * BLOCK : (b + 1) * BLOCK],
+                population.means[d],
+                weighed.shifts[d],
+                population.spreads[d],
+                row,
+            )
             _exponentials(row, weighed.tops[d])
             j = 0
             while j < BLOCK - 1 and left > row[j]:
