@@ -70,6 +70,7 @@ FitOrNone = Annotated[
 
 
 def fit(
+    *,
     panel: Annotated[Path, typer.Argument(metavar="PANEL", help="Panel file, .csv or .parquet.")],
     out: Annotated[Path, typer.Option("--out", metavar="FIT", help="Fit file to write, .nc.")],
     model: Annotated[
@@ -145,6 +146,7 @@ def fit(
 
 
 def forecast(
+    *,
     out: Annotated[
         Path,
         typer.Option(
