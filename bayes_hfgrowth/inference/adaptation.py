@@ -23,6 +23,7 @@ from bayes_hfgrowth.inference.coordinates import (
     period_whitening,
     unbounded,
 )
+from bayes_hfgrowth.inference.decorrelation import SIZES, Following, cohorts_of
 from bayes_hfgrowth.inference.posterior_density import Data, Turning, posterior_density
 from bayes_hfgrowth.inference.preconditioner import find_skews, no_skews, unskewed
 from bayes_hfgrowth.inference.ridge import pivot_of, pivots_at, straightened, straighter
@@ -49,6 +50,7 @@ _SOME = 100  # draws that later chains may start from, and that coordinates are 
 _LOOKS, _LOOK_DRAWS = 2, 400  # first looks before the pilots, and draws that aim the next
 _STEP = 1e-3  # of exponent and period effects, for differences
 _CURVED = 4  # draws at which the curvature of the density is taken
+_FOLLOWED = 12  # draws at which it is seen how base models move along with the population
 _DIFFERENCE = 0.02  # of a standard deviation, for its differences
 _MOST_PRECISE = 1e6  # precision of a period effect; beyond it nothing more is gained
 _LONG = 3.0  # variance of a direction in which draws show that it is longer than curvature says
@@ -69,12 +71,15 @@ class Aim:
         Coordinates of the population to start from.
     straight : ndarray, shape (starts, base models, parameters)
         Straightened growth parameters of each base model to start from.
+    following : ndarray, shape (cohorts, parameters, size of the population)
+        How base models move along with the coordinates of the population.
     """
 
     turning: Turning
     whitening: Whitening
     starts: Floats
     straight: Floats
+    following: Floats
 
 
 class WhitenedPosterior:
@@ -104,6 +109,7 @@ class WhitenedPosterior:
         self.observed = observed_of(spec, history.subset(own), first)
         self.zeros = observed_of(spec, history.subset(others), first)
         self.group = history.organization_of[self._members]
+        self._cohort = cohorts_of(self.group, history.finetunes[self._members])
         self._last_age, self._many = np.log(history.months[own]), history.finetunes[own] >= _MANY
 
     @property
@@ -118,10 +124,14 @@ class WhitenedPosterior:
 
     def data(self, aim: Aim) -> Data:
         """What the densities read in the coordinates of an aim."""
-        return self._data(aim.turning, aim.whitening)
+        return self._data(aim.turning, aim.whitening, aim.following)
 
-    def _data(self, turning: Turning, whitening: Whitening) -> Data:
+    def _data(
+        self, turning: Turning, whitening: Whitening, following: Floats | None = None
+    ) -> Data:
         return Data(
+            cohort=self._cohort,
+            following=self._no_following() if following is None else following,
             layout=self.layout.encoded,
             turning=turning,
             whitening=whitening,
@@ -139,7 +149,12 @@ class WhitenedPosterior:
         whitening = Whitening(
             np.zeros((*shape, p)), np.zeros(shape), *self._no_cross(), np.zeros((self.told, 7))
         )
-        return Aim(turning, whitening, np.zeros((1, size)), np.zeros((1, self.members, p)))
+        starts = np.zeros((1, size)), np.zeros((1, self.members, p))
+        return Aim(turning, whitening, *starts, self._no_following())
+
+    def _no_following(self) -> Floats:
+        cohorts = (len(SIZES) + 1) * len(self.history.organizations)
+        return np.zeros((cohorts, self.layout.parameters, self.layout.size))
 
     def _no_summaries(self) -> PopulationSummaries:
         calendar = self.layout.calendar_months
@@ -318,7 +333,12 @@ class WhitenedPosterior:
         centre, width = v.mean(axis=0), np.maximum(v.std(axis=0), 1e-6)
         apart = Turning(centre, np.eye(layout.size), skews, level)
         columns = np.arange(layout.size)
-        precision = self._curvature(apart, whitening, v[at], straight[at], width, columns)
+        following = self._no_following()
+        if not blind:
+            more = np.linspace(0, len(point) - 1, _FOLLOWED).astype(np.int64)
+            following = self._following(apart, whitening, v[more], straight[more], width)
+        data = self._data(apart, whitening, following)
+        precision = self._curvature(data, v[at], straight[at], width, columns)
         precision *= np.outer(width, width)
         scale = width[:, None] * _root_of_inverse(precision)
         u = np.linalg.solve(scale, (v - centre).T).T
@@ -331,7 +351,7 @@ class WhitenedPosterior:
             u = np.linalg.solve(scale, (v - centre).T).T
         turning = Turning(centre, scale, skews, level)
         starts = np.ascontiguousarray(u[some])
-        return Aim(turning, whitening, starts, straight[some])
+        return Aim(turning, whitening, starts, straight[some], following @ scale)
 
     def _with_period(
         self,
@@ -349,7 +369,8 @@ class WhitenedPosterior:
         centre = psi.mean(axis=0)
         plain = Turning(centre, np.eye(layout.size), no_skews(layout.size), level)
         columns = np.arange(block.start, block.stop)
-        hessian = self._curvature(plain, whitening, psi, straight, np.ones(layout.size), columns)
+        data = self._data(plain, whitening)
+        hessian = self._curvature(data, psi, straight, np.ones(layout.size), columns)
         hessian = hessian[columns[:, None], columns]
         # From the standardised innovations, whose own precision is 1, to the effects.
         middle = layout.read(point.mean(axis=0))
@@ -362,14 +383,43 @@ class WhitenedPosterior:
             period_precision=np.ascontiguousarray(precision), period_weighted=weighted
         )
 
+    def _at(self, u: Floats, straight: Floats, data: Data) -> Floats:
+        """All coordinates, where the population has `u` and base models are at `straight`."""
+        x = np.concatenate([u, np.zeros(straight.size)])
+        point = posterior_density(x, data)[2]
+        y = self.whitened(point, straight, data.whitening)
+        x[self.layout.size :] = (y - (data.following @ u)[data.cohort]).ravel()
+        return x
+
+    def _following(
+        self, turning: Turning, whitening: Whitening, v: Floats, straight: Floats, width: Floats
+    ) -> Floats:
+        """How base models move along with `v`; see `bayes_hfgrowth.inference.decorrelation`."""
+        data, size = self._data(turning, whitening), self.layout.size
+        shape = self.layout.parameters, size
+        found = Following(self._cohort, len(data.following), shape)
+        step = _DIFFERENCE * width
+
+        def derivatives(row: int) -> Floats:
+            x = self._at(v[row] - turning.centre, straight[row], data)
+            here, by_v = posterior_density(x, data)[1][size:], np.empty((size, len(x) - size))
+            for k in range(size):
+                moved = x.copy()
+                moved[k] += step[k]
+                by_v[k] = (posterior_density(moved, data)[1][size:] - here) / step[k]
+            return by_v
+
+        draws = 0
+        with ThreadPoolExecutor(2) as pool:
+            for by_v in pool.map(derivatives, range(len(v))):
+                if np.isfinite(by_v).all():
+                    draws += 1
+                    for k, by in enumerate(by_v):
+                        found.add(k, by.reshape(-1, shape[0]))
+        return found.estimate(draws)
+
     def _curvature(
-        self,
-        turning: Turning,
-        whitening: Whitening,
-        v: Floats,
-        straight: Floats,
-        width: Floats,
-        columns: Integers,
+        self, data: Data, v: Floats, straight: Floats, width: Floats, columns: Integers
     ) -> Floats:
         """Minus the Hessian of the log density by the population, a median over draws.
 
@@ -381,13 +431,10 @@ class WhitenedPosterior:
         ndarray, shape (size, size)
             Only the rows and columns asked for are filled.
         """
-        data, size = self._data(turning, whitening), self.layout.size
-        step = _DIFFERENCE * width
+        size, step = self.layout.size, _DIFFERENCE * width
 
         def hessian(row: int) -> Floats:
-            x = np.concatenate([v[row] - turning.centre, np.zeros(straight[row].size)])
-            point = posterior_density(x, data)[2]
-            x[size:] = self.whitened(point, straight[row], whitening).ravel()
+            x = self._at(v[row] - data.turning.centre, straight[row], data)
             here, found = posterior_density(x, data)[1][:size], np.zeros((size, size))
             for k in columns:
                 moved = x.copy()
@@ -447,9 +494,7 @@ class WhitenedPosterior:
         """
         at, data = int(np.random.default_rng(seed).integers(len(aim.starts))), self.data(aim)
         for further in (apart, 1.0, 0.0):  # far out nothing may be possible any more
-            x = np.concatenate([further * aim.starts[at], np.zeros(aim.straight[at].size)])
-            point = posterior_density(x, data)[2]
-            x[self.layout.size :] = self.whitened(point, aim.straight[at], aim.whitening).ravel()
+            x = self._at(further * aim.starts[at], aim.straight[at], data)
             if np.isfinite(posterior_density(x, data)[0]):
                 break
         return x
