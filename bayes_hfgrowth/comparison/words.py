@@ -97,7 +97,7 @@ def largest_sentence(organization: str, largest: pd.Series, cells: pd.DataFrame)
     warning = (
         "; what is said of the total is mostly said of this one" if largest["share"] > 0.5 else ""
     )
-    told = []
+    parts = []
     for key, what, digits in (
         ("fitness", "median fitness", ".2f"),
         (f"share_passing_{MANY}", f"the share of new ones that pass {MANY} fine-tunes", ".0%"),
@@ -108,9 +108,9 @@ def largest_sentence(organization: str, largest: pd.Series, cells: pd.DataFrame)
         ),
     ):
         before, after = cells.loc[key, ["median", "median_without_largest"]]
-        told.append(f"{what} is {after:{digits}} instead of {before:{digits}}")
+        parts.append(f"{what} is {after:{digits}} instead of {before:{digits}}")
     return (
         f"{largest['base_model']} holds {largest['share']:.0%} of the fine-tunes of "
-        f"{organization}{warning}. Without it {', '.join(told[:-1])}, and {told[-1]}"
+        f"{organization}{warning}. Without it {', '.join(parts[:-1])}, and {parts[-1]}"
         f"{reliability_words(largest['pareto_k'])}."
     )
