@@ -33,6 +33,8 @@ __all__ = ["Engine", "Settings", "sample"]
 # need few doublings.
 _NEARLY_NORMAL: dict[str, Any] = {"exact_normal_trajectory": True, "maxdepth": 8}
 
+_LONGEST = 300  # draws of a pilot run beyond those asked for
+
 type Engine = Literal["marginal", "nuts"]
 
 
@@ -56,8 +58,8 @@ class Settings:
         How to sample.
     pilots : tuple of (int, int)
         Warm-up draws and draws of the pilot runs of ``marginal``, each in coordinates that come of
-        what went before it. They enter no result. The last one has at least a quarter of `draws`:
-        a long run pays for coordinates that are better found.
+        what went before it. They enter no result. The last one has at least a quarter of `draws`,
+        but not more than 300 for that reason: a long run pays for coordinates that are better found.
     """
 
     draws: int = 300
@@ -194,7 +196,7 @@ def _sample_adapted(
     with progress.stage("adapt"):
         adaptation = posterior.adapt_blind(np.random.default_rng(_stage_seed(settings.seed, 6)))
     for number, (tune, draws) in enumerate(settings.pilots, start=1):
-        least = settings.draws // 4 if number == len(settings.pilots) else 0
+        least = min(settings.draws // 4, _LONGEST) if number == len(settings.pilots) else 0
         pilot = replace(
             settings, tune=tune, draws=max(draws, least), chains=4,
             seed=_stage_seed(settings.seed, number),
