@@ -59,7 +59,7 @@ class Settings:
     pilots : tuple of (int, int)
         Warm-up draws and draws of the pilot runs of ``marginal``, each in coordinates that come of
         what went before it. They enter no result. The last one has at least a quarter of `draws`,
-        but not more than 300 for that reason: a long run pays for coordinates that are better found.
+        but no more than 300 for that reason: a long run pays for better coordinates.
     """
 
     draws: int = 300
