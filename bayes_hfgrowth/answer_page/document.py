@@ -21,6 +21,7 @@ from bayes_hfgrowth.figures.dated import (
     relations_chart,
 )
 from bayes_hfgrowth.forecast.answers import percent
+from bayes_hfgrowth.panel.relations import RECENT
 from bayes_hfgrowth.report.inline import Drawing, drawing
 from bayes_hfgrowth.support.months import month_end
 
@@ -69,6 +70,7 @@ def render_page(content: PageContent) -> str:
         sections=[_section(subject, content) for subject in content.subjects],
         sums=[_section(subject, content) for subject in content.sums],
         levels=LEVELS,
+        recent=RECENT,
         title=_title(content),
         leaders_figure=None if leaders is None else drawing(leaders_chart(leaders)),
         leaders_text="" if leaders is None else _leaders_text(leaders),
@@ -96,8 +98,8 @@ def _section(subject: Subject, content: PageContent) -> _Section:
     )
     start = f"{subject.dates[-1]:%Y-%m-%d}"
     text = (
-        f"{content.counted.title}, {subject.name}, by date: {subject.observed:,} on {start}, then the median "
-        f"forecast and bands of 50, 80 and 95%. {subject.answer[0].upper()}{subject.answer[1:]}."
+        f"{content.counted.title} by date, {subject.name}: {subject.observed:,} on {start}, then "
+        f"the median forecast and bands of 50, 80 and 95%. {subject.answer[0].upper()}{subject.answer[1:]}."
     )
     alike, alike_text = None, ""
     found = subject.comparables

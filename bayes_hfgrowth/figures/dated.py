@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -150,7 +151,7 @@ def relations_chart(parts: Sequence[RelationSeries]) -> Figure:
         grid = figure.subplots(rows, 2, squeeze=False, sharex=True)
         for axes in grid.flat[len(parts) :]:
             axes.remove()
-        shown: dict[str, object] = {}
+        shown: dict[str, Any] = {}
         for axes, part in zip(grid.flat, parts, strict=False):
             _draw_relation(axes, part)
             handles, labels = axes.get_legend_handles_labels()
