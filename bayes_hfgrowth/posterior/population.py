@@ -101,9 +101,7 @@ class PopulationPosterior(Shared):
             Population.from_posterior(found.spec, found.posterior)
             assert isinstance(found.convergence.problems, tuple)
             assert isinstance(found.counted, Counted)
-        except (
-            HFGrowthError, AttributeError, KeyError, TypeError, ValueError
-        ) as failure:  # fmt: skip
+        except (HFGrowthError, AttributeError, KeyError, TypeError, ValueError) as failure:
             raise FitError(
                 f"{name}, written by {writer}, holds no population that {own}, reads "
                 f"({type(failure).__name__}: {failure}); fit the panel again"
