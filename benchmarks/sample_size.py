@@ -53,14 +53,14 @@ def main():
         new = np.log1p(found.draws["finetunes"].isel(horizon=-1) - found.draws["observed"])
         means.append(new.mean(("chain", "draw")).to_numpy())
         deviations.append(new.std(("chain", "draw")).to_numpy())
-        spreads = population.spreads
+        scales = population.spreads
         rows.append(
             {
                 "sample": size,
                 "crps_log": last["crps_log"].mean(),
                 "scored": len(last),
                 "crps_log_all": ahead["crps_log"].mean(),
-                "width_of_spreads": np.log(spreads).std(axis=0).mean(),
+                "width_of_spreads": np.log(scales).std(axis=0).mean(),
                 "width_of_location": np.log(population.posterior["global_fitness"]).std().item(),
                 "unlike": int((found.draws["pareto_k"] > 0.7).sum()),
                 "cpu_seconds": seconds,

@@ -32,7 +32,7 @@ def simulated_panel(population_file, number, path, seed=1):
     rng = np.random.default_rng([seed, number])
     means, shares = population.of_organizations(shipped.organizations, rng)
     draw = len(means) // 2
-    means, spreads = means[draw], population.spreads[draw]
+    means, scales = means[draw], population.spreads[draw]
     shared = population.shared.take(np.array([draw]))
     # One path of the period effect for all parts.
     shared = shared.ahead_of(shipped, 1, rng)
@@ -45,7 +45,7 @@ def simulated_panel(population_file, number, path, seed=1):
             for i, o in enumerate(part.organization_of)
         ]
         theta = means[part.organization_of]
-        theta = theta + spreads * rng.standard_normal(theta.shape)
+        theta = theta + scales * rng.standard_normal(theta.shape)
         part = simulated_history(
             population.spec, part, theta, shared, rng, None if shares is None else shares[draw]
         )

@@ -89,13 +89,13 @@ class EarlyPeaks:
             "unlikely": probability <= 1.0 - LIKELY,
             "open": (probability < LIKELY) & (probability > 1.0 - LIKELY),
         }
-        told = [
+        parts = [
             f"{word} for {_listed(sorted(rows.loc[side, 'organization']))}"
             for word, side in sides.items()
             if side.any()
         ]
         return (
-            f"That one peaks before the median organization is {_listed(told)} "
+            f"That one peaks before the median organization is {_listed(parts)} "
             f"(likely: at least {LIKELY:.0%}; unlikely: at most {1.0 - LIKELY:.0%})."
         )
 
@@ -127,7 +127,7 @@ def early_peaks(
     last = stats.rankdata(peaks, method="max", axis=1)
     among = np.clip((few - first + 1) / (last - first + 1), 0.0, 1.0)
     draw = np.arange(len(peaks))
-    beside = {i: each.mean(earlier[:, i], draw) for i, each in (without or {}).items()}
+    without_largest = {i: each.mean(earlier[:, i], draw) for i, each in (without or {}).items()}
     k = {i: each.pareto_k for i, each in (without or {}).items()}
     table = pd.DataFrame(
         {
@@ -138,7 +138,9 @@ def early_peaks(
             "upper_95": np.quantile(peaks, 0.975, axis=0, method="higher"),
             "earlier_than_median": earlier.mean(axis=0),
             "among_earliest": among.mean(axis=0),
-            "earlier_without_largest": [beside.get(i, np.nan) for i in range(len(organizations))],
+            "earlier_without_largest": [
+                without_largest.get(i, np.nan) for i in range(len(organizations))
+            ],
             "pareto_k": [k.get(i, np.nan) for i in range(len(organizations))],
         }
     )

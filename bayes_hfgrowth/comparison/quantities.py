@@ -341,7 +341,7 @@ def _new_base_models(
 ) -> Integers:
     """Fine-tunes of new base models of an organization after `NEW_MONTHS` months.
 
-    Each draw brings the organization means and the spread of base models around them; from
+    Each draw brings the organization means and the scale of base models around them; from
     these come `NEW_BASE_MODELS` base models, and the transition law runs each from birth;
     with dormancy in the growth model, some of them never start.
 
@@ -354,9 +354,9 @@ def _new_base_models(
     for name in spec.parameters:
         mean = population_draws(own, name)
         mean = np.log(mean) if LOG_SCALE[name] else mean
-        spread = posterior[f"between_base_models_{name}"].transpose("chain", "draw").to_numpy()
+        scale = posterior[f"between_base_models_{name}"].transpose("chain", "draw").to_numpy()
         offsets = rng.standard_normal((len(mean), NEW_BASE_MODELS))
-        columns.append(mean + spread.reshape(-1, 1) * offsets)
+        columns.append(mean + scale.reshape(-1, 1) * offsets)
     theta = np.stack(columns, axis=-1)
     # New base models of different organizations are compared in months that are all alike.
     shared = SharedDraws.of(spec, own).without_period()

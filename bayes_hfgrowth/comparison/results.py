@@ -51,11 +51,11 @@ _TAILS_WITHOUT = ("median", "lower_95", "upper_95")
 class Comparison:
     """What a fit says of organizations, one against another.
 
-    Everything that one base model could dominate is told twice: by all base models, and
+    Everything that one base model could dominate is said twice: by all base models, and
     without the largest of the organization (of each of the two, where two are compared), as
     if the panel had not held it. The second is the same posterior, reweighted; see
     `bayes_hfgrowth.comparison.without`. Where the Pareto k of its weights is above 0.7 the
-    draws tell it badly, and only a fit without the base model tells it well.
+    draws say it badly, and only a fit without the base model says it well.
 
     Parameters
     ----------
@@ -329,7 +329,7 @@ def _table(
         for key in QUANTITIES:
             quantity = quantity_of(key, counted)
             row: dict[str, Any] = {"organization": name, "quantity": key, "unit": quantity.unit}
-            beside, k = dict.fromkeys(_TAILS_WITHOUT, np.nan), 0.0
+            without_largest, k = dict.fromkeys(_TAILS_WITHOUT, np.nan), 0.0
             if key in draws:
                 values = draws[key].sample[:, position]
                 row |= {
@@ -341,15 +341,15 @@ def _table(
                 quantiles = without[position].quantiles(
                     left.sample[:, position], probabilities, left.draw
                 )
-                beside = dict(zip(_TAILS_WITHOUT, quantiles, strict=True))
+                without_largest = dict(zip(_TAILS_WITHOUT, quantiles, strict=True))
                 k = without[position].pareto_k
             elif quantity.larger is not None:  # the growth model has no such thing
                 row |= dict.fromkeys(_TAILS, np.nan)
             else:
                 everyone, fewer = sums[name, key]
                 row |= dict.fromkeys(_TAILS, everyone)
-                beside = dict.fromkeys(_TAILS_WITHOUT, fewer)
-            row |= {f"{at}_without_largest": float(value) for at, value in beside.items()}
+                without_largest = dict.fromkeys(_TAILS_WITHOUT, fewer)
+            row |= {f"{at}_without_largest": float(value) for at, value in without_largest.items()}
             rows.append(row | {"pareto_k": k})
     return pd.DataFrame(rows)
 
@@ -370,7 +370,7 @@ def _pairs(
             tied = float(np.mean(of.sample[:, i] == of.sample[:, j]))
             probability = float(np.mean(_larger(of, i, j)))
             left = smaller if key == _PORTFOLIO else of
-            beside = without.mean(_larger(left, i, j), left.draw)
+            without_largest = without.mean(_larger(left, i, j), left.draw)
             rows.append(
                 {
                     "first": names[i],
@@ -383,11 +383,11 @@ def _pairs(
                         names[j],
                         probability,
                         tied,
-                        beside,
+                        without_largest,
                         without.pareto_k,
                         counted=counted,
                     ),
-                    "probability_without_largest": beside,
+                    "probability_without_largest": without_largest,
                     "pareto_k": without.pareto_k,
                 }
             )

@@ -116,11 +116,11 @@ def log_weights_without(fit: FittedDraws, base_model: int, rng: np.random.Genera
     if len(history.new) == 0:  # without a month it says nothing of anybody
         return np.zeros(posterior.sizes["chain"] * posterior.sizes["draw"])
     population = Population.from_posterior(spec, posterior)
-    means, spreads, shared = population.means[:, group], population.spreads, population.shared
+    means, scales, shared = population.means[:, group], population.scales, population.shared
     alike = shared.period is None and not np.ptp(shared.values, axis=0).any()
     shared = shared.take(np.zeros(1, dtype=np.int64)) if alike else shared
     own = base_model_parameters(spec, posterior.isel(base_model=[base_model]))[:, 0]
-    between = np.cov(means.T) + np.diag((spreads**2).mean(axis=0))
+    between = np.cov(means.T) + np.diag((scales**2).mean(axis=0))
     proposals = [
         Student(own.mean(axis=0), _WIDER**2 * np.cov(own.T) + 1e-6 * between),
         Student(means.mean(axis=0), between),
@@ -132,20 +132,20 @@ def log_weights_without(fit: FittedDraws, base_model: int, rng: np.random.Genera
         *(proposal.log_density(points) + np.log(some / number) for proposal, some in pairs)
     )
     log_ratio = _log_likelihoods(spec, history, points, shared) - log_proposal
-    log_marginal = _integral(points, log_ratio, means, spreads)
+    log_marginal = _integral(points, log_ratio, means, scales)
     if shares is not None:
         dormant = np.clip(shares[:, group], _RAREST, 1.0 - _RAREST)
-        log_awake = np.log1p(-dormant)
+        log_at_risk = np.log1p(-dormant)
         if fit.history.finetunes[base_model] == 0:
-            log_marginal = np.logaddexp(log_awake + log_marginal, np.log(dormant))
+            log_marginal = np.logaddexp(log_at_risk + log_marginal, np.log(dormant))
         else:
-            log_marginal = log_awake + log_marginal
+            log_marginal = log_at_risk + log_marginal
     return -log_marginal
 
 
-def _integral(points: Floats, log_ratio: Floats, means: Floats, spreads: Floats) -> Floats:
+def _integral(points: Floats, log_ratio: Floats, means: Floats, scales: Floats) -> Floats:
     """Logarithm of the mean over points of exp(log_ratio) · N(point; mean, spread²), per draw."""
-    terms = log_normal_densities(points, means, spreads)
+    terms = log_normal_densities(points, means, scales)
     terms += log_ratio
     top = terms.max(axis=1, keepdims=True)
     terms -= top
@@ -156,7 +156,7 @@ def _integral(points: Floats, log_ratio: Floats, means: Floats, spreads: Floats)
 def _log_likelihoods(
     spec: GrowthSpec, history: History, points: Floats, shared: SharedDraws
 ) -> Floats:
-    """Log likelihoods of a base model that is not dormant; shape (draws of shared, points)."""
+    """Log likelihoods of a base model at risk; shape (draws of shared, points)."""
     observed = observed_of(spec, history)
     theta = np.ascontiguousarray(points.T)[None]
     period = shared.over(*history.calendar_span)

@@ -109,7 +109,7 @@ def largest_sentence(
     warning = (
         "; what is said of the total is mostly said of this one" if largest["share"] > 0.5 else ""
     )
-    told = []
+    parts = []
     for key, what, digits in (
         ("fitness", "median fitness", ".2f"),
         (f"share_passing_{MANY}", f"the share of new ones that pass {MANY} {counted.many}", ".0%"),
@@ -120,9 +120,9 @@ def largest_sentence(
         ),
     ):
         before, after = cells.loc[key, ["median", "median_without_largest"]]
-        told.append(f"{what} is {after:{digits}} instead of {before:{digits}}")
+        parts.append(f"{what} is {after:{digits}} instead of {before:{digits}}")
     return (
         f"{largest['base_model']} holds {largest['share']:.0%} of the {counted.many} of "
-        f"{organization}{warning}. Without it {', '.join(told[:-1])}, and {told[-1]}"
+        f"{organization}{warning}. Without it {', '.join(parts[:-1])}, and {parts[-1]}"
         f"{reliability_words(largest['pareto_k'])}."
     )

@@ -74,7 +74,7 @@ def prior_sensitivity(fit: FittedDraws) -> pd.DataFrame:
     """How far the posterior moves when the priors or the likelihood count for more or less.
 
     Power-scaling by importance weights, without a refit. The priors are those of the
-    specification: of the global means, of the spreads and of what all base models share.
+    specification: of the global means, of the scales and of what all base models share.
 
     Parameters
     ----------

@@ -47,15 +47,15 @@ def prior_posterior_table(fit: FittedDraws) -> pd.DataFrame:
         known = posterior[name].to_numpy().ravel().astype(np.float64)
         before = frozen(prior)
         if prior.distribution == "LogNormal":
-            normal, spread = np.log, prior.parameters["sigma"]
+            normal, scale = np.log, prior.parameters["sigma"]
         else:
-            spread = float(before.std())
+            scale = float(before.std())
         rows.append(
             [
                 name,
                 *natural(before.ppf(tails)),
                 *np.quantile(known, tails),
-                float(normal(known).std(ddof=1)) / spread,
+                float(normal(known).std(ddof=1)) / scale,
             ]
         )
     ends = [

@@ -149,7 +149,7 @@ class _Judge:
         self.spec, self.history, self.population, self.rng = spec, history, population, rng
         self.group = int(history.organization_of[0])
         between = np.cov(population.means[:, self.group].T)
-        self.between = between + np.diag((population.spreads**2).mean(axis=0))
+        self.between = between + np.diag((population.scales**2).mean(axis=0))
         density = self.density(theta, population.shared)
         self.posterior = self.sample(theta, population.shared, -density.sum(axis=1), density)
 
@@ -161,11 +161,13 @@ class _Judge:
     def density(self, points: Floats, shared: SharedDraws) -> Floats:
         """Log density of each month under each draw.
 
-        Only base models with fine-tunes are judged, and these are not dormant.
+        Only base models with fine-tunes are judged, and these are no structural zeros.
         """
-        awake = np.zeros((len(points), len(self.history.organizations)))
+        no_dormancy = np.zeros((len(points), len(self.history.organizations)))
         with np.errstate(over="ignore"):
-            values = log_likelihood(self.spec, self.history, points[:, None, :], shared, awake)
+            values = log_likelihood(
+                self.spec, self.history, points[:, None, :], shared, no_dormancy
+            )
         return np.maximum(
             np.nan_to_num(values.astype(np.float64), nan=_NEVER, posinf=_NEVER), _NEVER
         )
@@ -254,8 +256,8 @@ class _Judge:
         )
         chosen = self.rng.integers(len(self.population.shared), size=len(points))
         mean = self.population.means[chosen, self.group]
-        spread = self.population.spreads[chosen]
-        prior = -0.5 * (((points - mean) / spread) ** 2).sum(axis=1) - np.log(spread).sum(axis=1)
+        scale = self.population.scales[chosen]
+        prior = -0.5 * (((points - mean) / scale) ** 2).sum(axis=1) - np.log(scale).sum(axis=1)
         shared = self.population.shared.take(chosen)
         return self.sample(points, shared, prior - proposal, self.density(points, shared))
 

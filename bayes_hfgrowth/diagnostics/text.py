@@ -141,10 +141,10 @@ def _verdicts(found: "Diagnostics") -> list[str]:
     lines = [f"Verdicts on the {number} base models:"]
     for row in table.itertuples():
         count = int(row.fits + row.does_not_fit + row.not_published)
-        beside = (
+        comparison = (
             f"; published: {row.fits} fit, {row.does_not_fit} do not" if published and count else ""
         )
-        lines.append(f"  {count:>5}  {row.verdict:<15} {VERDICTS[row.verdict]}{beside}")
+        lines.append(f"  {count:>5}  {row.verdict:<15} {VERDICTS[row.verdict]}{comparison}")
     return lines
 
 

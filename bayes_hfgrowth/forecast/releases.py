@@ -65,14 +65,14 @@ class _Parents(NamedTuple):
     ----------
     means : ndarray, shape (draws, organizations, parameters)
         On the scale that is normal.
-    spreads : ndarray, shape (draws, parameters)
+    scales : ndarray, shape (draws, parameters)
         Standard deviations of base models within organizations.
     dormant : ndarray, shape (draws, organizations)
         Shares of dormant base models; 0 where the growth model has none.
     """
 
     means: Floats
-    spreads: Floats
+    scales: Floats
     dormant: Floats
 
     @classmethod
@@ -82,7 +82,7 @@ class _Parents(NamedTuple):
         none = np.zeros(conditional.draws)
         return cls(
             np.stack([mean for mean, _ in parts], axis=1),
-            conditional.spreads,
+            conditional.scales,
             np.stack([none if share is None else share for _, share in parts], axis=1),
         )
 
@@ -237,7 +237,7 @@ def _grown(
         some = slice(first, first + _CHUNK)
         d, o = draws[some], organizations[some]
         normal = rng.standard_normal((len(d), parents.means.shape[2]))
-        theta = (parents.means[d, o] + parents.spreads[d] * normal)[:, None]
+        theta = (parents.means[d, o] + parents.scales[d] * normal)[:, None]
         path = futures(spec, one, theta, shared.take(d), needed, rng)
         np.add.at(found, (d, o), counts_at_dates(one, path, theta, dates, rng)[:, 0])
     each = np.divide(number, paths, out=np.ones(paths.shape), where=paths > 0)

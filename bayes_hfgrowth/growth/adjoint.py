@@ -347,7 +347,7 @@ def _compiled(sources: int) -> Any:
 
     @njit(error_model="numpy", nogil=True, cache=True)
     def gradients(observed, theta, shared, out):  # type: ignore[no-untyped-def]
-        """Log density of every base model's months if it is not dormant, and its gradient.
+        """Log density of every base model's months if it is no structural zero, and its gradient.
 
         Parameters
         ----------

@@ -481,7 +481,7 @@ def longest_of(block: Block) -> int:
 
 @inner()
 def forward(observed: Observed, block: Block, shared: Shared) -> None:
-    """Log density of the months of every lane if it is not dormant.
+    """Log density of the months of every lane if it is no structural zero.
 
     Parameters
     ----------

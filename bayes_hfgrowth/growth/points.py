@@ -430,7 +430,7 @@ def laws_at(shared: Floats, laws: Floats) -> None:
 def log_likelihoods_at(
     observed: Observed, i: int, theta: Floats, shared: Shared, value: Floats, work: Floats
 ) -> None:
-    """Log density of one base model's months if it is not dormant, at many growth parameters.
+    """Log density of one base model's months given no structural zero, at many growth parameters.
 
     Parameters
     ----------

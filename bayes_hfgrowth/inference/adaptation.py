@@ -1,9 +1,10 @@
-"""The posterior in coordinates that suit a sampler, and where to aim them.
+"""The posterior in coordinates that suit a sampler, and their adaptation by pilot runs.
 
-The population moves in the coordinates of `bayes_hfgrowth.inference.coordinates`, turned and
-scaled; base models with fine-tunes in those of `bayes_hfgrowth.inference.whitening`, those without
-in those of `bayes_hfgrowth.inference.zero_counts`. One that is not a month old has no data and is
-drawn from its organization. The density is that of `bayes_hfgrowth.inference.posterior_density`.
+The population moves in the coordinates of `bayes_hfgrowth.inference.coordinates` under a linear
+preconditioner; base models with fine-tunes in those of `bayes_hfgrowth.inference.whitening`,
+those without in those of `bayes_hfgrowth.inference.zero_counts`. One that is not a month old has no
+data and is drawn from its organization. The density is that of
+`bayes_hfgrowth.inference.posterior_density`.
 """
 
 from collections.abc import Callable
@@ -20,35 +21,41 @@ from bayes_hfgrowth.growth.law import EXPONENT, Floats, Integers, Shared
 from bayes_hfgrowth.inference.coordinates import (
     PopulationLayout,
     PopulationSummaries,
-    period_whitening,
+    period_factors,
     unbounded,
 )
-from bayes_hfgrowth.inference.posterior_density import Data, Turning, posterior_density
-from bayes_hfgrowth.inference.preconditioner import find_skews, no_skews, unskewed
-from bayes_hfgrowth.inference.ridge import pivot_of, pivots_at, straightened, straighter
+from bayes_hfgrowth.inference.decorrelation import SIZES, Following, cohorts_of
+from bayes_hfgrowth.inference.posterior_density import Data, LinearPreconditioner, posterior_density
+from bayes_hfgrowth.inference.preconditioner import (
+    fit_sinh_arcsinh,
+    inverse_sinh_arcsinh,
+    no_sinh_arcsinh,
+)
+from bayes_hfgrowth.inference.ridge import nearer_normal, pivot_of, pivots_at, to_ridge
 from bayes_hfgrowth.inference.summaries import (
-    Population,
+    PopulationValues,
     Summaries,
     curvatures,
     laplace,
     log_likelihood_gradients,
+    non_centred_draws,
     normal_summaries,
-    whitened_draws,
 )
-from bayes_hfgrowth.inference.variational import first_look
-from bayes_hfgrowth.inference.whitening import Whitening
+from bayes_hfgrowth.inference.variational import mean_field_advi
+from bayes_hfgrowth.inference.whitening import NonCentring
 from bayes_hfgrowth.model.observed import observed_of
 from bayes_hfgrowth.model.priors import LOG_SCALE, frozen
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.history import History
 
-__all__ = ["Aim", "WhitenedPosterior"]
+__all__ = ["Adaptation", "NonCentredPosterior"]
 
-_MANY = 100  # fine-tunes from which on a base model is straightened as long as no draws tell
+_MANY = 100  # fine-tunes from which on a ridge is straightened as long as there are no draws
 _SOME = 100  # draws that later chains may start from, and that coordinates are chosen by
-_LOOKS, _LOOK_DRAWS = 2, 400  # first looks before the pilots, and draws that aim the next
+_ADVI_RUNS, _ADVI_DRAWS = 2, 400  # before the pilots, and draws that the next one adapts to
 _STEP = 1e-3  # of exponent and period effects, for differences
 _CURVED = 4  # draws at which the curvature of the density is taken
+_FOLLOWED = 12  # draws at which it is seen how base models move along with the population
 _DIFFERENCE = 0.02  # of a standard deviation, for its differences
 _MOST_PRECISE = 1e6  # precision of a period effect; beyond it nothing more is gained
 _LONG = 3.0  # variance of a direction in which draws show that it is longer than curvature says
@@ -56,29 +63,32 @@ _FLATTEST, _STEEPEST = 0.1, 1e4  # curvatures that are believed, in units of the
 
 
 @dataclass(frozen=True, eq=False)
-class Aim:
-    """Where the coordinates are aimed, and where chains set out from.
+class Adaptation:
+    """Coordinates as earlier draws have them, and where chains set out from.
 
     Parameters
     ----------
-    turning : Turning
+    linear : LinearPreconditioner
         Coordinates of the population.
-    whitening : Whitening
+    non_centring : NonCentring
         Coordinates of the base models.
     starts : ndarray, shape (starts, size of the population)
         Coordinates of the population to start from.
-    straight : ndarray, shape (starts, base models, parameters)
+    ridge : ndarray, shape (starts, base models, parameters)
         Straightened growth parameters of each base model to start from.
+    following : ndarray, shape (cohorts, parameters, size of the population)
+        How base models move along with the coordinates of the population.
     """
 
-    turning: Turning
-    whitening: Whitening
+    linear: LinearPreconditioner
+    non_centring: NonCentring
     starts: Floats
-    straight: Floats
+    ridge: Floats
+    following: Floats
 
 
-class WhitenedPosterior:
-    """A posterior, aimed at and handed to a sampler.
+class NonCentredPosterior:
+    """A posterior in adapted coordinates, for a sampler.
 
     Parameters
     ----------
@@ -92,18 +102,19 @@ class WhitenedPosterior:
         self.spec, self.history = spec, history
         first, calendar = history.calendar_span
         self.layout = PopulationLayout(spec, len(history.organizations), calendar)
-        told = np.flatnonzero(history.finetunes > 0)
+        observed = np.flatnonzero(history.finetunes > 0)
         # From young to old, as base models of one age share a block of lanes.
         zeros = np.flatnonzero((history.finetunes == 0) & (history.months > 0))
         own, others = (
-            some[np.argsort(history.months[some], kind="stable")] for some in (told, zeros)
+            some[np.argsort(history.months[some], kind="stable")] for some in (observed, zeros)
         )
-        self.told = len(own)
+        self.with_finetunes = len(own)
         self._members = np.concatenate([own, others]).astype(np.int64)
         self._newborn = np.flatnonzero(history.months == 0)
         self.observed = observed_of(spec, history.subset(own), first)
         self.zeros = observed_of(spec, history.subset(others), first)
         self.group = history.organization_of[self._members]
+        self._cohort = cohorts_of(self.group, history.finetunes[self._members])
         self._last_age, self._many = np.log(history.months[own]), history.finetunes[own] >= _MANY
 
     @property
@@ -116,30 +127,47 @@ class WhitenedPosterior:
         """How many coordinates there are, of the population and of base models."""
         return self.layout.size + self.members * self.layout.parameters
 
-    def data(self, aim: Aim) -> Data:
-        """What the densities read in the coordinates of an aim."""
-        return self._data(aim.turning, aim.whitening)
+    def data(self, adaptation: Adaptation) -> Data:
+        """What the densities read in the coordinates of an adaptation."""
+        return self._data(adaptation.linear, adaptation.non_centring, adaptation.following)
 
-    def _data(self, turning: Turning, whitening: Whitening) -> Data:
+    def _data(
+        self,
+        linear: LinearPreconditioner,
+        non_centring: NonCentring,
+        following: Floats | None = None,
+    ) -> Data:
         return Data(
+            cohort=self._cohort,
+            following=self._no_following() if following is None else following,
             layout=self.layout.encoded,
-            turning=turning,
-            whitening=whitening,
+            linear=linear,
+            non_centring=non_centring,
             group=self.group,
             organizations=len(self.history.organizations),
             observed=self.observed,
             zeros=self.zeros,
         )
 
-    def blank_aim(self) -> Aim:
-        """An aim that knows nothing, to compile with."""
+    def blank_adaptation(self) -> Adaptation:
+        """An adaptation that knows nothing, to compile with."""
         size, p = self.layout.size, self.layout.parameters
-        turning = Turning(np.zeros(size), np.eye(size), no_skews(size), self._no_summaries())
-        shape = (self.told, p)
-        whitening = Whitening(
-            np.zeros((*shape, p)), np.zeros(shape), *self._no_cross(), np.zeros((self.told, 7))
+        linear = LinearPreconditioner(
+            np.zeros(size), np.eye(size), no_sinh_arcsinh(size), self._no_summaries()
         )
-        return Aim(turning, whitening, np.zeros((1, size)), np.zeros((1, self.members, p)))
+        shape = (self.with_finetunes, p)
+        non_centring = NonCentring(
+            np.zeros((*shape, p)),
+            np.zeros(shape),
+            *self._no_cross(),
+            np.zeros((self.with_finetunes, 7)),
+        )
+        starts = np.zeros((1, size)), np.zeros((1, self.members, p))
+        return Adaptation(linear, non_centring, *starts, self._no_following())
+
+    def _no_following(self) -> Floats:
+        cohorts = (len(SIZES) + 1) * len(self.history.organizations)
+        return np.zeros((cohorts, self.layout.parameters, self.layout.size))
 
     def _no_summaries(self) -> PopulationSummaries:
         calendar = self.layout.calendar_months
@@ -153,37 +181,37 @@ class WhitenedPosterior:
 
     def _no_cross(self) -> tuple[Floats, Floats]:
         columns = 1 + self.layout.calendar_months
-        return np.zeros((self.told, self.layout.parameters, columns)), np.zeros(columns)
+        return np.zeros((self.with_finetunes, self.layout.parameters, columns)), np.zeros(columns)
 
-    # --- Where to aim -------------------------------------------------------------------
+    # --- Adaptation -----------------------------------------------------------------------
 
-    def aim_blind(self, rng: np.random.Generator) -> Aim:
-        """Aim by the prior and Laplace's method, then twice by a first look at the posterior.
+    def adapt_blind(self, rng: np.random.Generator) -> Adaptation:
+        """Adapt to the prior by Laplace's method, then twice to a mean-field ADVI.
 
         Parameters
         ----------
         rng : numpy.random.Generator
             Source of randomness.
         """
-        data, dimensions = self._aimed_at_prior(), self.dimensions
+        data, dimensions = self._adapted_to_prior(), self.dimensions
         with ThreadPoolExecutor(1) as pool:
-            for _ in range(_LOOKS):
+            for _ in range(_ADVI_RUNS):
 
                 def density(x: Floats, data: Data = data) -> tuple[float, Floats]:
                     return posterior_density(x, data, pool)[:2]
 
-                mean, spreads = first_look(density, dimensions, rng)
+                mean, scales = mean_field_advi(density, dimensions, rng)
                 found = []
-                for _ in range(_LOOK_DRAWS):
-                    x = mean + spreads * rng.standard_normal(dimensions)
+                for _ in range(_ADVI_DRAWS):
+                    x = mean + scales * rng.standard_normal(dimensions)
                     found.append(posterior_density(x, data, pool)[2:])
                 point, theta = (np.stack(part) for part in zip(*found, strict=True))
-                aim = self._aim_at(point, theta, blind=True)
-                data = self.data(aim)
-        return aim
+                adaptation = self._adapt_to(point, theta, blind=True)
+                data = self.data(adaptation)
+        return adaptation
 
-    def _aimed_at_prior(self) -> Data:
-        """Aim at the medians of the priors, each base model at its mode there."""
+    def _adapted_to_prior(self) -> Data:
+        """Adapt to the medians of the priors, each base model at its mode there."""
         layout, p = self.layout, self.layout.parameters
         blocks = layout.blocks
         centre, scale = self._prior_point()
@@ -192,32 +220,34 @@ class WhitenedPosterior:
             point[blocks["means"]] = np.tile(point[blocks["location"]], layout.organizations)
         parts = layout.read(point)
         shared = Shared(parts["shared"], parts["period"])
-        population = Population(parts["means"], parts["spreads"], shared)
-        own = self.group[: self.told]
+        population = PopulationValues(parts["means"], parts["scales"], shared)
+        own = self.group[: self.with_finetunes]
         modes, summaries = laplace(self.observed, own, population, population.means[own], 20)
         locations = np.arange(blocks["location"].start, blocks["location"].start + p)
         scale[locations] = np.minimum(scale[locations], 0.2)
         scale[blocks["within"]] = 0.1
         level = self._no_summaries()
-        prior = prior_precision = np.diag(population.spreads**-2.0)
+        prior = prior_precision = np.diag(population.scales**-2.0)
         if layout.pooled:
-            # A base model tells its organization's mean with its own uncertainty and the spread.
-            heard = prior @ np.linalg.inv(summaries.precision + prior)
-            np.add.at(level.group_precision[:, :p, :p], own, prior - heard @ prior)
-            part = np.einsum("nij,nj->ni", heard, summaries.weighted)
+            # A base model is as uncertain of its organization's mean as its own and the scale say.
+            gain = prior @ np.linalg.inv(summaries.precision + prior)
+            np.add.at(level.group_precision[:, :p, :p], own, prior - gain @ prior)
+            part = np.einsum("nij,nj->ni", gain, summaries.weighted)
             np.add.at(level.group_weighted[:, :p], own, part)
-        turning = Turning(centre, np.diag(scale), no_skews(layout.size), level)
+        linear = LinearPreconditioner(centre, np.diag(scale), no_sinh_arcsinh(layout.size), level)
         pivots = pivots_at(self._last_age, modes, self._many)
-        shift, origin = self._shift(modes, shared, population.spreads)
+        shift, origin = self._shift(modes, shared, population.scales)
         cross = (summaries.precision + prior_precision) @ shift
-        whitening = self._whitening(summaries.precision, summaries.weighted, cross, origin, pivots)
-        return self._data(turning, whitening)
+        non_centring = self._non_centring(
+            summaries.precision, summaries.weighted, cross, origin, pivots
+        )
+        return self._data(linear, non_centring)
 
     @staticmethod
-    def _whitening(
+    def _non_centring(
         precision: Floats, weighted: Floats, cross: Floats, origin: Floats, pivots: Floats
-    ) -> Whitening:
-        return Whitening(
+    ) -> NonCentring:
+        return NonCentring(
             np.ascontiguousarray(precision),
             np.ascontiguousarray(weighted),
             np.ascontiguousarray(cross),
@@ -225,7 +255,7 @@ class WhitenedPosterior:
             np.ascontiguousarray(pivots),
         )
 
-    def _shift(self, theta: Floats, shared: Shared, spreads: Floats) -> tuple[Floats, Floats]:
+    def _shift(self, theta: Floats, shared: Shared, scales: Floats) -> tuple[Floats, Floats]:
         """How base models move with the exponent and the period effects, to first order.
 
         By the implicit function theorem: the mode of a base model moves by its curvature's inverse
@@ -250,7 +280,7 @@ class WhitenedPosterior:
             length = 2.0 * (by_values.sum() + by_period.sum())
             cross[:, :, column] = (up - down) / length
         cross = np.nan_to_num(cross, posinf=0.0, neginf=0.0)
-        population = Population(np.empty((0, 0)), spreads, shared)
+        population = PopulationValues(np.empty((0, 0)), scales, shared)
         shift = np.linalg.solve(curvatures(self.observed, theta, population), cross)
         return np.ascontiguousarray(shift), origin
 
@@ -268,8 +298,8 @@ class WhitenedPosterior:
             scale[blocks["location"].start + layout.parameters] = 0.3
         return centre, scale
 
-    def aim_by(self, draws: xr.Dataset) -> Aim:
-        """Aim by the means and covariances of earlier draws.
+    def adapt_to(self, draws: xr.Dataset) -> Adaptation:
+        """Adapt to the means and covariances of earlier draws.
 
         Parameters
         ----------
@@ -281,28 +311,30 @@ class WhitenedPosterior:
             draws[name].to_numpy().astype(np.float64).reshape(number, *draws[name].shape[2:])
             for name in ("point", "theta")
         )
-        return self._aim_at(point, theta, blind=False)
+        return self._adapt_to(point, theta, blind=False)
 
-    def _aim_at(self, point: Floats, theta: Floats, blind: bool) -> Aim:
-        """Aim by draws; those of a first look know no correlations."""
-        layout, own = self.layout, theta[:, : self.told]
+    def _adapt_to(self, point: Floats, theta: Floats, blind: bool) -> Adaptation:
+        """Adapt to draws; those of a mean-field ADVI know no correlations."""
+        layout, own = self.layout, theta[:, : self.with_finetunes]
         parts = layout.read(point)
         some = np.linspace(0, len(point) - 1, _SOME).astype(np.int64)
         few = {name: part[some] for name, part in parts.items()}
-        chosen = straighter(self._last_age, own[some], self._slopes(own[some], few))
+        chosen = nearer_normal(self._last_age, own[some], self._slopes(own[some], few))
         pivots = pivots_at(self._last_age, pivot_of(self._last_age, own), chosen)
-        straight = straightened(pivots, own)
-        spreads = np.exp(np.log(parts["spreads"]).mean(axis=0))
+        ridge = to_ridge(pivots, own)
+        scales = np.exp(np.log(parts["scales"]).mean(axis=0))
         means = parts["means"].mean(axis=0)
         shared = Shared(parts["shared"].mean(axis=0), parts["period"].mean(axis=0))
-        shift, origin = self._shift(own.mean(axis=0), shared, spreads)
+        shift, origin = self._shift(own.mean(axis=0), shared, scales)
         # Base models as they would be, were exponent and period effects at the origin.
         moved = np.concatenate([parts["shared"][:, [EXPONENT]], parts["period"]], axis=1) - origin
-        settled = straight - np.einsum("nkc,sc->snk", shift, moved)
-        summaries = normal_summaries(settled, means[self.group[: self.told]], spreads)
-        cross = (summaries.precision + np.diag(spreads**-2.0)) @ shift
-        whitening = self._whitening(summaries.precision, summaries.weighted, cross, origin, pivots)
-        straight = np.concatenate([straight, theta[:, self.told :]], axis=1)
+        settled = ridge - np.einsum("nkc,sc->snk", shift, moved)
+        summaries = normal_summaries(settled, means[self.group[: self.with_finetunes]], scales)
+        cross = (summaries.precision + np.diag(scales**-2.0)) @ shift
+        non_centring = self._non_centring(
+            summaries.precision, summaries.weighted, cross, origin, pivots
+        )
+        ridge = np.concatenate([ridge, theta[:, self.with_finetunes :]], axis=1)
         level = self._no_summaries()
         if layout.pooled:
             groups_of = point[:, layout.blocks["means"]].reshape(len(point), -1, layout.columns)
@@ -311,14 +343,19 @@ class WhitenedPosterior:
             groups = normal_summaries(groups_of, overall, between)
             level = level._replace(group_precision=groups.precision, group_weighted=groups.weighted)
         at = np.linspace(0, len(point) - 1, _CURVED).astype(np.int64)
-        level = self._with_period(level, point[at], straight[at], whitening, parts)
+        level = self._with_period(level, point[at], ridge[at], non_centring, parts)
         psi = layout.coordinates(point, level)
-        skews = no_skews(layout.size) if blind else find_skews(psi)
-        v = unskewed(psi, skews)
+        sinh_arcsinh = no_sinh_arcsinh(layout.size) if blind else fit_sinh_arcsinh(psi)
+        v = inverse_sinh_arcsinh(psi, sinh_arcsinh)
         centre, width = v.mean(axis=0), np.maximum(v.std(axis=0), 1e-6)
-        apart = Turning(centre, np.eye(layout.size), skews, level)
+        apart = LinearPreconditioner(centre, np.eye(layout.size), sinh_arcsinh, level)
         columns = np.arange(layout.size)
-        precision = self._curvature(apart, whitening, v[at], straight[at], width, columns)
+        following = self._no_following()
+        if not blind:
+            more = np.linspace(0, len(point) - 1, _FOLLOWED).astype(np.int64)
+            following = self._following(apart, non_centring, v[more], ridge[more], width)
+        data = self._data(apart, non_centring, following)
+        precision = self._curvature(data, v[at], ridge[at], width, columns)
         precision *= np.outer(width, width)
         scale = width[:, None] * _root_of_inverse(precision)
         u = np.linalg.solve(scale, (v - centre).T).T
@@ -329,16 +366,16 @@ class WhitenedPosterior:
             # Any root serves; a triangular one is cheap.
             scale = np.linalg.cholesky(scale @ scale.T)
             u = np.linalg.solve(scale, (v - centre).T).T
-        turning = Turning(centre, scale, skews, level)
+        linear = LinearPreconditioner(centre, scale, sinh_arcsinh, level)
         starts = np.ascontiguousarray(u[some])
-        return Aim(turning, whitening, starts, straight[some])
+        return Adaptation(linear, non_centring, starts, ridge[some], following @ scale)
 
     def _with_period(
         self,
         level: PopulationSummaries,
         point: Floats,
-        straight: Floats,
-        whitening: Whitening,
+        ridge: Floats,
+        non_centring: NonCentring,
         parts: dict[str, Floats],
     ) -> PopulationSummaries:
         """Summaries, with what the months of all base models say of the period effects."""
@@ -347,14 +384,17 @@ class WhitenedPosterior:
             return level
         psi = layout.coordinates(point, level)
         centre = psi.mean(axis=0)
-        plain = Turning(centre, np.eye(layout.size), no_skews(layout.size), level)
+        plain = LinearPreconditioner(
+            centre, np.eye(layout.size), no_sinh_arcsinh(layout.size), level
+        )
         columns = np.arange(block.start, block.stop)
-        hessian = self._curvature(plain, whitening, psi, straight, np.ones(layout.size), columns)
+        data = self._data(plain, non_centring)
+        hessian = self._curvature(data, psi, ridge, np.ones(layout.size), columns)
         hessian = hessian[columns[:, None], columns]
         # From the standardised innovations, whose own precision is 1, to the effects.
         middle = layout.read(point.mean(axis=0))
         hyper = float(middle["persistence"]), float(middle["innovation"])
-        root = period_whitening(*hyper, level)[1]
+        root = period_factors(*hyper, level)[1]
         values, vectors = np.linalg.eigh(root @ (hessian - np.eye(len(columns))) @ root.T)
         precision = (vectors * np.clip(values, 0.0, _MOST_PRECISE)) @ vectors.T
         weighted = (precision + root @ root.T) @ parts["period"].mean(axis=0)
@@ -362,14 +402,48 @@ class WhitenedPosterior:
             period_precision=np.ascontiguousarray(precision), period_weighted=weighted
         )
 
-    def _curvature(
+    def _at(self, u: Floats, ridge: Floats, data: Data) -> Floats:
+        """All coordinates, where the population has `u` and base models are at `ridge`."""
+        x = np.concatenate([u, np.zeros(ridge.size)])
+        point = posterior_density(x, data)[2]
+        y = self.non_centred(point, ridge, data.non_centring)
+        x[self.layout.size :] = (y - (data.following @ u)[data.cohort]).ravel()
+        return x
+
+    def _following(
         self,
-        turning: Turning,
-        whitening: Whitening,
+        linear: LinearPreconditioner,
+        non_centring: NonCentring,
         v: Floats,
-        straight: Floats,
+        ridge: Floats,
         width: Floats,
-        columns: Integers,
+    ) -> Floats:
+        """How base models move along with `v`; see `bayes_hfgrowth.inference.decorrelation`."""
+        data, size = self._data(linear, non_centring), self.layout.size
+        shape = self.layout.parameters, size
+        found = Following(self._cohort, len(data.following), shape)
+        step = _DIFFERENCE * width
+
+        def derivatives(row: int) -> Floats:
+            x = self._at(v[row] - linear.centre, ridge[row], data)
+            here, by_v = posterior_density(x, data)[1][size:], np.empty((size, len(x) - size))
+            for k in range(size):
+                moved = x.copy()
+                moved[k] += step[k]
+                by_v[k] = (posterior_density(moved, data)[1][size:] - here) / step[k]
+            return by_v
+
+        draws = 0
+        with ThreadPoolExecutor(2) as pool:
+            for by_v in pool.map(derivatives, range(len(v))):
+                if np.isfinite(by_v).all():
+                    draws += 1
+                    for k, by in enumerate(by_v):
+                        found.add(k, by.reshape(-1, shape[0]))
+        return found.estimate(draws)
+
+    def _curvature(
+        self, data: Data, v: Floats, ridge: Floats, width: Floats, columns: Integers
     ) -> Floats:
         """Minus the Hessian of the log density by the population, a median over draws.
 
@@ -381,13 +455,10 @@ class WhitenedPosterior:
         ndarray, shape (size, size)
             Only the rows and columns asked for are filled.
         """
-        data, size = self._data(turning, whitening), self.layout.size
-        step = _DIFFERENCE * width
+        size, step = self.layout.size, _DIFFERENCE * width
 
         def hessian(row: int) -> Floats:
-            x = np.concatenate([v[row] - turning.centre, np.zeros(straight[row].size)])
-            point = posterior_density(x, data)[2]
-            x[size:] = self.whitened(point, straight[row], whitening).ravel()
+            x = self._at(v[row] - data.linear.centre, ridge[row], data)
             here, found = posterior_density(x, data)[1][:size], np.zeros((size, size))
             for k in columns:
                 moved = x.copy()
@@ -401,55 +472,55 @@ class WhitenedPosterior:
             return np.zeros((size, size))
         return np.asarray(np.median(each, axis=0))
 
-    def whitened(self, point: Floats, straight: Floats, aim: Whitening) -> Floats:
+    def non_centred(self, point: Floats, ridge: Floats, non_centring: NonCentring) -> Floats:
         """Coordinates of base models at a point of the population.
 
         Parameters
         ----------
         point : ndarray, shape (size of the population,)
-        straight : ndarray, shape (base models, parameters)
+        ridge : ndarray, shape (base models, parameters)
             Straightened growth parameters.
-        aim : Whitening
+        non_centring : NonCentring
             Which coordinates.
         """
         parts = self.layout.read(point)
         shared = np.concatenate([parts["shared"][[EXPONENT]], parts["period"]])
-        weighted = aim.weighted + aim.cross @ (shared - aim.origin)
-        told, means = self.told, parts["means"][self.group]
-        own = whitened_draws(
-            straight[None, :told],
-            means[None, :told],
-            parts["spreads"][None],
-            Summaries(aim.precision, weighted),
+        weighted = non_centring.weighted + non_centring.cross @ (shared - non_centring.origin)
+        n, means = self.with_finetunes, parts["means"][self.group]
+        own = non_centred_draws(
+            ridge[None, :n],
+            means[None, :n],
+            parts["scales"][None],
+            Summaries(non_centring.precision, weighted),
         )[0]
-        return np.concatenate([own, (straight[told:] - means[told:]) / parts["spreads"]])
+        return np.concatenate([own, (ridge[n:] - means[n:]) / parts["scales"]])
 
     def _slopes(self, theta: Floats, parts: dict[str, Floats]) -> Floats:
         """Derivatives of each base model's log density, given draws of the population."""
-        means = parts["means"][:, self.group[: self.told]]
-        slopes = (means - theta) / parts["spreads"][:, None] ** 2
+        means = parts["means"][:, self.group[: self.with_finetunes]]
+        slopes = (means - theta) / parts["scales"][:, None] ** 2
         draws = zip(slopes, theta, parts["shared"], parts["period"], strict=True)
         for own, point, values, period in draws:
             own += log_likelihood_gradients(self.observed, point, Shared(values, period))[1]
         return np.asarray(slopes)
 
-    def start(self, aim: Aim, seed: int, apart: float) -> Floats:
+    def start(self, adaptation: Adaptation, seed: int, apart: float) -> Floats:
         """Coordinates for a chain to start from.
 
         Parameters
         ----------
-        aim : Aim
+        adaptation : Adaptation
             Which coordinates, and draws to start from.
         seed : int
             Says which of these.
         apart : float
             How much further from the middle than the draw the population starts.
         """
-        at, data = int(np.random.default_rng(seed).integers(len(aim.starts))), self.data(aim)
+        data = self.data(adaptation)
+        at = int(np.random.default_rng(seed).integers(len(adaptation.starts)))
+        ridge = adaptation.ridge[at]
         for further in (apart, 1.0, 0.0):  # far out nothing may be possible any more
-            x = np.concatenate([further * aim.starts[at], np.zeros(aim.straight[at].size)])
-            point = posterior_density(x, data)[2]
-            x[self.layout.size :] = self.whitened(point, aim.straight[at], aim.whitening).ravel()
+            x = self._at(further * adaptation.starts[at], ridge, data)
             if np.isfinite(posterior_density(x, data)[0]):
                 break
         return x
@@ -475,7 +546,7 @@ class WhitenedPosterior:
             variables[f"global_{name}"] = (lead, natural(parts["location"][..., k]))
             if self.layout.pooled:
                 variables[f"between_organizations_{name}"] = (lead, parts["between"][..., k])
-            variables[f"between_base_models_{name}"] = (lead, parts["spreads"][..., k])
+            variables[f"between_base_models_{name}"] = (lead, parts["scales"][..., k])
             variables[f"organization_{name}"] = (
                 (*lead, "organization"),
                 natural(parts["means"][..., k]),
@@ -504,7 +575,7 @@ class WhitenedPosterior:
         own = self.history.organization_of[self._newborn]
         noise = rng.standard_normal((chains, draws, len(own), size))
         theta[:, :, self._newborn] = (
-            parts["means"][:, :, own] + parts["spreads"][:, :, None, :] * noise
+            parts["means"][:, :, own] + parts["scales"][:, :, None, :] * noise
         )
         return theta
 

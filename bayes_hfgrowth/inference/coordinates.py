@@ -6,9 +6,9 @@ The vector ψ, called a point, holds in this order
   the carry-over, the persistence and innovation of the period effect, the bursts;
 - the period effects, one for each calendar month;
 - the global locations, one for each growth parameter and one for the logit of dormancy;
-- ln of the spreads between organizations, in the same order;
+- ln of the scales between organizations, in the same order;
 - the organization means, organization by organization;
-- ln of the spreads of base models within their organization.
+- ln of the scales of base models within their organization.
 
 Where base models are pooled globally, the fourth and fifth part are missing. In the place of
 the means of an organization the sampler moves coordinates that are to the global level what
@@ -59,7 +59,7 @@ __all__ = [
     "PopulationLayout",
     "PopulationSummaries",
     "add_by_shared",
-    "period_whitening",
+    "period_factors",
     "shared_at",
     "to_coordinates",
     "to_point",
@@ -272,7 +272,7 @@ class PopulationLayout:
         dict of str to ndarray
             ``location`` (..., columns); ``between`` (..., columns), standard deviations, if
             there is an organization level; ``means`` (..., organizations, parameters), on the
-            scale that is normal; ``spreads`` (..., parameters); ``shared`` (..., SHARED);
+            scale that is normal; ``scales`` (..., parameters); ``shared`` (..., SHARED);
             ``persistence`` and ``innovation`` (...); ``period`` (..., calendar months), 0 where
             the growth model has no period effect; ``dormancy`` (..., organizations), shares.
         """
@@ -293,18 +293,18 @@ class PopulationLayout:
         period = np.zeros((*lead, self.calendar_months))
         if self.spec.period_effect is not None:
             period = points[..., blocks["period"]]
-        asleep = np.zeros((*lead, self.organizations))
+        dormancy = np.zeros((*lead, self.organizations))
         if self.spec.dormancy is not None:
-            asleep = expit(means[..., -1])
+            dormancy = expit(means[..., -1])
         return {
             **parts,
             "means": means[..., : self.parameters],
-            "spreads": np.exp(points[..., blocks["within"]]),
+            "scales": np.exp(points[..., blocks["within"]]),
             "shared": values[..., :SHARED],
             "persistence": values[..., _PERSISTENCE],
             "innovation": values[..., _INNOVATION],
             "period": period,
-            "dormancy": asleep,
+            "dormancy": dormancy,
         }
 
     def named_shared(self, points: Floats, parts: dict[str, Floats]) -> dict[str, Any]:
@@ -345,7 +345,7 @@ class PopulationLayout:
             parts = self.read(points)
             pairs = zip(parts["persistence"], parts["innovation"], strict=True)
             for row, (persistence, scale) in zip(out[:, block], pairs, strict=True):
-                centre, root, _ = period_whitening(persistence, scale, summaries)
+                centre, root, _ = period_factors(persistence, scale, summaries)
                 row[:] = root.T @ (row - centre)
         if self.pooled:
             blocks = self.blocks
@@ -424,7 +424,7 @@ def log_prior_at(prior: Floats, t: float) -> tuple[float, float]:
 
 
 @njit(error_model="numpy")
-def period_whitening(
+def period_factors(
     persistence: float, scale: float, summaries: PopulationSummaries
 ) -> tuple[Floats, Floats, float]:
     """Centre c, root L and ln|L| of Q + H.
@@ -495,7 +495,7 @@ def _effects(
 ) -> tuple[Floats, float]:
     """Period effects at coordinates, and ln|L|."""
     persistence, scale = _hyper(psi, layout, moved, by)
-    centre, root, log_root = period_whitening(persistence, scale, summaries)
+    centre, root, log_root = period_factors(persistence, scale, summaries)
     effects = psi[layout.period : layout.location].copy()
     _solve_upper(root, effects)
     for k in range(len(effects)):
@@ -518,14 +518,14 @@ def _by_period(
     the sampler needs its forces to be good, not exact.
     """
     persistence, scale = _hyper(psi, layout, -1, 0.0)
-    _, root, _ = period_whitening(persistence, scale, summaries)
+    _, root, _ = period_factors(persistence, scale, summaries)
     by = by_point[layout.period : layout.location]
-    turned = by.copy()
+    solved = by.copy()
     for r in range(len(by)):
         for k in range(r):
-            turned[r] -= root[r, k] * turned[k]
-        turned[r] /= root[r, r]
-        slope[layout.period + r] += turned[r]
+            solved[r] -= root[r, k] * solved[k]
+        solved[r] /= root[r, r]
+        slope[layout.period + r] += solved[r]
     for k in range(2):
         at = layout.source[_PERSISTENCE + k]
         if at >= 0:
@@ -595,7 +595,7 @@ def to_point(
     Parameters
     ----------
     psi : ndarray, shape (size,)
-        Coordinates: a point, but for whitened ones in the place of the organization means.
+        Coordinates: a point, but for non-centred ones in the place of the organization means.
     summaries : PopulationSummaries
         What the coordinates follow.
     layout : Layout

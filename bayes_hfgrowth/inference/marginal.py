@@ -2,7 +2,7 @@
 
 The density and its gradient are those of `bayes_hfgrowth.inference.posterior_density`, in
 coordinates that look standard normal to the sampler (`bayes_hfgrowth.inference.adaptation`).
-Whether a base model without fine-tunes is dormant is summed over.
+Whether a zero count is a structural zero is summed over.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import xarray as xr
 from nutpie.compiled_pyfunc import PyFuncModel, from_pyfunc
 
 from bayes_hfgrowth.growth.law import Floats
-from bayes_hfgrowth.inference.adaptation import Aim, WhitenedPosterior
+from bayes_hfgrowth.inference.adaptation import Adaptation, NonCentredPosterior
 from bayes_hfgrowth.inference.posterior_density import posterior_density
 from bayes_hfgrowth.support.errors import FitError
 
@@ -23,14 +23,14 @@ OVERDISPERSED = 1.5
 """How much further from the middle chains start than draws of the pilot lie."""
 
 
-def compiled_for(posterior: WhitenedPosterior, aim: Aim) -> PyFuncModel:
+def compiled_for(posterior: NonCentredPosterior, adaptation: Adaptation) -> PyFuncModel:
     """The posterior in given coordinates, as nutpie samples it.
 
     Parameters
     ----------
-    posterior : WhitenedPosterior
+    posterior : NonCentredPosterior
         What to sample.
-    aim : Aim
+    adaptation : Adaptation
         In which coordinates, and where to start from.
 
     Raises
@@ -38,8 +38,8 @@ def compiled_for(posterior: WhitenedPosterior, aim: Aim) -> PyFuncModel:
     FitError
         If no start has a finite density.
     """
-    data, layout = posterior.data(aim), posterior.layout
-    if not np.isfinite(posterior_density(posterior.start(aim, 0, 1.0), data)[0]):
+    data, layout = posterior.data(adaptation), posterior.layout
+    if not np.isfinite(posterior_density(posterior.start(adaptation, 0, 1.0), data)[0]):
         raise FitError(
             "the sampler has no start with a finite density; give other priors, or look for "
             "counts that no parameters allow"
@@ -67,16 +67,16 @@ def compiled_for(posterior: WhitenedPosterior, aim: Aim) -> PyFuncModel:
         [np.dtype(np.float64)] * 2,
         list(shapes),
         ["point", "theta"],
-        make_initial_point_fn=lambda seed: posterior.start(aim, seed, OVERDISPERSED),
+        make_initial_point_fn=lambda seed: posterior.start(adaptation, seed, OVERDISPERSED),
     )
 
 
-def draws_of(posterior: WhitenedPosterior, found: xr.Dataset) -> xr.Dataset:
-    """What nutpie drew, as `WhitenedPosterior.aim_by` and `WhitenedPosterior.named` read it.
+def draws_of(posterior: NonCentredPosterior, found: xr.Dataset) -> xr.Dataset:
+    """What nutpie drew, as `NonCentredPosterior.adapt_to` and `NonCentredPosterior.named` read it.
 
     Parameters
     ----------
-    posterior : WhitenedPosterior
+    posterior : NonCentredPosterior
         What was sampled.
     found : xarray.Dataset
         ``point`` and ``theta``, flat, over ``chain`` and ``draw``.

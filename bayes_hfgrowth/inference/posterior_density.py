@@ -27,12 +27,12 @@ from bayes_hfgrowth.inference.coordinates import (
     to_coordinates,
     to_point,
 )
-from bayes_hfgrowth.inference.preconditioner import turned, turned_back
+from bayes_hfgrowth.inference.preconditioner import preconditioned, preconditioned_back
 from bayes_hfgrowth.inference.whitening import (
-    Drawn,
     Factors,
+    NonCentring,
     Placed,
-    Whitening,
+    PopulationPoint,
     to_coordinates_back,
     to_parameters,
 )
@@ -40,18 +40,18 @@ from bayes_hfgrowth.inference.zero_counts import log_zero_counts
 
 __all__ = [
     "Data",
-    "Turning",
+    "LinearPreconditioner",
     "population_at",
     "posterior_density",
 ]
 
 
-class Turning(NamedTuple):
-    """Coordinates of the population, as an earlier run aimed them.
+class LinearPreconditioner(NamedTuple):
+    """Coordinates of the population, as an earlier run adapted them.
 
     Parameters
     ----------
-    centre, scale, skews : ndarray
+    centre, scale, sinh_arcsinh : ndarray
         Of `bayes_hfgrowth.inference.preconditioner`.
     summaries : PopulationSummaries
         Of what base models say of the organization means and of the period effects.
@@ -59,7 +59,7 @@ class Turning(NamedTuple):
 
     centre: Floats
     scale: Floats
-    skews: Floats
+    sinh_arcsinh: Floats
     summaries: PopulationSummaries
 
 
@@ -71,7 +71,7 @@ class Begun(NamedTuple):
     psi, slope, point : ndarray, shape (size of the population,)
         Coordinates of the population, the slope of the log density there so far, and the point.
     stretch : ndarray, shape (2, size of the population)
-        From `bayes_hfgrowth.inference.preconditioner.turned`.
+        From `bayes_hfgrowth.inference.preconditioner.preconditioned`.
     values : ndarray, shape (SHARED + 2,)
         From `bayes_hfgrowth.inference.coordinates.shared_at`.
     """
@@ -91,12 +91,16 @@ class Data:
     ----------
     layout : Layout
         Where the parts of the population stand in a point.
-    turning : Turning
+    linear : LinearPreconditioner
         Coordinates of the population.
-    whitening : Whitening
+    non_centring : NonCentring
         Coordinates of the base models.
     group : ndarray of int64, shape (base models,)
         Organization of each base model; those with fine-tunes come first.
+    cohort : ndarray of int64, shape (base models,)
+    following : ndarray, shape (cohorts, parameters, size of the population)
+        How the base models of each cohort move along with the population, see
+        `bayes_hfgrowth.inference.decorrelation`.
     organizations : int
         How many there are.
     observed, zeros : Observed
@@ -104,16 +108,18 @@ class Data:
     """
 
     layout: Layout
-    turning: Turning
-    whitening: Whitening
+    linear: LinearPreconditioner
+    non_centring: NonCentring
     group: Integers
+    cohort: Integers
+    following: Floats
     organizations: int
     observed: Observed
     zeros: Observed
 
 
 @inner()
-def _population(point: Floats, layout: Layout, rows: int) -> tuple[Drawn, Floats]:
+def _population(point: Floats, layout: Layout, rows: int) -> tuple[PopulationPoint, Floats]:
     """The population at a point, and all shared parameters."""
     parameters = layout.parameters
     means, logits = np.empty((rows, parameters)), np.full(rows, -np.inf)
@@ -125,28 +131,30 @@ def _population(point: Floats, layout: Layout, rows: int) -> tuple[Drawn, Floats
             logits[o] = point[at + parameters]
     values, period = np.empty(SHARED + 2), np.empty(layout.calendar)
     shared_at(point, layout, values, period)
-    log_spreads = point[layout.within : layout.within + parameters].copy()
-    return Drawn(means, log_spreads, values[:SHARED].copy(), period, logits), values
+    log_scales = point[layout.within : layout.within + parameters].copy()
+    return PopulationPoint(means, log_scales, values[:SHARED].copy(), period, logits), values
 
 
-def _compiled(sources: int) -> Any:
+def _parts(sources: int) -> Any:
     """Make the parts; Numba's cache on disk tells versions apart by what they close over.
 
     They are put together below by Python, as each is compiled faster than all of them at once.
     """
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def begin(x, turning, layout, rows, begun):  # type: ignore[no-untyped-def]
+    def begin(x, linear, layout, rows, begun):  # type: ignore[no-untyped-def]
         """From x to the population: log density so far, and the population; fills `begun`."""
         _ = sources
-        total = turned(x, turning.centre, turning.scale, turning.skews, begun.psi, begun.stretch)
-        total += to_point(begun.psi, turning.summaries, layout, begun.point, begun.slope)
+        total = preconditioned(
+            x, linear.centre, linear.scale, linear.sinh_arcsinh, begun.psi, begun.stretch
+        )
+        total += to_point(begun.psi, linear.summaries, layout, begun.point, begun.slope)
         population, values = _population(begun.point, layout, rows)
         begun.values[:] = values
         return total, population
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def finish(begun, turning, layout, by, slopes):  # type: ignore[no-untyped-def]
+    def finish(begun, linear, layout, by, slopes):  # type: ignore[no-untyped-def]
         """Take the derivatives by the population back to x; fills the first places of `slopes`."""
         _ = sources
         parameters = layout.parameters
@@ -158,23 +166,23 @@ def _compiled(sources: int) -> Any:
             if layout.columns > parameters:
                 by_point[at + parameters] += by.logits[o]
         for k in range(parameters):
-            by_point[layout.within + k] += by.log_spreads[k]
+            by_point[layout.within + k] += by.log_scales[k]
         add_by_shared(layout, begun.values, by.shared, by.period, by_point)
         psi, slope = begun.psi, begun.slope
-        to_coordinates(psi, turning.summaries, layout, begun.point, by_point, slope)
-        turned_back(slope, turning.scale, begun.stretch, slopes)
+        to_coordinates(psi, linear.summaries, layout, begun.point, by_point, slope)
+        preconditioned_back(slope, linear.scale, begun.stretch, slopes)
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def parameters(y, group, aim, population, placed):  # type: ignore[no-untyped-def]
+    def parameters(y, group, non_centring, population, placed):  # type: ignore[no-untyped-def]
         """As `bayes_hfgrowth.inference.whitening.to_parameters`."""
         _ = sources
-        return to_parameters(y, group, aim, population, placed)
+        return to_parameters(y, group, non_centring, population, placed)
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def parameters_back(group, aim, population, placed, by_theta, by, by_y):  # type: ignore[no-untyped-def]
+    def parameters_back(group, non_centring, population, placed, by_theta, by, by_y):  # type: ignore[no-untyped-def]
         """As `bayes_hfgrowth.inference.whitening.to_coordinates_back`."""
         _ = sources
-        return to_coordinates_back(group, aim, population, placed, by_theta, by, by_y)
+        return to_coordinates_back(group, non_centring, population, placed, by_theta, by, by_y)
 
     @njit(error_model="numpy", nogil=True, cache=True)
     def population_of(point, layout, rows):  # type: ignore[no-untyped-def]
@@ -186,12 +194,12 @@ def _compiled(sources: int) -> Any:
 
 
 _PARTS = (coordinates, elementary, formulas, preconditioner, ridge, whitening)
-_begin, _finish, _parameters, _parameters_back, _population_of = _compiled(
+_begin, _finish, _parameters, _parameters_back, _population_of = _parts(
     version_of(*(module.__file__ for module in _PARTS), __file__)
 )
 
 
-def population_at(point: Floats, data: Data) -> Drawn:
+def population_at(point: Floats, data: Data) -> PopulationPoint:
     """The population at a point.
 
     Parameters
@@ -200,7 +208,7 @@ def population_at(point: Floats, data: Data) -> Drawn:
     data : Data
         Says where its parts stand.
     """
-    return Drawn(*_population_of(point, data.layout, data.organizations))
+    return PopulationPoint(*_population_of(point, data.layout, data.organizations))
 
 
 def posterior_density(
@@ -225,8 +233,9 @@ def posterior_density(
     point : ndarray, shape (size of the population,)
     theta : ndarray, shape (base models, parameters)
     """
-    layout, told = data.layout, len(data.whitening.weighted)
+    layout, n = data.layout, len(data.non_centring.weighted)
     y = x[layout.size :].reshape(-1, layout.parameters)
+    y = y + (data.following @ x[: layout.size])[data.cohort]
     theta, by_y = np.empty(y.shape), np.empty(y.shape)
     begun = Begun(
         psi=np.empty(layout.size),
@@ -235,34 +244,39 @@ def posterior_density(
         stretch=np.empty((2, layout.size)),
         values=np.empty(SHARED + 2),
     )
-    total, population = _begin(x, data.turning, layout, data.organizations, begun)
-    population = Drawn(*population)
-    by, by_zeros = (Drawn(*(np.zeros(part.shape) for part in population)) for _ in range(2))
-    zeros = data.zeros, y[told:], data.group[told:], population, theta[told:], by_zeros
+    total, population = _begin(x, data.linear, layout, data.organizations, begun)
+    population = PopulationPoint(*population)
+    by, by_zeros = (
+        PopulationPoint(*(np.zeros(part.shape) for part in population)) for _ in range(2)
+    )
+    zeros = data.zeros, y[n:], data.group[n:], population, theta[n:], by_zeros
     running = None if pool is None else pool.submit(log_zero_counts, *zeros)
-    value, by_y[:told] = _base_models(y[:told], data, population, theta[:told], by)
-    more, by_y[told:] = log_zero_counts(*zeros) if running is None else running.result()
+    value, by_y[:n] = _base_models(y[:n], data, population, theta[:n], by)
+    more, by_y[n:] = log_zero_counts(*zeros) if running is None else running.result()
     for part, addend in zip(by, by_zeros, strict=True):
         part += addend
     slopes = np.empty(len(x))
     slopes[layout.size :] = by_y.ravel()
-    _finish(begun, data.turning, layout, by, slopes)
+    _finish(begun, data.linear, layout, by, slopes)
+    by_cohort = np.zeros(data.following.shape[:2])
+    np.add.at(by_cohort, data.cohort, by_y)
+    slopes[: layout.size] += np.tensordot(by_cohort, data.following, 2)
     total += value + more
     return total if total == total else -np.inf, slopes, begun.point, theta
 
 
 def _base_models(
-    y: Floats, data: Data, population: Drawn, theta: Floats, by: Drawn
+    y: Floats, data: Data, population: PopulationPoint, theta: Floats, by: PopulationPoint
 ) -> tuple[float, Floats]:
-    """Log density of base models with fine-tunes at whitened coordinates, and its gradient."""
+    """Log density of base models with fine-tunes at non-centred coordinates, and its gradient."""
     n, size = y.shape
     group, by_y = data.group[:n], np.empty((n, size))
     matrices = np.zeros((n, size, size)), np.zeros((n, size, size))
     factors = Factors(*matrices, np.empty((n, size)), np.zeros((2, size, size)))
     placed = Placed(factors, np.empty((n, size)), theta)
-    value = _parameters(y, group, data.whitening, population, placed)
+    value = _parameters(y, group, data.non_centring, population, placed)
     months = gradients_of(data.observed, theta, Shared(population.shared, population.period))
     by.shared[:] += months.values.sum(axis=0)
     by.period[:] += months.period.sum(axis=0)
-    value += _parameters_back(group, data.whitening, population, placed, months.theta, by, by_y)
+    value += _parameters_back(group, data.non_centring, population, placed, months.theta, by, by_y)
     return value + months.value.sum(), by_y

@@ -1,10 +1,12 @@
-"""The coordinates of the population turned, scaled and unskewed by a pilot run.
+"""A linear preconditioner of the population's coordinates, and a sinh-arcsinh transform.
+
+Both are adapted to a pilot run:
 
     v = centre + scale · u,      ψ_k = middle_k + width_k · S(v_k; δ_k),
     S(v; δ) = (sinh(asinh v + δ) - sinh δ) / cosh δ,
 
 the transformation of Jones and Pewsey (2009), which for δ = 0 changes nothing: where the data
-hardly bound a coordinate on one side, as the share of dormant base models from below, its long
+hardly bound a coordinate on one side, as the share of structural zeros from below, its long
 tail is drawn in.
 """
 
@@ -15,15 +17,21 @@ from numba import njit
 
 from bayes_hfgrowth.growth.law import Floats
 
-__all__ = ["find_skews", "no_skews", "turned", "turned_back", "unskewed"]
+__all__ = [
+    "fit_sinh_arcsinh",
+    "inverse_sinh_arcsinh",
+    "no_sinh_arcsinh",
+    "preconditioned",
+    "preconditioned_back",
+]
 
 _GRID = np.linspace(-0.9, 0.9, 37)
 _TRUST = 0.8  # of the skewness of short chains
 
 
 @njit(error_model="numpy")
-def turned(
-    u: Floats, centre: Floats, scale: Floats, skews: Floats, psi: Floats, slopes: Floats
+def preconditioned(
+    u: Floats, centre: Floats, scale: Floats, sinh_arcsinh: Floats, psi: Floats, slopes: Floats
 ) -> float:
     """Coordinates ψ at u.
 
@@ -33,7 +41,7 @@ def turned(
         Its first places are used.
     centre, scale : ndarray, shape (size,) and (size, size)
         The linear part; `scale` is lower triangular.
-    skews : ndarray, shape (3, size)
+    sinh_arcsinh : ndarray, shape (3, size)
         ``middle``, ``width`` and δ.
     psi : ndarray, shape (size,)
         Gets ψ.
@@ -50,7 +58,7 @@ def turned(
         v = centre[row]
         for column in range(row + 1):
             v += scale[row, column] * u[column]
-        middle, width, skew = skews[0, row], skews[1, row], skews[2, row]
+        middle, width, skew = sinh_arcsinh[0, row], sinh_arcsinh[1, row], sinh_arcsinh[2, row]
         if skew == 0.0:
             psi[row] = middle + width * v
             slopes[0, row], slopes[1, row] = width, 0.0
@@ -65,7 +73,7 @@ def turned(
 
 
 @njit(error_model="numpy")
-def turned_back(by_psi: Floats, scale: Floats, slopes: Floats, by_u: Floats) -> None:
+def preconditioned_back(by_psi: Floats, scale: Floats, slopes: Floats, by_u: Floats) -> None:
     """Fill the first places of `by_u` with the derivative by u, that of ln |dψ/dv| included.
 
     Parameters
@@ -73,7 +81,7 @@ def turned_back(by_psi: Floats, scale: Floats, slopes: Floats, by_u: Floats) -> 
     by_psi : ndarray, shape (size,)
         Derivative by ψ.
     scale, slopes
-        As in `turned`.
+        As in `preconditioned`.
     by_u : ndarray
         Gets the derivative.
     """
@@ -85,29 +93,29 @@ def turned_back(by_psi: Floats, scale: Floats, slopes: Floats, by_u: Floats) -> 
             by_u[column] += scale[row, column] * by_v
 
 
-def no_skews(size: int) -> Floats:
+def no_sinh_arcsinh(size: int) -> Floats:
     """``middle``, ``width`` and δ that change nothing."""
     return np.stack([np.zeros(size), np.ones(size), np.zeros(size)])
 
 
-def unskewed(psi: Floats, skews: Floats) -> Floats:
+def inverse_sinh_arcsinh(psi: Floats, sinh_arcsinh: Floats) -> Floats:
     """From ψ to v.
 
     Parameters
     ----------
     psi : ndarray, shape (…, size)
-    skews : ndarray, shape (3, size)
+    sinh_arcsinh : ndarray, shape (3, size)
 
     Returns
     -------
     ndarray, the same shape
     """
-    middle, width, skew = skews
+    middle, width, skew = sinh_arcsinh
     ratio = (psi - middle) / width
     return np.asarray(np.sinh(np.arcsinh(ratio * np.cosh(skew) + np.sinh(skew)) - skew))
 
 
-def find_skews(psi: Floats) -> Floats:
+def fit_sinh_arcsinh(psi: Floats) -> Floats:
     """Choose ``middle``, ``width`` and δ by draws.
 
     Parameters
@@ -119,12 +127,12 @@ def find_skews(psi: Floats) -> Floats:
     ndarray, shape (3, size)
         δ is what takes most of the skewness away, and a little less.
     """
-    skews = np.stack([psi.mean(axis=0), psi.std(axis=0), np.zeros(psi.shape[1])])
+    sinh_arcsinh = np.stack([psi.mean(axis=0), psi.std(axis=0), np.zeros(psi.shape[1])])
     left = []
     for skew in _GRID:
-        skews[2] = skew
-        v = unskewed(psi, skews)
+        sinh_arcsinh[2] = skew
+        v = inverse_sinh_arcsinh(psi, sinh_arcsinh)
         v = (v - v.mean(axis=0)) / v.std(axis=0)
         left.append(np.abs((v**3).mean(axis=0)))
-    skews[2] = _TRUST * _GRID[np.argmin(left, axis=0)]
-    return skews
+    sinh_arcsinh[2] = _TRUST * _GRID[np.argmin(left, axis=0)]
+    return sinh_arcsinh

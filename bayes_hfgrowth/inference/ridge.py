@@ -1,10 +1,10 @@
-"""Coordinates in which base models with many fine-tunes look more nearly normal.
+"""The ridge reparametrisation: base models with many fine-tunes become more nearly normal.
 
 Their months say how much attention has come so far, so that the posterior follows the curve
 
     η = ln λ + ln Φ(z) = constant,    z = (ln T - μ) / σ,
 
-with T the age at the last month: a bent ridge in (ln λ, μ, ln σ) and a straight one in
+with T the age at the last month: a curved ridge in (ln λ, μ, ln σ) and a straight one in
 (η, z, ln σ). These coordinates are made to touch the growth parameters at a pivot θ*, where they
 have the same place and slopes,
 
@@ -28,7 +28,7 @@ from scipy.stats import norm
 from bayes_hfgrowth.growth.elementary import inner, mills
 from bayes_hfgrowth.growth.law import Floats
 
-__all__ = ["bend", "bend_back", "pivot_of", "pivots_at", "straightened", "straighter"]
+__all__ = ["from_ridge", "from_ridge_back", "nearer_normal", "pivot_of", "pivots_at", "to_ridge"]
 
 _DENSITY_0 = 1.0 / math.sqrt(2.0 * math.pi)
 
@@ -49,7 +49,7 @@ def _share(z: float) -> tuple[float, float]:
 
 
 @njit(error_model="numpy")
-def bend(i: int, pivots: Floats, straight: Floats, theta: Floats) -> float:
+def from_ridge(i: int, pivots: Floats, ridge: Floats, theta: Floats) -> float:
     """From θ̃ to θ.
 
     Parameters
@@ -58,7 +58,7 @@ def bend(i: int, pivots: Floats, straight: Floats, theta: Floats) -> float:
         Position of the base model.
     pivots : ndarray, shape (base models, 7)
         Of `pivots_at`.
-    straight, theta : ndarray, shape (base models, parameters)
+    ridge, theta : ndarray, shape (base models, parameters)
         θ̃, and what gets θ.
 
     Returns
@@ -67,28 +67,28 @@ def bend(i: int, pivots: Floats, straight: Floats, theta: Floats) -> float:
         ln |dθ/dθ̃|.
     """
     for k in range(theta.shape[1]):
-        theta[i, k] = straight[i, k]
+        theta[i, k] = ridge[i, k]
     inverse = pivots[i, _INVERSE]
     if inverse == 0.0:
         return 0.0
-    wider = straight[i, 2] - pivots[i, _LOG_LONGEVITY]
-    later = (straight[i, 1] - pivots[i, _IMMEDIACY]) * inverse
+    wider = ridge[i, 2] - pivots[i, _LOG_LONGEVITY]
+    later = (ridge[i, 1] - pivots[i, _IMMEDIACY]) * inverse
     away = -later - pivots[i, _Z] * wider
     z = pivots[i, _Z] + away
     log_share, _ = _share(z)
     theta[i, 0] += pivots[i, _LOG_SHARE] + pivots[i, _RATIO] * away - log_share
-    theta[i, 1] = pivots[i, _LOG_AGE] - math.exp(straight[i, 2]) * z
+    theta[i, 1] = pivots[i, _LOG_AGE] - math.exp(ridge[i, 2]) * z
     return wider
 
 
 @njit(error_model="numpy")
-def bend_back(i: int, pivots: Floats, theta: Floats, by_theta: Floats) -> None:
+def from_ridge_back(i: int, pivots: Floats, theta: Floats, by_theta: Floats) -> None:
     """Turn a derivative by θ into one by θ̃, that of ln |dθ/dθ̃| included.
 
     Parameters
     ----------
     i, pivots
-        As in `bend`.
+        As in `from_ridge`.
     theta, by_theta : ndarray, shape (base models, parameters)
         Where it is taken, and the derivative.
     """
@@ -116,7 +116,7 @@ def pivots_at(
     centre : ndarray, shape (base models, parameters)
         θ*.
     chosen : ndarray of bool, shape (base models,), optional
-        Base models that are straightened; all by default.
+        Base models that are reparametrised; all by default.
 
     Returns
     -------
@@ -135,7 +135,7 @@ def pivots_at(
 
 
 def pivot_of(log_age: Floats, theta: Floats) -> Floats:
-    """Growth parameters in the middle of draws; immediacy where z, which is straight, has its mean.
+    """Growth parameters in the middle of draws; immediacy where z has its mean.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def pivot_of(log_age: Floats, theta: Floats) -> Floats:
     return np.asarray(middle)
 
 
-def straightened(pivots: Floats, theta: Floats) -> Floats:
+def to_ridge(pivots: Floats, theta: Floats) -> Floats:
     """From θ to θ̃.
 
     Parameters
@@ -167,18 +167,18 @@ def straightened(pivots: Floats, theta: Floats) -> Floats:
     -------
     ndarray, the same shape
     """
-    straight = theta.copy()
+    ridge = theta.copy()
     own = np.flatnonzero(pivots[:, _INVERSE])
     log_age, z_there, inverse, log_share, ratio, immediacy, log_longevity = pivots[own].T
     z = (log_age - theta[..., own, 1]) * np.exp(-theta[..., own, 2])
     away = z - z_there
-    straight[..., own, 0] += log_ndtr(z) - log_share - ratio * away
+    ridge[..., own, 0] += log_ndtr(z) - log_share - ratio * away
     wider = theta[..., own, 2] - log_longevity
-    straight[..., own, 1] = immediacy - (away + z_there * wider) / inverse
-    return straight
+    ridge[..., own, 1] = immediacy - (away + z_there * wider) / inverse
+    return ridge
 
 
-def straighter(log_age: Floats, theta: Floats, slopes: Floats) -> npt.NDArray[np.bool_]:
+def nearer_normal(log_age: Floats, theta: Floats, slopes: Floats) -> npt.NDArray[np.bool_]:
     """Tell base models whose posterior is more nearly normal in (η, z, ln σ).
 
     Parameters

@@ -18,7 +18,7 @@ import pytensor
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
-from bayes_hfgrowth.inference.adaptation import WhitenedPosterior
+from bayes_hfgrowth.inference.adaptation import NonCentredPosterior
 from bayes_hfgrowth.inference.marginal import compiled_for, draws_of
 from bayes_hfgrowth.inference.posterior_density import posterior_density
 from bayes_hfgrowth.model.pymc_model import build_model
@@ -101,7 +101,7 @@ def sample(
     # The matrices are small, and chains of their own use the cores better than threads of BLAS,
     # whose number would change the last bits.
     with threadpool_limits(1, user_api="blas"):
-        return _sample_aimed(spec, history, settings, progress)
+        return _sample_adapted(spec, history, settings, progress)
 
 
 def _compile(model: pm.Model) -> Any:
@@ -179,29 +179,31 @@ def _sample_plain(
     return posterior, _statistics(tree), seconds
 
 
-def _sample_aimed(
+def _sample_adapted(
     spec: GrowthSpec, history: History, settings: Settings, progress: Progress
 ) -> tuple[xr.Dataset, xr.Dataset, dict[str, float]]:
     """Find coordinates by pilot runs, then sample."""
-    posterior = WhitenedPosterior(spec, history)
+    posterior = NonCentredPosterior(spec, history)
     begin = time.perf_counter()
     with progress.stage("compile"):
-        posterior_density(np.zeros(posterior.dimensions), posterior.data(posterior.blank_aim()))
+        posterior_density(
+            np.zeros(posterior.dimensions), posterior.data(posterior.blank_adaptation())
+        )
     compilation = time.perf_counter() - begin
     begin = time.perf_counter()
-    with progress.stage("aim"):
-        aim = posterior.aim_blind(np.random.default_rng(_stage_seed(settings.seed, 6)))
+    with progress.stage("adapt"):
+        adaptation = posterior.adapt_blind(np.random.default_rng(_stage_seed(settings.seed, 6)))
     for number, (tune, draws) in enumerate(settings.pilots, start=1):
         least = settings.draws // 4 if number == len(settings.pilots) else 0
         pilot = replace(
             settings, tune=tune, draws=max(draws, least), chains=4,
             seed=_stage_seed(settings.seed, number),
         )  # fmt: skip
-        compiled = compiled_for(posterior, aim)
+        compiled = compiled_for(posterior, adaptation)
         tree = _run(compiled, pilot, progress, f"pilot {number}", **_NEARLY_NORMAL)
-        with progress.stage("aim"):
-            aim = posterior.aim_by(draws_of(posterior, tree["posterior"].to_dataset()))
-    tree = _run(compiled_for(posterior, aim), settings, progress, "sample", **_NEARLY_NORMAL)
+        with progress.stage("adapt"):
+            adaptation = posterior.adapt_to(draws_of(posterior, tree["posterior"].to_dataset()))
+    tree = _run(compiled_for(posterior, adaptation), settings, progress, "sample", **_NEARLY_NORMAL)
     found = draws_of(posterior, tree["posterior"].to_dataset())
     named = posterior.named(found, np.random.default_rng(_stage_seed(settings.seed, 5)))
     seconds = {"compilation": compilation, "sampling": time.perf_counter() - begin}

@@ -1,6 +1,6 @@
 """Normal summaries of what each base model's months say of its growth parameters.
 
-They are what `bayes_hfgrowth.inference.whitening` aims its coordinates with: first by Laplace's
+They are what `bayes_hfgrowth.inference.whitening` is adapted to, found first by Laplace's
 method at the mode under a guess of the population, later from the draws of a pilot run.
 """
 
@@ -12,34 +12,34 @@ from bayes_hfgrowth.growth.adjoint import gradients_of
 from bayes_hfgrowth.growth.law import Floats, Integers, Observed, Shared
 
 __all__ = [
-    "Population",
+    "PopulationValues",
     "Summaries",
     "curvatures",
     "laplace",
     "log_likelihood_gradients",
+    "non_centred_draws",
     "normal_summaries",
-    "whitened_draws",
 ]
 
 _LARGEST = 1e8  # precision of a summary in units of the prior's; keeps factorisations finite
 
 
 @dataclass(frozen=True, eq=False)
-class Population:
+class PopulationValues:
     """One point of the population's parameters, on the scale on which they are normal.
 
     Parameters
     ----------
     means : ndarray, shape (organizations, parameters)
         Organization means.
-    spreads : ndarray, shape (parameters,)
+    scales : ndarray, shape (parameters,)
         Standard deviations of base models within their organization.
     shared : Shared
         What all base models share.
     """
 
     means: Floats
-    spreads: Floats
+    scales: Floats
     shared: Shared
 
 
@@ -82,8 +82,10 @@ def log_likelihood_gradients(
     return np.nan_to_num(value, nan=-np.inf), np.nan_to_num(slope, posinf=0.0, neginf=0.0)
 
 
-def _eigen(observed: Observed, theta: Floats, population: Population) -> tuple[Floats, Floats]:
-    """Eigenvalues (at least 0) and vectors of minus the Hessian, in units of the spreads."""
+def _eigen(
+    observed: Observed, theta: Floats, population: PopulationValues
+) -> tuple[Floats, Floats]:
+    """Eigenvalues (at least 0) and vectors of minus the Hessian, in units of the scales."""
     step = 1e-4
     size, shared = theta.shape[1], population.shared
     hessian = np.empty((len(theta), size, size))
@@ -94,12 +96,12 @@ def _eigen(observed: Observed, theta: Floats, population: Population) -> tuple[F
         down = log_likelihood_gradients(observed, theta - shift, shared)[1]
         hessian[:, :, k] = (down - up) / (2.0 * step)
     hessian = 0.5 * (hessian + hessian.transpose(0, 2, 1))
-    hessian *= np.outer(population.spreads, population.spreads)
+    hessian *= np.outer(population.scales, population.scales)
     values, vectors = np.linalg.eigh(np.nan_to_num(hessian, posinf=0.0, neginf=0.0))
     return np.clip(values, 0.0, _LARGEST), vectors
 
 
-def curvatures(observed: Observed, theta: Floats, population: Population) -> Floats:
+def curvatures(observed: Observed, theta: Floats, population: PopulationValues) -> Floats:
     """Minus the Hessian of each base model's log density, months and population together.
 
     Parameters
@@ -108,8 +110,8 @@ def curvatures(observed: Observed, theta: Floats, population: Population) -> Flo
         The data.
     theta : ndarray, shape (base models, parameters)
         Where it is taken.
-    population : Population
-        Its spreads are used, and what all base models share.
+    population : PopulationValues
+        Its scales are used, and what all base models share.
 
     Returns
     -------
@@ -118,11 +120,11 @@ def curvatures(observed: Observed, theta: Floats, population: Population) -> Flo
     """
     values, vectors = _eigen(observed, theta, population)
     found = np.einsum("nij,nj,nkj->nik", vectors, values + 1.0, vectors)
-    return np.asarray(found / np.outer(population.spreads, population.spreads))
+    return np.asarray(found / np.outer(population.scales, population.scales))
 
 
 def laplace(
-    observed: Observed, group: Integers, population: Population, theta: Floats, steps: int
+    observed: Observed, group: Integers, population: PopulationValues, theta: Floats, steps: int
 ) -> tuple[Floats, Summaries]:
     """Summarise every base model at its mode under a population.
 
@@ -132,7 +134,7 @@ def laplace(
         The data.
     group : ndarray of int64, shape (base models,)
         Organization of each base model.
-    population : Population
+    population : PopulationValues
         Where the population is taken to be.
     theta : ndarray, shape (base models, parameters)
         Where to start from.
@@ -146,11 +148,11 @@ def laplace(
         Curvature of the log likelihood there, directions of negative curvature set to 0;
         centred so that the mode under `population` stays where it is.
     """
-    spreads = population.spreads
+    scales = population.scales
     prior, shared = population.means[group], population.shared
 
     def density(points: Floats) -> Floats:
-        distance = (points - prior) / spreads
+        distance = (points - prior) / scales
         value = log_likelihood_gradients(observed, points, shared)[0]
         return np.asarray(value - 0.5 * (distance**2).sum(axis=1))
 
@@ -158,13 +160,13 @@ def laplace(
     current = density(theta)
     for _ in range(steps):
         values, vectors = _eigen(observed, theta, population)
-        slope = log_likelihood_gradients(observed, theta, shared)[1] * spreads
-        slope -= (theta - prior) / spreads
+        slope = log_likelihood_gradients(observed, theta, shared)[1] * scales
+        slope -= (theta - prior) / scales
         if np.abs(slope).max(initial=0.0) < 1e-4:
             break
         move = np.einsum("nij,nj,nkj,nk->ni", vectors, 1.0 / (values + 1.0), vectors, slope)
         length = np.sqrt((move**2).sum(axis=1, keepdims=True))
-        move *= spreads * np.minimum(1.0, 2.0 / np.maximum(length, 1e-12))
+        move *= scales * np.minimum(1.0, 2.0 / np.maximum(length, 1e-12))
         better = np.zeros(len(theta), dtype=bool)
         for scale in 0.5 ** np.arange(8):
             trial = theta + scale * move
@@ -176,12 +178,12 @@ def laplace(
             break
     values, vectors = _eigen(observed, theta, population)
     precision = np.einsum("nij,nj,nkj->nik", vectors, values, vectors)
-    precision /= np.outer(spreads, spreads)
-    weighted = np.einsum("nij,nj->ni", precision, theta) + (theta - prior) / spreads**2
+    precision /= np.outer(scales, scales)
+    weighted = np.einsum("nij,nj->ni", precision, theta) + (theta - prior) / scales**2
     return theta, Summaries(precision, weighted)
 
 
-def normal_summaries(draws: Floats, mean: Floats, spreads: Floats) -> Summaries:
+def normal_summaries(draws: Floats, mean: Floats, scales: Floats) -> Summaries:
     """Summarise what draws know beyond a normal prior.
 
     Parameters
@@ -190,7 +192,7 @@ def normal_summaries(draws: Floats, mean: Floats, spreads: Floats) -> Summaries:
         Parameters of base models, or means of organizations.
     mean : ndarray, shape (members, parameters)
         Mean of the prior of each.
-    spreads : ndarray, shape (parameters,)
+    scales : ndarray, shape (parameters,)
         Standard deviations of the prior.
 
     Returns
@@ -200,36 +202,36 @@ def normal_summaries(draws: Floats, mean: Floats, spreads: Floats) -> Summaries:
         directions in which the draws are wider than the prior set to 0.
     """
     centre = draws.mean(axis=0)
-    deviation = (draws - centre) / spreads
+    deviation = (draws - centre) / scales
     covariance = np.einsum("sni,snj->nij", deviation, deviation) / len(draws)
     values, vectors = np.linalg.eigh(covariance)
     extra = np.clip(1.0 / np.maximum(values, 1.0 / _LARGEST) - 1.0, 0.0, _LARGEST)
     precision = np.einsum("nij,nj,nkj->nik", vectors, extra, vectors)
-    precision /= np.outer(spreads, spreads)
-    weighted = np.einsum("nij,nj->ni", precision, centre) + (centre - mean) / spreads**2
+    precision /= np.outer(scales, scales)
+    weighted = np.einsum("nij,nj->ni", precision, centre) + (centre - mean) / scales**2
     return Summaries(precision, weighted)
 
 
-def whitened_draws(draws: Floats, means: Floats, spreads: Floats, summaries: Summaries) -> Floats:
+def non_centred_draws(draws: Floats, means: Floats, scales: Floats, summaries: Summaries) -> Floats:
     """Coordinates of draws, as `bayes_hfgrowth.inference.whitening` has them.
 
     Parameters
     ----------
     draws, means : ndarray, shape (draws, base models, parameters)
         Growth parameters, and the means of their prior.
-    spreads : ndarray, shape (draws, parameters)
+    scales : ndarray, shape (draws, parameters)
         Standard deviations of their prior.
     summaries : Summaries
-        What the coordinates are aimed by.
+        What the coordinates are adapted to.
 
     Returns
     -------
     ndarray, shape (draws, base models, parameters)
     """
     y = np.empty(draws.shape)
-    for s, (own, mean, spread) in enumerate(zip(draws, means, spreads, strict=True)):
-        precision = summaries.precision + np.diag(spread**-2.0)
-        weighted = summaries.weighted + mean * spread**-2.0
+    for s, (own, mean, scale) in enumerate(zip(draws, means, scales, strict=True)):
+        precision = summaries.precision + np.diag(scale**-2.0)
+        weighted = summaries.weighted + mean * scale**-2.0
         root = np.linalg.cholesky(precision)
         centre = np.linalg.solve(precision, weighted[..., None])[..., 0]
         y[s] = np.einsum("nji,nj->ni", root, own - centre)

@@ -1,4 +1,4 @@
-"""A first look at a posterior: a normal distribution fitted to it by variational inference.
+"""Mean-field ADVI: a normal distribution fitted to a posterior by variational inference.
 
 The normal has independent coordinates and is moved so that the Kullback-Leibler divergence from it
 to the posterior falls (Kucukelbir, Tran, Ranganath, Gelman and Blei 2017), with Adam's steps
@@ -13,7 +13,7 @@ import numpy as np
 
 from bayes_hfgrowth.growth.law import Floats
 
-__all__ = ["STEPS", "first_look"]
+__all__ = ["STEPS", "mean_field_advi"]
 
 STEPS = 300
 """Steps of Adam."""
@@ -21,10 +21,10 @@ STEPS = 300
 _RATE = 0.1  # of a standard deviation, in each step; falls off over the last fifth of the steps
 _STEEP = 50.0  # a slope beyond this is cut off: one wild draw must not throw the rest off
 _MEMORY = (0.9, 0.99)
-_LOG_SPREADS = (-6.0, 1.0)
+_LOG_SCALES = (-6.0, 1.0)
 
 
-def first_look(
+def mean_field_advi(
     density: Callable[[Floats], tuple[float, Floats]], dimensions: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
     """Fit a normal distribution with independent coordinates.
@@ -40,7 +40,7 @@ def first_look(
 
     Returns
     -------
-    mean, spreads : ndarray, shape (dimensions,)
+    mean, scales : ndarray, shape (dimensions,)
         Of the normal distribution.
     """
     place = np.stack([np.zeros(dimensions), np.full(dimensions, -0.7)])
@@ -58,5 +58,5 @@ def first_look(
         unbiased = first / (1.0 - _MEMORY[0] ** step)
         size = np.sqrt(second / (1.0 - _MEMORY[1] ** step)) + 1e-8
         place += _RATE * min(1.0, 5.0 * (1.0 - step / STEPS) + 0.05) * unbiased / size
-        place[1] = np.clip(place[1], *_LOG_SPREADS)
+        place[1] = np.clip(place[1], *_LOG_SCALES)
     return place[0], np.exp(place[1])

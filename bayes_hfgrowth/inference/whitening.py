@@ -1,17 +1,17 @@
-"""The base models' parameters in coordinates that look standard normal to the sampler.
+"""Partial non-centring: the base models' parameters, nearly standard normal to the sampler.
 
-Given the population, base model i has a normal prior N(mean, diag(spread²)) on its growth
+Given the population, base model i has a normal prior N(mean, diag(scale²)) on its growth
 parameters θ_i. Its months are summed up beforehand as a normal likelihood in θ_i, with
 precision matrix H_i and precision-weighted centre b_i. Prior and summary together are normal:
 
-    P = H_i + diag(spread⁻²) = L Lᵀ,    centre c = P⁻¹ (b_i + spread⁻² · mean).
+    P = H_i + diag(scale⁻²) = L Lᵀ,    centre c = P⁻¹ (b_i + scale⁻² · mean).
 
 The sampler moves y_i in θ_i = c + L⁻ᵀ y_i. Where the summary is good, y_i is nearly standard
 normal and independent of the population: strongly observed base models are centred by it,
-weakly observed ones non-centred, the ridge between immediacy and fitness is turned along the
-axes, and no funnel opens as a spread falls. The density is exact whatever H_i and b_i are,
+weakly observed ones non-centred, the ridge between immediacy and fitness is rotated onto the
+axes, and no funnel opens as a scale falls. The density is exact whatever H_i and b_i are,
 
-    log p(y_i, data | population) = log p(data | θ_i) + log N(θ_i; mean, diag(spread²)) - ln|L|,
+    log p(y_i, data | population) = log p(data | θ_i) + log N(θ_i; mean, diag(scale²)) - ln|L|,
 
 so a poor summary costs speed, not truth. The centre b_i also moves with the exponent and the
 period effects, which all base models share, as the months would have it. (The idea is that of
@@ -26,15 +26,15 @@ import numpy as np
 from numba import njit
 
 from bayes_hfgrowth.growth.law import EXPONENT, Floats, Integers
-from bayes_hfgrowth.inference.ridge import bend, bend_back
+from bayes_hfgrowth.inference.ridge import from_ridge, from_ridge_back
 
 __all__ = [
-    "Drawn",
     "Factors",
     "Level",
     "LevelSlopes",
+    "NonCentring",
     "Placed",
-    "Whitening",
+    "PopulationPoint",
     "back",
     "by_log_normal",
     "factorise",
@@ -46,31 +46,31 @@ __all__ = [
 ]
 
 
-class Drawn(NamedTuple):
+class PopulationPoint(NamedTuple):
     """One point of the population, or derivatives by it.
 
     Parameters
     ----------
     means : ndarray, shape (organizations, parameters)
         Organization means of the growth parameters, on the scale that is normal.
-    log_spreads : ndarray, shape (parameters,)
+    log_scales : ndarray, shape (parameters,)
         Ln of the standard deviations of base models within their organization.
     shared : ndarray, shape (SHARED,)
         Parameters of the law that all base models share.
     period : ndarray, shape (calendar months,)
         Period effects.
     logits : ndarray, shape (organizations,)
-        Logit of the share of dormant base models; -inf where there is none.
+        Logit of the share of structural zeros; -inf where there is none.
     """
 
     means: Floats
-    log_spreads: Floats
+    log_scales: Floats
     shared: Floats
     period: Floats
     logits: Floats
 
 
-class Whitening(NamedTuple):
+class NonCentring(NamedTuple):
     """Normal summaries of the base models' months, which the coordinates follow.
 
     Parameters
@@ -82,7 +82,7 @@ class Whitening(NamedTuple):
     origin : ndarray, shape (1 + calendar months,)
         Exponent and period effects at which b is as it stands.
     pivots : ndarray, shape (base models, 7)
-        Where some base models are straightened; see `bayes_hfgrowth.inference.ridge`.
+        Of the ridge reparametrisation, see `bayes_hfgrowth.inference.ridge`.
     """
 
     precision: Floats
@@ -100,7 +100,7 @@ class Level(NamedTuple):
     means : ndarray, shape (groups, parameters)
         Mean of each group.
     q : ndarray, shape (parameters,)
-        spread⁻², from `precisions`.
+        scale⁻², from `precisions`.
     """
 
     means: Floats
@@ -114,14 +114,14 @@ class LevelSlopes(NamedTuple):
     ----------
     means : ndarray, shape (groups, parameters)
         By the means of their groups.
-    log_spreads : ndarray, shape (parameters,)
-        By ln of the spreads.
+    log_scales : ndarray, shape (parameters,)
+        By ln of the scales.
     weighted : ndarray, shape (parameters,)
         By the weighted centre b of one member.
     """
 
     means: Floats
-    log_spreads: Floats
+    log_scales: Floats
     weighted: Floats
 
 
@@ -151,14 +151,14 @@ class Placed(NamedTuple):
     ----------
     factors : Factors
         Their coordinates.
-    straight : ndarray, shape (base models, parameters)
-        Their growth parameters before they are bent.
+    ridge : ndarray, shape (base models, parameters)
+        Their growth parameters under the ridge reparametrisation.
     theta : ndarray, shape (base models, parameters)
         Their growth parameters.
     """
 
     factors: Factors
-    straight: Floats
+    ridge: Floats
     theta: Floats
 
 
@@ -175,11 +175,11 @@ def room_for(places: int, size: int) -> Factors:
 
 
 @njit(error_model="numpy")
-def precisions(log_spreads: Floats) -> Floats:
-    """spread⁻², of the logarithms of the spreads."""
-    q = np.empty(len(log_spreads))
+def precisions(log_scales: Floats) -> Floats:
+    """scale⁻², of the logarithms of the scales."""
+    q = np.empty(len(log_scales))
     for k in range(len(q)):
-        q[k] = math.exp(-2.0 * log_spreads[k])
+        q[k] = math.exp(-2.0 * log_scales[k])
     return q
 
 
@@ -284,7 +284,7 @@ def by_log_normal(
         pull = distance * level.q[k]
         by_theta[i, k] -= pull
         by.means[o, k] += pull
-        by.log_spreads[k] += distance * pull - 1.0
+        by.log_scales[k] += distance * pull - 1.0
 
 
 @njit(error_model="numpy")
@@ -309,7 +309,7 @@ def back(
     level, factors
         As in `factorise`, which filled the latter.
     by : LevelSlopes
-        Gets the derivatives by means and ln spreads added; filled with those by b.
+        Gets the derivatives by means and ln scales added; filled with those by b.
     by_y : ndarray, shape (members, parameters)
         Gets the derivative by y.
     jacobian : bool
@@ -324,7 +324,7 @@ def back(
         for k in range(r + 1):
             value += inverse[at, r, k] * by_theta[i, k]
         by_y[i, r] = value
-    # Through the factorisation; only the diagonal of P depends on the spreads.
+    # Through the factorisation; only the diagonal of P depends on the scales.
     for r in range(size):
         for c in range(r + 1):
             scratch[0, r, c] = -(theta[i, r] - centre[at, r]) * by_y[i, c]
@@ -345,15 +345,19 @@ def back(
         for r in range(k, size):
             for c in range(k, r + 1):
                 by_q += inverse[at, r, k] * scratch[1, r, c] * inverse[at, c, k]
-        by.log_spreads[k] -= 2.0 * q[k] * by_q
+        by.log_scales[k] -= 2.0 * q[k] * by_q
         by.means[o, k] += by_centre * q[k]
 
 
 @njit(error_model="numpy")
 def to_parameters(
-    y: Floats, group: Integers, aim: Whitening, population: Drawn, placed: Placed
+    y: Floats,
+    group: Integers,
+    non_centring: NonCentring,
+    population: PopulationPoint,
+    placed: Placed,
 ) -> float:
-    """Growth parameters at whitened coordinates, and their log prior density in the latter.
+    """Growth parameters at non-centred coordinates, and their log prior density in the latter.
 
     Parameters
     ----------
@@ -361,36 +365,36 @@ def to_parameters(
         Whitened coordinates; parameters are 3, or 4 under ``SURGE``.
     group : ndarray of int64, shape (base models,)
         Organization of each base model.
-    aim : Whitening
+    non_centring : NonCentring
         The normal summaries.
-    population : Drawn
+    population : PopulationPoint
         The population.
     placed : Placed
         Filled.
     """
     n, size = y.shape
-    factors, straight, theta = placed
-    level = Level(population.means, precisions(population.log_spreads))
-    calendar, weighted = len(aim.origin) - 1, np.empty((n, size))
+    factors, ridge, theta = placed
+    level = Level(population.means, precisions(population.log_scales))
+    calendar, weighted = len(non_centring.origin) - 1, np.empty((n, size))
     # Where the summaries' centres move with what all base models share.
     moved = np.empty(1 + calendar)
-    moved[0] = population.shared[EXPONENT] - aim.origin[0]
+    moved[0] = population.shared[EXPONENT] - non_centring.origin[0]
     for k in range(calendar):
-        moved[1 + k] = population.period[k] - aim.origin[1 + k]
+        moved[1 + k] = population.period[k] - non_centring.origin[1 + k]
     total = 0.0
     for i in range(n):
         o = group[i]
         for k in range(size):
-            weighted[i, k] = aim.weighted[i, k]
+            weighted[i, k] = non_centring.weighted[i, k]
             for c in range(1 + calendar):
-                weighted[i, k] += aim.cross[i, k, c] * moved[c]
-        factorise(i, o, i, aim.precision, weighted, level, factors)
+                weighted[i, k] += non_centring.cross[i, k, c] * moved[c]
+        factorise(i, o, i, non_centring.precision, weighted, level, factors)
         for r in range(size):
             value = factors.centre[i, r]
             for k in range(r, size):
                 value += factors.inverse[i, k, r] * y[i, k]
-            straight[i, r] = value
-        total += bend(i, aim.pivots, straight, theta)
+            ridge[i, r] = value
+        total += from_ridge(i, non_centring.pivots, ridge, theta)
         total += log_normal(i, theta[i], level.means[o], level.q, factors.chol)
     return total
 
@@ -398,22 +402,22 @@ def to_parameters(
 @njit(error_model="numpy")
 def to_coordinates_back(
     group: Integers,
-    aim: Whitening,
-    population: Drawn,
+    non_centring: NonCentring,
+    population: PopulationPoint,
     placed: Placed,
     by_theta: Floats,
-    by: Drawn,
+    by: PopulationPoint,
     by_y: Floats,
 ) -> float:
     """Take derivatives of `to_parameters` and by growth parameters back to the coordinates.
 
     Parameters
     ----------
-    group, aim, population, placed
+    group, non_centring, population, placed
         As in `to_parameters`, which filled the last.
     by_theta : ndarray, shape (base models, parameters)
         Derivatives of the months' log density, overwritten.
-    by : Drawn
+    by : PopulationPoint
         Gets the derivatives by the population added.
     by_y : ndarray, shape (base models, parameters)
         Filled with those by the coordinates.
@@ -421,13 +425,13 @@ def to_coordinates_back(
     Returns
     -------
     float
-        Log probability that no base model is dormant.
+        Log probability that none is a structural zero.
     """
-    factors, straight, theta = placed
+    factors, ridge, theta = placed
     n, size = theta.shape
-    level = Level(population.means, precisions(population.log_spreads))
-    by_level = LevelSlopes(by.means, by.log_spreads, np.empty(size))
-    calendar = len(aim.origin) - 1
+    level = Level(population.means, precisions(population.log_scales))
+    by_level = LevelSlopes(by.means, by.log_scales, np.empty(size))
+    calendar = len(non_centring.origin) - 1
     by_moved = np.zeros(1 + calendar)
     total = 0.0
     for i in range(n):
@@ -436,11 +440,11 @@ def to_coordinates_back(
         total += math.log1p(-dormant)
         by.logits[o] -= dormant
         by_log_normal(i, o, theta, level, by_theta, by_level)
-        bend_back(i, aim.pivots, theta, by_theta)
-        back((i, o, i), straight, by_theta, level, factors, by_level, by_y, True)
+        from_ridge_back(i, non_centring.pivots, theta, by_theta)
+        back((i, o, i), ridge, by_theta, level, factors, by_level, by_y, True)
         for k in range(size):
             for c in range(1 + calendar):
-                by_moved[c] += by_level.weighted[k] * aim.cross[i, k, c]
+                by_moved[c] += by_level.weighted[k] * non_centring.cross[i, k, c]
     by.shared[EXPONENT] += by_moved[0]
     for k in range(calendar):
         by.period[k] += by_moved[1 + k]

@@ -1,25 +1,30 @@
-"""Base models without fine-tunes, which may be dormant.
+"""Zero counts: base models without fine-tunes, which may be structural zeros.
 
-With d the share of dormant base models in its organization, and p the probability that all its
+With d the share of structural zeros in its organization, and p the probability that all its
 months are empty if it is not, such a base model has the likelihood
 
-    d + (1 - d) p(θ),    θ = mean + spread · y,    y standard normal.
+    d + (1 - d) p(θ),    θ = mean + scale · y,    y standard normal.
 
-What y is if the base model is dormant the months do not say, and the sampler moves it as its
-organization has it. So whether a base model is dormant is summed over and nowhere drawn.
+What y is if the base model is a structural zero the months do not say, and the sampler moves it as
+its organization has it. So whether a base model is one is summed over and nowhere drawn.
 """
 
 import numpy as np
 
 from bayes_hfgrowth.growth.adjoint import gradients_of
 from bayes_hfgrowth.growth.law import Floats, Integers, Observed, Shared
-from bayes_hfgrowth.inference.whitening import Drawn
+from bayes_hfgrowth.inference.whitening import PopulationPoint
 
 __all__ = ["log_zero_counts"]
 
 
 def log_zero_counts(
-    observed: Observed, y: Floats, group: Integers, population: Drawn, theta: Floats, by: Drawn
+    observed: Observed,
+    y: Floats,
+    group: Integers,
+    population: PopulationPoint,
+    theta: Floats,
+    by: PopulationPoint,
 ) -> tuple[float, Floats]:
     """Log density of base models without fine-tunes, and its gradient.
 
@@ -28,14 +33,14 @@ def log_zero_counts(
     observed : Observed
         Law and months, all empty.
     y : ndarray, shape (base models, parameters)
-        Growth parameters in units of the spreads, from the organization means.
+        Growth parameters in units of the scales, from the organization means.
     group : ndarray of int64, shape (base models,)
         Organization of each base model.
-    population : Drawn
+    population : PopulationPoint
         The population.
     theta : ndarray, shape (base models, parameters)
         Filled with the growth parameters at `y`.
-    by : Drawn
+    by : PopulationPoint
         Gets the derivatives by the population added.
 
     Returns
@@ -45,20 +50,21 @@ def log_zero_counts(
     by_y : ndarray, shape (base models, parameters)
         Its derivatives by `y`.
     """
-    away = np.exp(population.log_spreads) * y
+    away = np.exp(population.log_scales) * y
     theta[:] = population.means[group] + away
     value, slope, by_shared, by_period = gradients_of(
         observed, theta, Shared(population.shared, population.period)
     )
     logit = population.logits[group]
-    awake = -np.logaddexp(0.0, logit)  # ln(1 - d)
-    both = np.logaddexp(awake + logit, awake + value)
-    share = np.exp(awake + value - both)  # how likely it is that the base model is awake
-    np.add.at(by.logits, group, 1.0 - share - np.exp(awake + logit))
+    at_risk = -np.logaddexp(0.0, logit)  # ln(1 - d)
+    both = np.logaddexp(at_risk + logit, at_risk + value)
+    with np.errstate(invalid="ignore"):  # -inf less -inf where nothing is possible
+        share = np.exp(at_risk + value - both)  # how likely it is no structural zero
+    np.add.at(by.logits, group, 1.0 - share - np.exp(at_risk + logit))
     slope *= share[:, None]
     np.add.at(by.means, group, slope)
-    by.log_spreads[:] += (slope * away).sum(axis=0)
+    by.log_scales[:] += (slope * away).sum(axis=0)
     by.shared[:] += share @ by_shared
     by.period[:] += share @ by_period
     total = both.sum() - 0.5 * (y * y).sum()
-    return float(total), slope * np.exp(population.log_spreads) - y
+    return float(total), slope * np.exp(population.log_scales) - y

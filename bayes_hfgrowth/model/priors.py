@@ -96,24 +96,24 @@ def draw_prior(
         put(f"global_{name}", natural(location))
         mean = np.repeat(location[:, None], organizations, axis=1)
         if pooling.between_organizations is not None:
-            spread = draw(pooling.between_organizations)
-            put(f"between_organizations_{name}", spread)
-            mean = mean + spread[:, None] * rng.standard_normal(mean.shape)
+            scale = draw(pooling.between_organizations)
+            put(f"between_organizations_{name}", scale)
+            mean = mean + scale[:, None] * rng.standard_normal(mean.shape)
         put(f"organization_{name}", natural(mean), "organization")
-        spread = draw(pooling.between_base_models)
-        put(f"between_base_models_{name}", spread)
+        scale = draw(pooling.between_base_models)
+        put(f"between_base_models_{name}", scale)
         offsets = rng.standard_normal((draws, len(organization_of)))
         with np.errstate(over="ignore"):
-            values = natural(mean[:, organization_of] + spread[:, None] * offsets)
+            values = natural(mean[:, organization_of] + scale[:, None] * offsets)
         put(name, values, "base_model")
     if spec.dormancy is not None:
         location = draw(spec.dormancy.location)
         put("global_dormancy", expit(location))
         mean = np.repeat(location[:, None], organizations, axis=1)
         if spec.dormancy.between_organizations is not None:
-            spread = draw(spec.dormancy.between_organizations)
-            put("between_organizations_dormancy", spread)
-            mean = mean + spread[:, None] * rng.standard_normal(mean.shape)
+            scale = draw(spec.dormancy.between_organizations)
+            put("between_organizations_dormancy", scale)
+            mean = mean + scale[:, None] * rng.standard_normal(mean.shape)
         put("organization_dormancy", expit(mean), "organization")
     shared: dict[str, npt.NDArray[np.float64]] = {}
     for name, entry in spec.shared.items():

@@ -63,9 +63,9 @@ def build_model(spec: GrowthSpec, history: History) -> pm.Model:
         on the scale that is normal), ``organization_p`` and ``p`` (natural scale). Those of
         `GrowthSpec.shared` that have a prior, under the names they have there. With a period
         effect, ``period_effect`` over ``calendar_month``, made of ``period_innovations``. Where
-        some base models may be dormant, ``global_dormancy``, ``between_organizations_dormancy``
-        (on the logit scale) and ``organization_dormancy``. Observed: ``new_finetunes``, each
-        month given those before it.
+        some base models may be structural zeros, ``global_dormancy``,
+        ``between_organizations_dormancy`` (on the logit scale) and ``organization_dormancy``.
+        Observed: ``new_finetunes``, each month given those before it.
     """
     with pm.Model(coords=history.coords) as model:
         values = {name: _hierarchy(name, spec, history) for name in spec.parameters}
@@ -83,12 +83,12 @@ def _hierarchy(name: str, spec: GrowthSpec, history: History) -> Tensor:
     pm.Deterministic(f"global_{name}", natural(location))
     mean = location + pt.zeros(len(history.organizations))
     if pooling.between_organizations is not None:
-        spread = distribution(pooling.between_organizations, f"between_organizations_{name}")
-        mean = mean + spread * pm.Normal(f"organization_{name}_offset", dims="organization")
+        scale = distribution(pooling.between_organizations, f"between_organizations_{name}")
+        mean = mean + scale * pm.Normal(f"organization_{name}_offset", dims="organization")
     pm.Deterministic(f"organization_{name}", natural(mean), dims="organization")
-    spread = distribution(pooling.between_base_models, f"between_base_models_{name}")
+    scale = distribution(pooling.between_base_models, f"between_base_models_{name}")
     offset = pm.Normal(f"{name}_offset", dims="base_model")
-    value = mean[history.organization_of] + spread * offset
+    value = mean[history.organization_of] + scale * offset
     return pm.Deterministic(name, natural(value), dims="base_model")
 
 
@@ -154,24 +154,24 @@ def _observe_surge(
 
 
 def _let_sleep(spec: GrowthSpec, history: History, law: Tensor) -> None:
-    """Mix the likelihood of each base model with that of a dormant one.
+    """Mix the likelihood of each base model with that of a structural zero.
 
-    With share π of dormant base models and likelihood L of its months if it is not dormant, a
-    base model has the likelihood (1 - π) L, and π + (1 - π) L if all its months are empty.
+    With the share π of structural zeros, and the likelihood L of its months if it is none, a base
+    model has the likelihood (1 - π) L, and π + (1 - π) L if all its months are empty.
     """
     assert spec.dormancy is not None
     location = distribution(spec.dormancy.location, "location_dormancy")
     pm.Deterministic("global_dormancy", pt.sigmoid(location))
     mean = location + pt.zeros(len(history.organizations))
     if spec.dormancy.between_organizations is not None:
-        spread = distribution(spec.dormancy.between_organizations, "between_organizations_dormancy")
-        mean = mean + spread * pm.Normal("organization_dormancy_offset", dims="organization")
+        scale = distribution(spec.dormancy.between_organizations, "between_organizations_dormancy")
+        mean = mean + scale * pm.Normal("organization_dormancy_offset", dims="organization")
     pm.Deterministic("organization_dormancy", pt.sigmoid(mean), dims="organization")
     dormant = mean[history.organization_of]
-    log_dormant, log_awake = -pt.softplus(-dormant), -pt.softplus(dormant)
+    log_structural, log_at_risk = -pt.softplus(-dormant), -pt.softplus(dormant)
     likelihood = pt.zeros(len(history.base_models))
     likelihood = pt.inc_subtensor(likelihood[history.base_model_of], pm.logp(law, history.new))
-    silent = (history.finetunes == 0) & (history.months > 0)
-    either = pt.logaddexp(log_dormant - likelihood, log_awake)
-    told = np.where(history.months > 0, 1.0, 0.0)  # a newborn tells nothing
-    pm.Potential("dormancy", (told * pt.where(silent, either, log_awake)).sum())
+    zero_count = (history.finetunes == 0) & (history.months > 0)
+    either = pt.logaddexp(log_structural - likelihood, log_at_risk)
+    observed = np.where(history.months > 0, 1.0, 0.0)  # a newborn says nothing
+    pm.Potential("dormancy", (observed * pt.where(zero_count, either, log_at_risk)).sum())

@@ -303,7 +303,7 @@ class _SpecificationTable(CheckedTable):
         )
 
     def levels(self, by_organization: bool, *others: str) -> tuple[Prior, Prior | None]:
-        """Location and spread between organizations; `others` may stand beside them."""
+        """Location and scale between organizations; `others` may stand beside them."""
         between = "between_organizations"
         if between in self.values and not by_organization:
             raise self.refusal(

@@ -6,13 +6,13 @@ The number of new base models of organization o in a month is negative binomial,
 
 and organizations are pooled, on the scale of logarithms:
 
-    ln rate_o ~ Normal(rate, rate spread),    ln size_o ~ Normal(size, size spread).
+    ln rate_o ~ Normal(rate, rate scale),    ln size_o ~ Normal(size, size scale).
 
 Paces change. Months before the date enter with weights that halve every `HALF_LIFE` months, as
 powers of their likelihoods (the power steady model, J. Q. Smith 1979), and rates ahead drift on the
 scale of logarithms as an autoregression whose stationary law is that of organizations,
 
-    x[t] = rate + a (x[t-1] - rate) + spread √(1 - a²) e[t],    a² = 2^(-1 / HALF_LIFE).
+    x[t] = rate + a (x[t-1] - rate) + scale √(1 - a²) e[t],    a² = 2^(-1 / HALF_LIFE).
 
 The weights stand for a filter of that autoregression, which would cost a sum over paths. They are
 good for rates that change slowly, and too sure of an organization with many births whose rate has
@@ -32,13 +32,13 @@ Priors, with their reasons:
 
 - rate, Normal(0, 1.5): the typical organization releases one base model a month; the central 95%,
   0.05 to 19, runs from one in 19 months to one on most working days.
-- rate spread, log-normal around 1 with sigma 0.4: one standard deviation is 2.7 times the rate;
+- rate scale, log-normal around 1 with sigma 0.4: one standard deviation is 2.7 times the rate;
   the central 95%, 0.46 to 2.2, means 1.6 to 9 times. Organizations with one base model and with
   hundreds are on the same list.
 - size, Normal(-0.7, 1): with the size of 0.5 and the rate of 2, a month has the standard deviation
   3.2, a Poisson count would have 1.4, and 45% of the months are empty. The central 95%, 0.07 to
   3.5, runs from nearly everything at once to nearly even.
-- size spread, log-normal around 0.5 with sigma 0.4: the central 95%, 0.23 to 1.1, means that
+- size scale, log-normal around 0.5 with sigma 0.4: the central 95%, 0.23 to 1.1, means that
   organizations differ by a factor of 1.3 to 3.
 
 The half-life is set, not learned: with 6 to 12 months the births of the shipped data, forecast
@@ -76,12 +76,12 @@ MOST = 10_000
 
 type Integers = npt.NDArray[np.int64]
 
-# Middle and standard deviation of each prior; the spreads are on the scale of logarithms.
-_RATE, _RATE_SPREAD = (0.0, 1.5), (np.log(1.0), 0.4)
-_SIZE, _SIZE_SPREAD = (-0.7, 1.0), (np.log(0.5), 0.4)
+# Middle and standard deviation of each prior; the scales are on the scale of logarithms.
+_RATE, _RATE_SCALE = (0.0, 1.5), (np.log(1.0), 0.4)
+_SIZE, _SIZE_SCALE = (-0.7, 1.0), (np.log(0.5), 0.4)
 _LOG_RATES = np.linspace(np.log(2e-4), np.log(2e3), 145)
 _LOG_SIZES = np.linspace(np.log(5e-3), np.log(2e2), 61)
-_WIDE, _NARROW = 29, 9  # points of the grids of middles and of spreads
+_WIDE, _NARROW = 29, 9  # points of the grids of middles and of scales
 _REACH = 3.5  # standard deviations that these grids reach
 
 
@@ -95,7 +95,7 @@ class BirthDraws:
         Whose.
     rate, size : ndarray, shape (draws, organizations)
         Mean of the base models a month at the date, and size of their negative binomial.
-    middle, spread : ndarray, shape (draws,)
+    middle, scale : ndarray, shape (draws,)
         Mean and standard deviation of ln rate over organizations, to which rates drift back.
     half_life : float
         As `HALF_LIFE`.
@@ -105,7 +105,7 @@ class BirthDraws:
     rate: Floats
     size: Floats
     middle: Floats
-    spread: Floats
+    scale: Floats
     half_life: float = HALF_LIFE
 
     def simulate(self, months: int, rng: np.random.Generator) -> Integers:
@@ -127,7 +127,7 @@ class BirthDraws:
         persistence = 2.0 ** (-0.5 / self.half_life)
         middle, innovation = (
             self.middle[:, None],
-            self.spread[:, None] * np.sqrt(1 - persistence**2),
+            self.scale[:, None] * np.sqrt(1 - persistence**2),
         )
         log_rate = np.log(self.rate)
         for month in range(months):
@@ -226,22 +226,22 @@ class Births:
         rate_prior, size_prior : ndarray, shape (cells,)
             Log probabilities of the cells.
         rate_cells : ndarray, shape (cells, 2)
-            Middle and spread of the cells of rates.
+            Middle and scale of the cells of rates.
         """
 
         def cells(
-            middle: tuple[float, float], spread: tuple[float, float], points: Floats
+            middle: tuple[float, float], scale: tuple[float, float], points: Floats
         ) -> tuple[Floats, Floats, Floats]:
             wide, narrow = np.linspace(-_REACH, _REACH, _WIDE), np.linspace(-2.5, 2.5, _NARROW)
             at = np.repeat(middle[0] + middle[1] * wide, _NARROW)
-            spreads = np.tile(np.exp(spread[0] + spread[1] * narrow), _WIDE)
+            scales = np.tile(np.exp(scale[0] + scale[1] * narrow), _WIDE)
             prior = np.repeat(-0.5 * wide**2, _NARROW) + np.tile(-0.5 * narrow**2, _WIDE)
-            table = -0.5 * ((points - at[:, None]) / spreads[:, None]) ** 2
+            table = -0.5 * ((points - at[:, None]) / scales[:, None]) ** 2
             table -= logsumexp(table, axis=1, keepdims=True)
-            return table, prior - logsumexp(prior), np.stack([at, spreads], axis=1)
+            return table, prior - logsumexp(prior), np.stack([at, scales], axis=1)
 
-        rates, rate_prior, rate_cells = cells(_RATE, _RATE_SPREAD, _LOG_RATES)
-        sizes, size_prior, _ = cells(_SIZE, _SIZE_SPREAD, _LOG_SIZES)
+        rates, rate_prior, rate_cells = cells(_RATE, _RATE_SCALE, _LOG_RATES)
+        sizes, size_prior, _ = cells(_SIZE, _SIZE_SCALE, _LOG_SIZES)
         return rates, sizes, rate_prior, size_prior, rate_cells
 
     @cached_property
@@ -282,9 +282,9 @@ class Births:
         # Within the cells of the grid, so that draws are not heaped on its points.
         log_rate += steps[0] * (rng.random(shape) - 0.5)
         log_size += steps[1] * (rng.random(shape) - 0.5)
-        middle, spread = cells[at_rate].T
+        middle, scale = cells[at_rate].T
         return BirthDraws(
-            self.organizations, np.exp(log_rate), np.exp(log_size), middle, spread, self.half_life
+            self.organizations, np.exp(log_rate), np.exp(log_size), middle, scale, self.half_life
         )
 
 

@@ -233,7 +233,7 @@ class Conditional:
         self.seed, self.draws, self._ahead = seed, draws, ahead
         number = population.posterior.sizes["chain"] * population.posterior.sizes["draw"]
         self.population = population.taken((np.arange(draws) * number) // draws)
-        self.spreads = np.ascontiguousarray(self.population.spreads)
+        self.scales = np.ascontiguousarray(self.population.spreads)
         self.shared = self.population.shared
         self._covering = self.shared
         self._place = {name: o for o, name in enumerate(population.organizations)}
@@ -269,12 +269,12 @@ class Conditional:
         Of those of the organization if the population knows it, else of those of any.
         """
         if self.knows(organization):
-            return self._means[self._place[organization]], self.spreads
+            return self._means[self._place[organization]], self.scales
         location, between = self.population.global_level
-        return location, np.sqrt(between**2 + self.spreads**2)
+        return location, np.sqrt(between**2 + self.scales**2)
 
     def of_organization(self, name: str) -> tuple[Floats, Floats | None]:
-        """Means of an organization, and its shares of dormant base models where there are any.
+        """Means of an organization, and its shares of structural zeros where there are any.
 
         One that the population does not know is drawn from the global level, each by its name,
         so that two of them share no more than that.
@@ -406,7 +406,7 @@ def condition(conditional: Conditional, history: History) -> ConditionalDraws:
     ConditionalDraws
     """
     spec, draws = conditional.spec, conditional.draws
-    n, size = len(history.base_models), conditional.spreads.shape[1]
+    n, size = len(history.base_models), conditional.scales.shape[1]
     theta = np.empty((draws, n, size))
     chosen = np.empty((draws, n), dtype=np.int64)
     pareto_k = np.empty(n)
@@ -452,7 +452,7 @@ class _Weights:
 
     def __init__(self, conditional: Conditional, organization: str, months: Months) -> None:
         self.conditional = conditional
-        self.means, self.spreads = conditional.of_base_models(organization)
+        self.means, self.scales = conditional.of_base_models(organization)
         observed, self.population = self._seen(months)
         draws, size = self.means.shape
         parts = (months.new, months.calendar, months.share)
@@ -472,7 +472,7 @@ class _Weights:
         )
         centre = Centre(
             self.means.mean(axis=0),
-            np.sqrt((self.spreads**2).mean(axis=0)),
+            np.sqrt((self.scales**2).mean(axis=0)),
             Shared(conditional.middle, self.population.period.mean(axis=0)),
         )
         weigh(
@@ -486,8 +486,8 @@ class _Weights:
             self.weighed,
         )
         self.log_marginal = self.weighed.tops + np.log(self.weighed.blocks.sum(axis=1))
-        """Log likelihood of the months if the base model is not dormant, under each draw."""
-        self.log_marginal += self.weighed.heights - np.log(self.spreads).sum(axis=1)
+        """Log likelihood of the months if the base model is no structural zero, under each draw."""
+        self.log_marginal += self.weighed.heights - np.log(self.scales).sum(axis=1)
         self.log_marginal -= np.log(POINTS) + 0.5 * size * np.log(2.0 * np.pi)
 
     def _seen(self, months: Months) -> tuple[Observed, PopulationDraws]:
@@ -499,7 +499,7 @@ class _Weights:
         law, m = LIKELIHOODS[conditional.spec.likelihood], float(conditional.spec.m)
         return (
             Observed(law, m, months._replace(calendar=months.calendar - first)),
-            PopulationDraws(self.means, self.spreads, shared.values, shared.over(first, number)),
+            PopulationDraws(self.means, self.scales, shared.values, shared.over(first, number)),
         )
 
     def draw(
@@ -526,16 +526,16 @@ class _Weights:
         """
         draws = len(self.means)
         means, shares = self.conditional.of_organization(organization)
-        log_awake = self.log_marginal
+        log_at_risk = self.log_marginal
         if shares is not None:
-            log_awake = log_awake + np.log1p(-shares)
-        part = np.exp(log_awake - log_awake.max())
+            log_at_risk = log_at_risk + np.log1p(-shares)
+        part = np.exp(log_at_risk - log_at_risk.max())
         part /= part.sum()
         for _ in range(ROUNDS):
             pairs = np.maximum(np.ceil(PAIRS * draws * part).astype(np.int64), 1)
             row = np.repeat(np.arange(draws), pairs)
             theta, ratio = self._pairs(organization, months, means, pairs, rng)
-            log_weights = (log_awake - np.log(pairs))[row] + ratio
+            log_weights = (log_at_risk - np.log(pairs))[row] + ratio
             smooth, k = smoothed_weights(log_weights[:, None])
             if k[0] <= GOOD_K:
                 break
@@ -550,12 +550,12 @@ class _Weights:
         rows, k_rows = smoothed_weights(log_rows[:, None])
         which = coupled(rows[:, 0], self.conditional.moves, rng)
         theta = theta[_within(which, smooth[:, 0], pairs, rng)]
-        asleep = rng.random(draws) < dormant[which]
-        if asleep.any():  # its months say nothing of its parameters then
-            noise = rng.standard_normal((int(asleep.sum()), theta.shape[1]))
-            some = which[asleep]
-            theta[asleep] = means[some] + self.conditional.spreads[some] * noise
-        return theta, which, asleep, float(max(k[0], k_rows[0]))
+        never = rng.random(draws) < dormant[which]
+        if never.any():  # its months say nothing of its parameters then
+            noise = rng.standard_normal((int(never.sum()), theta.shape[1]))
+            some = which[never]
+            theta[never] = means[some] + self.conditional.scales[some] * noise
+        return theta, which, never, float(max(k[0], k_rows[0]))
 
     def _pairs(
         self,
@@ -581,7 +581,7 @@ class _Weights:
         if conditional.knows(organization):
             draw_points(row, uniform, self.population, weighed, points)
         else:
-            own = Organization(means, conditional.population.global_level[1], conditional.spreads)
+            own = Organization(means, conditional.population.global_level[1], conditional.scales)
             draw_points_of_organization(pairs, uniform, self.population, own, weighed, rng, points)
         theta = weighed.points[:, points].T + weighed.shifts[row]
         observed, population = self._seen(months)

@@ -29,40 +29,40 @@ class Population:
     ----------
     means : ndarray, shape (draws, organizations, parameters)
         Organization means.
-    spreads : ndarray, shape (draws, parameters)
+    scales : ndarray, shape (draws, parameters)
         Standard deviations of base models within their organization.
     shared : SharedDraws
         What all base models share.
     """
 
     means: Floats
-    spreads: Floats
+    scales: Floats
     shared: SharedDraws
 
     @classmethod
     def from_posterior(cls, spec: GrowthSpec, posterior: xr.Dataset) -> "Population":
         """Take the population from posterior draws."""
-        means, spreads = [], []
+        means, scales = [], []
         for name in spec.parameters:
             mean = posterior[f"organization_{name}"].transpose("chain", "draw", "organization")
             values = mean.to_numpy().astype(np.float64)
             values = values.reshape(-1, values.shape[-1])
             means.append(np.log(values) if LOG_SCALE[name] else values)
-            spread = posterior[f"between_base_models_{name}"].transpose("chain", "draw")
-            spreads.append(spread.to_numpy().astype(np.float64).ravel())
+            scale = posterior[f"between_base_models_{name}"].transpose("chain", "draw")
+            scales.append(scale.to_numpy().astype(np.float64).ravel())
         return cls(
-            np.stack(means, axis=-1), np.stack(spreads, axis=-1), SharedDraws.of(spec, posterior)
+            np.stack(means, axis=-1), np.stack(scales, axis=-1), SharedDraws.of(spec, posterior)
         )
 
 
-def log_normal_densities(points: Floats, means: Floats, spreads: Floats) -> Floats:
+def log_normal_densities(points: Floats, means: Floats, scales: Floats) -> Floats:
     """Log densities of points as growth parameters of a base model, under draws of the population.
 
     Parameters
     ----------
     points : ndarray, shape (points, parameters)
         On the scale that is normal.
-    means, spreads : ndarray, shape (draws, parameters)
+    means, scales : ndarray, shape (draws, parameters)
         Mean and standard deviations of its organization.
 
     Returns
@@ -70,11 +70,11 @@ def log_normal_densities(points: Floats, means: Floats, spreads: Floats) -> Floa
     ndarray, shape (draws, points)
     """
     # The square of a standardised distance, multiplied out: one product of matrices.
-    precision = 1.0 / spreads**2
+    precision = 1.0 / scales**2
     squares = precision @ (points**2).T - 2.0 * (precision * means) @ points.T
     squares += (precision * means**2).sum(axis=1, keepdims=True)
     squares *= -0.5
-    height = np.log(spreads).sum(axis=1) + 0.5 * points.shape[1] * np.log(2.0 * np.pi)
+    height = np.log(scales).sum(axis=1) + 0.5 * points.shape[1] * np.log(2.0 * np.pi)
     squares -= height[:, None]
     return np.asarray(squares)
 

@@ -88,7 +88,7 @@ class PopulationDraws(NamedTuple):
 
     Parameters
     ----------
-    means, spreads : ndarray, shape (draws, parameters)
+    means, scales : ndarray, shape (draws, parameters)
         Of the base models of the organization; if it is not known, of those of all organizations.
     shared : ndarray, shape (draws, SHARED)
         Parameters that all base models share.
@@ -97,7 +97,7 @@ class PopulationDraws(NamedTuple):
     """
 
     means: Floats
-    spreads: Floats
+    scales: Floats
     shared: Floats
     period: Floats
 
@@ -107,14 +107,14 @@ class Centre(NamedTuple):
 
     Parameters
     ----------
-    mean, spreads : ndarray, shape (parameters,)
+    mean, scales : ndarray, shape (parameters,)
         Of the growth parameters.
     shared : Shared
         What all base models share.
     """
 
     mean: Floats
-    spreads: Floats
+    scales: Floats
     shared: Shared
 
 
@@ -205,7 +205,7 @@ def _slope(observed: Observed, shared: Shared, theta: Floats, slope: Floats, blo
 def _curvature(
     observed: Observed, centre: Centre, theta: Floats, block: Block
 ) -> tuple[Floats, Floats]:
-    """Eigenvalues (at least 0) and vectors of minus the Hessian, in units of the spreads."""
+    """Eigenvalues (at least 0) and vectors of minus the Hessian, in units of the scales."""
     size = len(theta)
     up, down, moved = np.empty(size), np.empty(size), theta.copy()
     hessian = np.empty((size, size))
@@ -217,7 +217,7 @@ def _curvature(
         moved[k] = theta[k]
         for r in range(size):
             difference = (down[r] - up[r]) / (2.0 * _WIDTH)
-            scaled = difference * centre.spreads[k] * centre.spreads[r]
+            scaled = difference * centre.scales[k] * centre.scales[r]
             hessian[r, k] = scaled if np.isfinite(scaled) else 0.0
     values, vectors = np.linalg.eigh(0.5 * (hessian + hessian.T))
     return np.minimum(np.maximum(values, 0.0), _LARGEST), vectors
@@ -227,7 +227,7 @@ def _curvature(
 def _penalty(theta: Floats, centre: Centre) -> float:
     total = 0.0
     for k in range(len(theta)):
-        distance = (theta[k] - centre.mean[k]) / centre.spreads[k]
+        distance = (theta[k] - centre.mean[k]) / centre.scales[k]
         total += 0.5 * distance * distance
     return total
 
@@ -252,8 +252,8 @@ def mode_of(observed: Observed, centre: Centre, block: Block) -> Mode:
         current -= _penalty(theta, centre)
         steepest = 0.0
         for k in range(size):
-            by = slope[k] * centre.spreads[k]
-            distance = (theta[k] - centre.mean[k]) / centre.spreads[k]
+            by = slope[k] * centre.scales[k]
+            distance = (theta[k] - centre.mean[k]) / centre.scales[k]
             pull[k] = (by if np.isfinite(by) else 0.0) - distance
             steepest = max(steepest, abs(pull[k]))
         if steepest < _FLAT:
@@ -270,7 +270,7 @@ def mode_of(observed: Observed, centre: Centre, block: Block) -> Mode:
         scale = min(1.0, _LONGEST / max(length, 1e-12))
         better = False
         for _ in range(_HALVINGS):
-            trial = theta + scale * move * centre.spreads
+            trial = theta + scale * move * centre.scales
             found = _slope(observed, centre.shared, trial, slope, block)
             if found - _penalty(trial, centre) > current:
                 theta[:] = trial
@@ -284,11 +284,11 @@ def mode_of(observed: Observed, centre: Centre, block: Block) -> Mode:
 
 
 @njit(error_model="numpy")
-def _apart(one: Floats, other: Floats, spreads: Floats) -> float:
-    """Length of the difference of two gradients by what is shifted, in units of the spreads."""
+def _apart(one: Floats, other: Floats, scales: Floats) -> float:
+    """Length of the difference of two gradients by what is shifted, in units of the scales."""
     total = 0.0
     for k in range(_MOVED):
-        total += ((one[k] - other[k]) * spreads[k]) ** 2
+        total += ((one[k] - other[k]) * scales[k]) ** 2
     return math.sqrt(total)
 
 
@@ -315,7 +315,7 @@ def _shift(
         shared, shift = Shared(population.shared[d], population.period[d]), shifts[d]
         shift[:] = 0.0
         value = _slope(observed, shared, mode, slope, block)
-        apart, scale = _apart(slope, target, centre.spreads), 1.0
+        apart, scale = _apart(slope, target, centre.scales), 1.0
         for _ in range(_MOVES):
             if not _NEAR < apart < np.inf:
                 break
@@ -323,15 +323,15 @@ def _shift(
             for j in range(size):
                 along = 0.0
                 for k in range(_MOVED):
-                    along += vectors[k, j] * (slope[k] - target[k]) * centre.spreads[k]
+                    along += vectors[k, j] * (slope[k] - target[k]) * centre.scales[k]
                 along *= scale * values[j] / (values[j] ** 2 + _DAMPED)
                 for k in range(_MOVED):
-                    trial[k] += vectors[k, j] * along * centre.spreads[k]
+                    trial[k] += vectors[k, j] * along * centre.scales[k]
             for k in range(_MOVED):
-                most = _FARTHEST * centre.spreads[k]
+                most = _FARTHEST * centre.scales[k]
                 trial[k] = min(max(trial[k], -most), most)
             tried = _slope(observed, shared, mode + trial, there, block)
-            nearer = _apart(there, target, centre.spreads)
+            nearer = _apart(there, target, centre.scales)
             if math.isfinite(tried) and nearer < apart:
                 shift[:], slope[:] = trial, there
                 value, apart, scale = tried, nearer, 1.0
@@ -359,7 +359,7 @@ def _student(centre: Floats, root: Floats, constant: float, points: Floats, out:
 
 
 @njit(error_model="numpy")
-def _spread(values: Floats, spreads: Floats) -> tuple[Floats, Floats]:
+def _moments(values: Floats, scales: Floats) -> tuple[Floats, Floats]:
     """Mean of means over draws, and their covariance with that within added."""
     number, size = values.shape
     middle, covariance = np.zeros(size), np.zeros((size, size))
@@ -372,7 +372,7 @@ def _spread(values: Floats, spreads: Floats) -> tuple[Floats, Floats]:
                 by = (values[d, r] - middle[r]) * (values[d, c] - middle[c])
                 covariance[r, c] += by / max(number - 1, 1)
     for k in range(size):
-        covariance[k, k] += spreads[k] ** 2
+        covariance[k, k] += scales[k] ** 2
     return middle, covariance
 
 
@@ -385,13 +385,13 @@ def _add_square(values: Floats, middle: float, factor: float, out: Floats) -> No
 
 @njit(error_model="numpy", fastmath=_FAST)
 def _terms(
-    points: Floats, log_weights: Floats, mean: Floats, shift: Floats, spreads: Floats, out: Floats
+    points: Floats, log_weights: Floats, mean: Floats, shift: Floats, scales: Floats, out: Floats
 ) -> None:
     """Log weights of some points under one draw of the population, up to a constant."""
     for j in range(len(out)):
         out[j] = log_weights[j]
     for k in range(len(mean)):
-        _add_square(points[k], mean[k] - shift[k], -0.5 / (spreads[k] * spreads[k]), out)
+        _add_square(points[k], mean[k] - shift[k], -0.5 / (scales[k] * scales[k]), out)
 
 
 @njit(error_model="numpy", fastmath=_FAST)
@@ -452,7 +452,7 @@ def _compiled(sources: int) -> Any:
         block.length[0] = age
         weighed.shifts[:] = 0.0
         weighed.heights[:] = 0.0
-        covariance = np.diag(centre.spreads**2)
+        covariance = np.diag(centre.scales**2)
         mode = centre.mean.copy()
         if age > 0:
             found = mode_of(observed, centre, block)
@@ -462,14 +462,14 @@ def _compiled(sources: int) -> Any:
                     total = 0.0
                     for j in range(size):
                         total += vectors[r, j] * vectors[c, j] / (values[j] + 1.0)
-                    covariance[r, c] = total * centre.spreads[r] * centre.spreads[c]
+                    covariance[r, c] = total * centre.scales[r] * centre.scales[c]
             if observed.law == SURGE:
                 _shift(observed, population, centre, found, weighed, block)
         scale = _WIDER * covariance
         for k in range(size):
-            scale[k, k] += _FLOOR * centre.spreads[k] ** 2
+            scale[k, k] += _FLOOR * centre.scales[k] ** 2
         root = np.linalg.cholesky(scale)
-        wide, scale = _spread(population.means - weighed.shifts, centre.spreads)
+        wide, scale = _moments(population.means - weighed.shifts, centre.scales)
         wide_root = np.linalg.cholesky(scale)
         for j in range(number):
             for r in range(size):
@@ -504,7 +504,7 @@ def _compiled(sources: int) -> Any:
                 log_weights,
                 population.means[d],
                 weighed.shifts[d],
-                population.spreads[d],
+                population.scales[d],
                 row,
             )
             weighed.tops[d] = _largest(row)
@@ -565,7 +565,7 @@ def _compiled_draws(sources: int) -> Any:
                 log_weights[b * BLOCK : (b + 1) * BLOCK],
                 population.means[d],
                 weighed.shifts[d],
-                population.spreads[d],
+                population.scales[d],
                 row,
             )
             _exponentials(row, weighed.tops[d])
@@ -582,14 +582,14 @@ draw_points = _compiled_draws(_SOURCES)
 
 
 @njit(error_model="numpy")
-def _row(weighed: Weighed, d: int, mean: Floats, spreads: Floats, row: Floats) -> float:
+def _row(weighed: Weighed, d: int, mean: Floats, scales: Floats, row: Floats) -> float:
     """Weights of all points under one draw, summed up, and the log of their mean density."""
-    _terms(weighed.points, weighed.log_weights, mean, weighed.shifts[d], spreads, row)
+    _terms(weighed.points, weighed.log_weights, mean, weighed.shifts[d], scales, row)
     top = _largest(row)
     _exponentials(row, top)
     total = _sum(row)
     for k in range(len(mean)):
-        total /= spreads[k]
+        total /= scales[k]
     return top + math.log(total)
 
 
@@ -644,7 +644,7 @@ def _compiled_shared(sources: int) -> Any:
         at = 0
         for d in range(len(pairs)):
             within, between = organization.within[d], organization.between[d]
-            marginal = _row(weighed, d, population.means[d], population.spreads[d], any_row)
+            marginal = _row(weighed, d, population.means[d], population.scales[d], any_row)
             own = _row(weighed, d, organization.means[d], within, own_row)
             kept = math.log(rng.random()) < own - marginal
             _cumulate(own_row if kept else any_row)

@@ -188,7 +188,7 @@ class PopulationPosterior(Shared):
     @property
     def spreads(self) -> Floats:
         """Standard deviations of base models within organizations; (draws, parameters)."""
-        return self._known.spreads
+        return self._known.scales
 
     @property
     def shared(self) -> SharedDraws:
@@ -212,7 +212,7 @@ class PopulationPosterior(Shared):
         means : ndarray, shape (draws, organizations, parameters)
             On the scale that is normal.
         shares : ndarray, shape (draws, organizations), or None
-            Of dormant base models, where the growth model has them.
+            Of structural zeros, where the growth model has them.
         """
         known = {name: index for index, name in enumerate(self.organizations)}
         means = np.empty((len(self.spreads), len(names), self.spreads.shape[1]))
@@ -229,8 +229,8 @@ class PopulationPosterior(Shared):
                 shares[:, o] = own.to_numpy().reshape(len(means), -1)[:, known[name]]
             elif shares is not None:
                 middle = logit(self._flat("global_dormancy"))
-                spread = self._between("dormancy")
-                shares[:, o] = expit(middle + spread * rng.standard_normal(len(middle)))
+                scale = self._between("dormancy")
+                shares[:, o] = expit(middle + scale * rng.standard_normal(len(middle)))
         if shares is not None:
             shares = np.clip(shares, 1e-12, 1.0 - 1e-12)
         return means, shares

@@ -86,7 +86,7 @@ def log_weights(
     theta : ndarray, shape (draws, parameters)
         Its growth parameters.
     shares : ndarray, shape (draws,), or None
-        Shares of dormant base models of its organization, where the growth model has them.
+        Shares of structural zeros of its organization, where the growth model has them.
     before : int
         How many of its months were fitted.
 
@@ -122,7 +122,7 @@ def reweigh(
     theta : ndarray, shape (draws, base models, parameters)
         Draws of the fit.
     shares : ndarray, shape (draws, base models), or None
-        Shares of dormant base models of their organizations.
+        Shares of structural zeros of their organizations.
     before : ndarray of int, shape (base models,)
         How many of their months were fitted.
     """

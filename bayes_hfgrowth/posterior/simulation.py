@@ -221,7 +221,7 @@ def _positions_ahead(history: History, months: int) -> tuple[npt.NDArray[np.int6
 
 
 def dormancy_shares(spec: GrowthSpec, draws: xr.Dataset) -> Floats | None:
-    """Share of dormant base models of each organization, where the growth model has one.
+    """Share of structural zeros of each organization, where the growth model has one.
 
     Parameters
     ----------
@@ -378,7 +378,7 @@ def simulated_history(
     rng : numpy.random.Generator
         Source of randomness.
     dormancy : ndarray, shape (organizations,), optional
-        Shares of dormant base models; needed where the growth model has them.
+        Shares of structural zeros; needed where the growth model has them.
     """
     newborn = replace(
         History.newborn(len(history.base_models)),

@@ -152,12 +152,12 @@ def test_new_base_models_follow_the_curve_where_nothing_is_uncertain(make_fit):
 
 
 def test_new_base_models_are_dormant_as_often_as_the_organization_is(make_fit):
-    awake = {"fitness": 6.0, "immediacy": 0.5, "longevity": 0.8, "dispersion": 0.3}
+    growing = {"fitness": 6.0, "immediacy": 0.5, "longevity": 0.8, "dispersion": 0.3}
     fit = with_posterior(
         make_fit(draws=100),
         organization_dormancy=np.array([0.0, 0.6, 1.0]),
-        **{f"organization_{name}": value for name, value in awake.items()},
-        **{f"between_base_models_{name}": 1e-6 for name in awake},
+        **{f"organization_{name}": value for name, value in growing.items()},
+        **{f"between_base_models_{name}": 1e-6 for name in growing},
     )
     # Whatever the order asked for, each organization keeps its own share.
     table = compare(fit, ["StabilityAI", "Meta", "Qwen"]).table

@@ -20,15 +20,15 @@ NUMBER = 100_000
 
 
 def log_likelihoods(fit, base_model, theta, draws):
-    """Log likelihood of one base model, awake, at points of shape (points, parameters).
+    """Log likelihood of one base model at risk, at points of shape (points, parameters).
 
     `draws` says under which draw's shared parameters each is taken.
     """
     history = fit.history.subset(np.array([base_model]))
     shared = SharedDraws.of(fit.spec, fit.posterior).take(draws)
     shares = dormancy_shares(fit.spec, fit.posterior)
-    awake = None if shares is None else np.zeros((len(theta), shares.shape[1]))
-    months = log_likelihood(fit.spec, history, theta[:, None], shared, awake)
+    no_dormancy = None if shares is None else np.zeros((len(theta), shares.shape[1]))
+    months = log_likelihood(fit.spec, history, theta[:, None], shared, no_dormancy)
     return months.sum(axis=1, dtype=np.float64)
 
 
@@ -36,8 +36,8 @@ def from_population(fit, base_model, draws, seed):
     """Base models drawn from the population of some draws; shape (points, parameters)."""
     group = int(fit.history.organization_of[base_model])
     population = Population.from_posterior(fit.spec, fit.posterior)
-    mean, spread = population.means[draws, group], population.spreads[draws]
-    return mean + spread * np.random.default_rng(seed).standard_normal(mean.shape)
+    mean, scale = population.means[draws, group], population.scales[draws]
+    return mean + scale * np.random.default_rng(seed).standard_normal(mean.shape)
 
 
 def settled(fit, base_model):

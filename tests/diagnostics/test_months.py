@@ -18,8 +18,8 @@ def test_the_laws_are_those_of_the_compiled_densities(make_fit, model):
         base_model_parameters(fit.spec, fit.posterior),
         SharedDraws.of(fit.spec, fit.posterior),
     )
-    awake = None if fit.spec.dormancy is None else np.zeros((len(theta), 3))
-    density = log_likelihood(fit.spec, fit.history, theta, shared, awake)
+    no_dormancy = None if fit.spec.dormancy is None else np.zeros((len(theta), 3))
+    density = log_likelihood(fit.spec, fit.history, theta, shared, no_dormancy)
     mean, size = month_laws(fit.spec, fit.history, theta, shared)
     new = fit.history.new
     if model == "citation":

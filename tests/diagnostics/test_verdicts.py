@@ -87,8 +87,8 @@ def test_surges_are_found_in_a_real_fit(tiny_fit, refit, tiny_panel):
     shared = shared.take(np.array([0]))
     shared.values[:, PROBABILITY] = 0.0
     rng = np.random.default_rng(4)
-    awake = None if spec.dormancy is None else np.zeros(len(tiny_fit.organizations))
-    history = simulated_history(spec, tiny_fit.history, theta, shared, rng, awake)
+    at_risk = None if spec.dormancy is None else np.zeros(len(tiny_fit.organizations))
+    history = simulated_history(spec, tiny_fit.history, theta, shared, rng, at_risk)
     mean = month_laws(spec, history, theta[None], shared)[0][0]
     dispersion = np.exp(theta[history.base_model_of, 3])
     at = int(np.argmax(np.where(history.month > 3, mean / dispersion**2, 0.0)))
@@ -124,8 +124,8 @@ def test_a_month_is_judged_by_the_posterior_without_it(tiny_fit):
     theta = np.stack(columns, axis=-1)[:, None, :]
     shared = SharedDraws.of(spec, posterior).take(chosen)
     mean, size = month_laws(spec, own, theta, shared)
-    awake = None if spec.dormancy is None else np.zeros((number, len(fit.organizations)))
-    density = log_likelihood(spec, own, theta, shared, awake).astype(np.float64).clip(-1e6)
+    at_risk = None if spec.dormancy is None else np.zeros((number, len(fit.organizations)))
+    density = log_likelihood(spec, own, theta, shared, at_risk).astype(np.float64).clip(-1e6)
     k = int(np.argmax(own.new))
     tail = stats.nbinom.sf(own.new[k] - 1, size[:, k], size[:, k] / (size[:, k] + mean[:, k]))
     others = density.sum(axis=1) - density[:, k]

@@ -103,8 +103,8 @@ def test_dormancy_is_learned_month_by_month(law, share):
     empty = dataclasses.replace(surge(), law=law, theta=THETA[law], new=(0.0,) * 6)
     grown = dataclasses.replace(empty, new=(0.0, 0.0, 0.0, 2.0, 0.0, 0.0))
     for case, dormant in ((empty, share), (grown, 0.0)):
-        awake = (1.0 - share) * math.exp(densities(case).sum())
-        assert densities(case, share).sum() == pytest.approx(math.log(dormant + awake), rel=1e-12)
+        at_risk = (1.0 - share) * math.exp(densities(case).sum())
+        assert densities(case, share).sum() == pytest.approx(math.log(dormant + at_risk), rel=1e-12)
     # Each month as it is expected given the months before it.
     chances = np.exp(np.cumsum(densities(empty)))
     both = share + (1.0 - share) * chances

@@ -164,8 +164,8 @@ def test_all_base_models_of_a_draw_have_the_same_period_effects():
 def test_dormant_base_models_stay_empty_and_others_grow(law):
     draws, share = 20_000, 0.4
     case = case_of(law, new=(0.0,) * 6)
-    awake = np.exp(log_density(case))
-    dormant = share / (share + (1.0 - share) * awake)
+    at_risk = np.exp(log_density(case))
+    dormant = share / (share + (1.0 - share) * at_risk)
     growing = (paths_of(case, draws, 12, 11) > 0).any(axis=1).mean()
     shares = np.full((draws, 1), share)
     mixed = (paths_of(case, draws, 12, 12, dormancy=shares) > 0).any(axis=1).mean()

@@ -16,7 +16,7 @@ from bayes_hfgrowth.inference.coordinates import (
     PopulationSummaries,
     add_by_shared,
     log_prior_at,
-    period_whitening,
+    period_factors,
     shared_at,
     to_coordinates,
     to_point,
@@ -130,7 +130,7 @@ def test_global_pooling_has_no_organizations(spec_of: SpecOf) -> None:
     assert "between" not in parts
     location = points[:, layout.blocks["location"]]
     np.testing.assert_array_equal(parts["means"], np.repeat(location[:, None, :4], 3, axis=1))
-    np.testing.assert_array_equal(parts["spreads"], np.exp(points[:, layout.blocks["within"]]))
+    np.testing.assert_array_equal(parts["scales"], np.exp(points[:, layout.blocks["within"]]))
     np.testing.assert_allclose(parts["dormancy"], np.repeat(expit(location[:, 4:]), 3, axis=1))
 
 
@@ -231,14 +231,14 @@ def autocovariance(persistence: float, scale: float, months: int) -> Floats:
 
 @pytest.mark.parametrize("months", [1, 2, 3, 9])
 @pytest.mark.parametrize("persistence", [0.0, 0.6, 0.99])
-def test_period_whitening_is_linear_algebra(months: int, persistence: float) -> None:
+def test_period_factors_are_linear_algebra(months: int, persistence: float) -> None:
     rng = np.random.default_rng(4)
     prior_precision = np.linalg.inv(autocovariance(persistence, 0.3, months))
     for heard in (np.zeros((months, months)), positive_definite(rng, months)):
         weighted = heard @ rng.normal(size=months)
         none = np.empty((0, 0, 0)), np.empty((0, 0))
         summaries = PopulationSummaries(*none, heard, weighted)
-        centre, root, log_root = period_whitening(persistence, 0.3, summaries)
+        centre, root, log_root = period_factors(persistence, 0.3, summaries)
         joint = prior_precision + heard
         np.testing.assert_allclose(root, np.linalg.cholesky(joint), rtol=1e-8, atol=1e-9)
         np.testing.assert_allclose(centre, np.linalg.solve(joint, weighted), atol=1e-10)

@@ -1,17 +1,17 @@
-"""The first look at a posterior finds normal distributions, and gets past impossible points."""
+"""Mean-field ADVI finds normal distributions, and gets past impossible points."""
 
 import numpy as np
 import pytest
 
-from bayes_hfgrowth.inference.variational import first_look
+from bayes_hfgrowth.inference.variational import mean_field_advi
 
 MEAN = np.array([0.0, 3.0, -6.0])
-SPREADS = np.array([1.0, 0.3, 2.0])
+SCALES = np.array([1.0, 0.3, 2.0])
 
 
 def normal(x):
-    z = (x - MEAN) / SPREADS
-    return -0.5 * float(z @ z), -z / SPREADS
+    z = (x - MEAN) / SCALES
+    return -0.5 * float(z @ z), -z / SCALES
 
 
 @pytest.mark.parametrize("hole", [False, True])
@@ -21,23 +21,23 @@ def test_a_normal_distribution_is_found(hole):
             return -np.inf, np.full(3, np.nan)
         return normal(x)
 
-    mean, spreads = first_look(density, 3, np.random.default_rng(1))
+    mean, scales = mean_field_advi(density, 3, np.random.default_rng(1))
     assert mean == pytest.approx(MEAN, abs=0.35)
-    assert spreads[:2] == pytest.approx(SPREADS[:2], rel=0.3)
-    assert mean.shape == spreads.shape == (3,)
+    assert scales[:2] == pytest.approx(SCALES[:2], rel=0.3)
+    assert mean.shape == scales.shape == (3,)
 
 
-def test_it_looks_for_the_mass_and_not_for_the_mode():
+def test_it_finds_the_mass_and_not_the_mode():
     """ln of a variance known from little: the density of its logarithm is skewed."""
 
     def density(x):  # logarithm of a Gamma(1/2) variable
         return float(0.5 * x[0] - np.exp(x[0])), np.array([0.5 - np.exp(x[0])])
 
-    mean, _ = first_look(density, 1, np.random.default_rng(1))
+    mean, _ = mean_field_advi(density, 1, np.random.default_rng(1))
     mode, true_mean = np.log(0.5), -1.9635
     assert abs(mean[0] - true_mean) < abs(mean[0] - mode)
 
 
-def test_the_same_seed_sees_the_same():
-    first, again = (first_look(normal, 3, np.random.default_rng(3)) for _ in range(2))
+def test_the_same_seed_finds_the_same():
+    first, again = (mean_field_advi(normal, 3, np.random.default_rng(3)) for _ in range(2))
     np.testing.assert_array_equal(first, again)

@@ -20,10 +20,10 @@ from bayes_hfgrowth.support.errors import ForecastError
 DATE = pd.Timestamp("2024-08-21", tz="UTC")
 
 
-def made(organizations, months, seed, spread=1.0):
+def made(organizations, months, seed, scale=1.0):
     """Constant rates of organizations, and births by them."""
     rng = np.random.default_rng(seed)
-    rate = np.exp(0.3 + spread * rng.standard_normal(organizations))
+    rate = np.exp(0.3 + scale * rng.standard_normal(organizations))
     size = np.exp(-0.5 + 0.4 * rng.standard_normal(organizations))
     counts = rng.negative_binomial(size, size / (size + rate), (months, organizations)).T
     return rate, Births({f"o{i:03d}": own for i, own in enumerate(counts)})
@@ -71,9 +71,9 @@ def test_draws_are_those_of_the_table_that_is_summed_over():
     ):  # fmt: skip
         marginal = joint.sum(axis=axis)
         mean = marginal @ grid
-        spread = np.sqrt(marginal @ (grid - mean) ** 2)
-        assert np.log(values).mean() == pytest.approx(mean, abs=5 * spread / np.sqrt(20_000))
-        assert np.log(values).std() == pytest.approx(spread, rel=0.03)
+        scale = np.sqrt(marginal @ (grid - mean) ** 2)
+        assert np.log(values).mean() == pytest.approx(mean, abs=5 * scale / np.sqrt(20_000))
+        assert np.log(values).std() == pytest.approx(scale, rel=0.03)
 
 
 def test_rates_come_back_from_simulated_births():
@@ -90,7 +90,7 @@ def test_rates_come_back_from_simulated_births():
 
 
 def test_an_organization_without_months_is_like_the_others():
-    _, process = made(15, 24, 3, spread=0.2)
+    _, process = made(15, 24, 3, scale=0.2)
     drawn = Births({**process.months, "new": np.empty(0, np.int64)}).draw(
         2000, np.random.default_rng(1)
     )
@@ -101,7 +101,7 @@ def test_an_organization_without_months_is_like_the_others():
 
 
 def test_one_upload_of_a_thousand_is_not_spread_over_all_organizations():
-    _, process = made(8, 24, 5, spread=0.3)
+    _, process = made(8, 24, 5, scale=0.3)
     heap = np.zeros(24, np.int64)
     heap[7] = 1000
     both = Births({**process.months, "heap": heap})
@@ -113,10 +113,10 @@ def test_one_upload_of_a_thousand_is_not_spread_over_all_organizations():
     assert np.median(drawn.size[:, drawn.organizations.index("heap")]) < 0.1
 
 
-def of(rate, size, draws, spread=0.0):
+def of(rate, size, draws, scale=0.0):
     """Draws of one organization, all alike."""
     shape = (draws, 1)
-    middle, apart = np.full(draws, np.log(rate)), np.full(draws, spread)
+    middle, apart = np.full(draws, np.log(rate)), np.full(draws, scale)
     return BirthDraws(("a",), np.full(shape, rate), np.full(shape, size), middle, apart)
 
 

@@ -61,9 +61,9 @@ def by_brute_force(conditional, history, each):
     rng = np.random.default_rng(3)
     name = history.organizations[0]
     rows = np.repeat(np.arange(conditional.draws), each)
-    means, spreads = conditional.of_base_models(name)  # any organization's if it is not known
+    means, scales = conditional.of_base_models(name)  # any organization's if it is not known
     _, shares = conditional.of_organization(name)
-    theta = means[rows] + spreads[rows] * rng.standard_normal((len(rows), 4))
+    theta = means[rows] + scales[rows] * rng.standard_normal((len(rows), 4))
     weights = 1 - shares[rows]
     if len(history.month):
         plain = dataclasses.replace(conditional.spec, dormancy=None)
@@ -86,8 +86,8 @@ def test_draws_and_forecasts_are_those_of_brute_force(wide, organization, name, 
     panel = panel_of(organization, created_at, **{name: COUNTS[name]})
     history = History.from_panel(panel)
     conditional = Conditional(wide, 4, 3000)
-    rows, theta, awake, dormant = by_brute_force(conditional, history, 100)
-    weights = awake + dormant
+    rows, theta, at_risk, dormant = by_brute_force(conditional, history, 100)
+    weights = at_risk + dormant
     found = condition(conditional, history)
     assert found.pareto_k[0] < GOOD_K
     # The same draws of the population on both sides, so what they have of noise is left out; both
@@ -202,7 +202,7 @@ def test_what_base_models_share_is_shared_and_no_more(wide):
     assert ((found.draw == np.arange(2000)[:, None]).mean(axis=0) > 0.95).all()
     near = np.corrcoef(found.theta[:, :, 0].T)
     means, _ = conditional.of_organization("Lab")
-    within = (conditional.spreads[:, 0] ** 2).mean()
+    within = (conditional.scales[:, 0] ** 2).mean()
     expected = means[:, 0].var() / (means[:, 0].var() + within)
     assert near[0, 1] == pytest.approx(expected, abs=0.1)
     location = np.log(conditional.population.posterior["global_fitness"].to_numpy()).var()

@@ -42,5 +42,5 @@ def test_the_population_stands_on_the_scale_that_is_normal(made_fit):
     np.testing.assert_allclose(population.means[:, :, 0], np.log(fitness))
     immediacy = posterior["organization_immediacy"].to_numpy().reshape(1600, 3)
     np.testing.assert_allclose(population.means[:, :, 1], immediacy)
-    spread = posterior["between_base_models_dispersion"].to_numpy().ravel()
-    np.testing.assert_allclose(population.spreads[:, 3], spread)
+    scale = posterior["between_base_models_dispersion"].to_numpy().ravel()
+    np.testing.assert_allclose(population.scales[:, 3], scale)

@@ -29,7 +29,7 @@ from bayes_hfgrowth.posterior.population import PopulationPosterior
 from bayes_hfgrowth.posterior.simulation import log_likelihood
 
 NEW = np.array([3.0, 9.0, 14.0, 20.0, 22.0])
-SERIES = {"busy": NEW, "silent": np.zeros(4), "newborn": np.empty(0)}
+SERIES = {"busy": NEW, "zero count": np.zeros(4), "newborn": np.empty(0)}
 
 
 def one_lane(months: int, calendar: int) -> Block:
@@ -93,16 +93,16 @@ def exact(conditional, new, theta, rows):
 @pytest.mark.parametrize("new", SERIES.values(), ids=SERIES)
 def test_weights_are_likelihood_over_proposal_times_population(conditional, new, organization):
     found = weights_of(conditional, new, organization)
-    weighed, (means, spreads) = found.weighed, conditional.of_base_models(organization)
+    weighed, (means, scales) = found.weighed, conditional.of_base_models(organization)
     points = weighed.points.T
     draws = len(means)
     proposal = weighed.likelihood - weighed.log_weights
     # What is left of the log weights is the density of a mixture: 70% around the mode.
     moved = means - weighed.shifts
-    within = np.diag((spreads**2).mean(axis=0))
+    within = np.diag((scales**2).mean(axis=0))
     wide = multivariate_t(moved.mean(axis=0), np.cov(moved.T) + within, DEGREES)
     assert (proposal > wide.logpdf(points) + np.log(0.299) - 1e-6).all()
-    terms = log_normal_densities(points, moved, spreads) + weighed.log_weights
+    terms = log_normal_densities(points, moved, scales) + weighed.log_weights
     expected = np.logaddexp.reduce(terms, axis=1) + weighed.heights - np.log(POINTS)
     np.testing.assert_allclose(found.log_marginal, expected, rtol=1e-9, atol=1e-9)
     assert weighed.blocks.shape == (draws, POINTS // BLOCK)
@@ -141,7 +141,7 @@ def test_exact_likelihoods_are_those_of_the_simulation(surge):
     found = weights_of(surge, NEW)
     rng = np.random.default_rng(0)
     rows = rng.integers(0, 200, 700)
-    theta = found.means[rows] + surge.spreads[rows] * rng.standard_normal((700, 4))
+    theta = found.means[rows] + surge.scales[rows] * rng.standard_normal((700, 4))
     theta[3, 1], theta[4, 0] = 400.0, np.nan
     observed, population = found._seen(months_of(surge, NEW))
     out = np.empty(700)
@@ -155,15 +155,15 @@ def test_exact_likelihoods_are_those_of_the_simulation(surge):
 def test_the_proposal_integrates_to_one(conditional):
     """The population's density over the proposal has mean 1, so that no constant is missing."""
     found = weights_of(conditional, np.empty(0))
-    terms = log_normal_densities(found.weighed.points.T, found.means, found.spreads)
+    terms = log_normal_densities(found.weighed.points.T, found.means, found.scales)
     ratios = np.exp(terms + found.weighed.log_weights)  # newborn: the likelihood is 1
     np.testing.assert_allclose(ratios.mean(axis=1).mean(), 1.0, atol=0.1)
 
 
-def weights_under(found, d, mean, spreads):
+def weights_under(found, d, mean, scales):
     """Weights of all points under one draw."""
     moved = (mean - found.weighed.shifts[d])[None]
-    terms = log_normal_densities(found.weighed.points.T, moved, spreads[None])[0]
+    terms = log_normal_densities(found.weighed.points.T, moved, scales[None])[0]
     weights = np.exp(terms + found.weighed.log_weights - terms.max())
     return weights / weights.max()
 
@@ -174,7 +174,7 @@ def test_points_are_drawn_by_their_weights(conditional):
     points = np.empty(number, dtype=np.int64)
     uniform = np.random.default_rng(0).random(number)
     draw_points(np.full(number, 7), uniform, found.population, found.weighed, points)
-    weights = weights_under(found, 7, found.means[7], found.spreads[7])
+    weights = weights_under(found, 7, found.means[7], found.scales[7])
     shares = np.bincount(points, minlength=POINTS) / number
     np.testing.assert_allclose(
         shares, weights / weights.sum(), atol=5 * np.sqrt(shares.max() / number)
@@ -190,14 +190,14 @@ def test_points_of_an_unknown_organization_are_as_of_any_and_share_its_mean(surg
     near = np.empty((times, 200))
     for i in range(times):  # as many organizations, one base model of each
         means = found.means + between * rng.standard_normal(between.shape)
-        own = Organization(means, between, surge.spreads)
+        own = Organization(means, between, surge.scales)
         draw_points_of_organization(
             pairs, rng.random(200), found.population, own, found.weighed, rng, points[i]
         )
         theta = found.weighed.points[:, points[i]].T + found.weighed.shifts
-        near[i] = ((theta - means) / surge.spreads)[:, 2]
+        near[i] = ((theta - means) / surge.scales)[:, 2]
     for d in (3, 80):
-        weights = weights_under(found, d, found.means[d], found.spreads[d])
+        weights = weights_under(found, d, found.means[d], found.scales[d])
         drawn, value = found.weighed.points[2, points[:, d]], found.weighed.points[2]
         order = np.argsort(value)
         cumulative = np.cumsum(weights[order]) / weights.sum()
@@ -210,8 +210,8 @@ def test_points_of_an_unknown_organization_are_as_of_any_and_share_its_mean(surg
 def test_the_mode_is_where_the_density_is_largest(conditional):
     found = weights_of(conditional, NEW)
     observed, population = found._seen(months_of(conditional, NEW))
-    mean, spreads = found.means.mean(axis=0), np.sqrt((found.spreads**2).mean(axis=0))
-    centre = Centre(mean, spreads, Shared(conditional.middle, population.period.mean(axis=0)))
+    mean, scales = found.means.mean(axis=0), np.sqrt((found.scales**2).mean(axis=0))
+    centre = Centre(mean, scales, Shared(conditional.middle, population.period.mean(axis=0)))
     lane = one_lane(len(NEW), len(centre.shared.period))
     mode, values, vectors = mode_of(observed, centre, lane)
 
@@ -221,14 +221,14 @@ def test_the_mode_is_where_the_density_is_largest(conditional):
 
     def objective(theta):
         value, slope = slope_at(theta)
-        distance = (theta - mean) / spreads
-        return 0.5 * (distance**2).sum() - value, distance / spreads - slope
+        distance = (theta - mean) / scales
+        return 0.5 * (distance**2).sum() - value, distance / scales - slope
 
     best = minimize(objective, mean, jac=True, method="BFGS", options={"gtol": 1e-6})
     np.testing.assert_allclose(mode, best.x, atol=1e-3)
     apart = np.eye(len(mean)) * 1e-4
     hessian = np.array([slope_at(mode - step)[1] - slope_at(mode + step)[1] for step in apart])
-    scaled = hessian / 2e-4 * np.outer(spreads, spreads)
+    scaled = hessian / 2e-4 * np.outer(scales, scales)
     expected = np.linalg.eigvalsh(0.5 * (scaled + scaled.T)).clip(0.0)
     np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(vectors.T @ vectors, np.eye(len(mean)), atol=1e-9)

@@ -76,9 +76,9 @@ def test_a_share_of_dormant_base_models_is_asked_for(drawn):
     with pytest.raises(ValueError, match="shares of dormant"):
         log_likelihood(spec, history, theta, shared)
     plain = dataclasses.replace(spec, dormancy=None)
-    awake = np.zeros((DRAWS, 2))
+    no_dormancy = np.zeros((DRAWS, 2))
     np.testing.assert_array_equal(
-        log_likelihood(spec, history, theta, shared, awake),
+        log_likelihood(spec, history, theta, shared, no_dormancy),
         log_likelihood(plain, history, theta, shared),
     )
     assert dormancy_shares(plain, prior) is None
@@ -110,13 +110,13 @@ def test_a_simulated_history_has_ages_and_names_of_the_template(drawn):
     assert not made.new.any()  # all are dormant
     assert made.base_models == history.base_models
     np.testing.assert_array_equal(made.month, history.month)
-    awake = simulated_history(
+    growing = simulated_history(
         spec, history, theta, shared.take(np.array([0])),
         np.random.default_rng(4), np.zeros(2),
     )  # fmt: skip
-    assert awake.new.sum() > 0
-    for i, start in enumerate(awake.start[:-1]):
-        own = slice(start, awake.start[i + 1])
+    assert growing.new.sum() > 0
+    for i, start in enumerate(growing.start[:-1]):
+        own = slice(start, growing.start[i + 1])
         np.testing.assert_array_equal(
-            awake.previous[own], np.cumsum(awake.new[own]) - awake.new[own]
+            growing.previous[own], np.cumsum(growing.new[own]) - growing.new[own]
         )
