@@ -1,36 +1,53 @@
 """The commands that ask a fit questions: `hfgrowth compare` and `hfgrowth diagnose`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
 import typer
 
-from bayes_hfgrowth.commands.fits import FitFile, FittedPanel, ReadSeed
+from bayes_hfgrowth.commands.fits import FitFile, FittedPanel, OfRelation, ReadSeed
 from bayes_hfgrowth.commands.outputs import check_file, check_folder
 from bayes_hfgrowth.commands.screen import announce, show_sections, show_table, show_verdict
 from bayes_hfgrowth.support.errors import ComparisonError, FitError
 
+if TYPE_CHECKING:
+    from bayes_hfgrowth.panel.counted import Counted
+
 
 def compare(
-    fit_file: FitFile,
+    fit_file: Annotated[
+        Path,
+        typer.Argument(metavar="FIT|PANEL", help="Fit file, .nc, or a panel of several relations."),
+    ],
     organizations: Annotated[
-        list[str], typer.Argument(metavar="ORGANIZATION...", help="At least two, by name.")
+        list[str],
+        typer.Argument(
+            metavar="NAME...",
+            help="Of a fit, at least two organizations. Of a panel, one or more base models.",
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Table to write, .csv or .parquet.")
     ] = None,
     seed: ReadSeed = None,
 ) -> None:
-    """Compare organizations: how they grow, their next base models and present totals.
+    """Compare organizations of a fit, or the relations of base models of a panel.
 
-    Every number stands beside the same without the organization's largest base model.
+    Organizations: how they grow, their next base models and present totals, every number beside
+    the same without the organization's largest base model. Relations: how many fine-tunes,
+    adapters, merges and quantized versions a base model has, counted, without any growth model.
     """
     from bayes_hfgrowth.fit import load_fit
 
     if out is not None:
         check_file(out, (".csv", ".parquet"), ComparisonError)
+    if fit_file.suffix.lower() in (".csv", ".parquet"):
+        if seed is not None:
+            raise ComparisonError("--seed goes with a fit; the relations of a panel are counted")
+        _compare_relations(fit_file, organizations, out)
+        return
     result = load_fit(fit_file)
     comparison = result.compare(organizations, seed)
     if out is not None:
@@ -38,7 +55,9 @@ def compare(
         announce(f"wrote {out}")
     for name in comparison.organizations:
         show_table(
-            _readable(comparison.table[comparison.table["organization"] == name]),
+            _readable(
+                comparison.table[comparison.table["organization"] == name], comparison.counted
+            ),
             f"{name}: medians, 95% intervals, and medians without the largest base model",
             ("median", "lower_95", "upper_95", "without_largest"),
         )
@@ -46,12 +65,44 @@ def compare(
     show_verdict(result.convergence, only_bad=True)
 
 
-def _readable(table: pd.DataFrame) -> pd.DataFrame:
+def _compare_relations(panel: Path, base_models: list[str], out: Path | None) -> None:
+    """Show the relations of base models side by side."""
+    from bayes_hfgrowth.panel.relations import RECENT, read_relations
+    from bayes_hfgrowth.support.files import write_table
+
+    table = read_relations(panel).last_counts(base_models)
+    if out is not None:
+        write_table(table, out, ComparisonError)
+        announce(f"wrote {out}")
+    for name, own in table.groupby("base_model", sort=False):
+        shown = pd.DataFrame(
+            {
+                "counted": own["counted"],
+                "so far": [f"{count:,}" for count in own["count"]],
+                f"in the last {RECENT} months": [f"{count:,}" for count in own["recent"]],
+                "share": [_or_dash(share, ".0%") for share in own["share"]],
+                "namespaces": [_or_dash(number, ",.0f") for number in own["authors"]],
+                "held by the largest": [
+                    _or_dash(share, ".0%") for share in own["largest_author_share"]
+                ],
+            }
+        )
+        first = own.iloc[0]
+        months = "month" if first["month"] == 1 else "months"
+        title = f"{name} on {first['date']:%Y-%m-%d}, {first['month']} {months} old"
+        show_table(shown, title, ())
+
+
+def _or_dash(number: float, digits: str) -> str:
+    return "-" if pd.isna(number) else format(number, digits)
+
+
+def _readable(table: pd.DataFrame, what: "Counted") -> pd.DataFrame:
     """Rows of one organization as the screen shows them."""
-    from bayes_hfgrowth.comparison import QUANTITIES
+    from bayes_hfgrowth.comparison.quantities import quantity_of
 
     table = table[table["median"].notna()]
-    quantities = [QUANTITIES[key] for key in table["quantity"]]
+    quantities = [quantity_of(key, what) for key in table["quantity"]]
     counted = np.array([quantity.larger is None for quantity in quantities])
     labels = [
         quantity.label if known else f"{quantity.label} ({quantity.unit})"
@@ -74,6 +125,7 @@ def diagnose(
         Path | None, typer.Option("--out", metavar="DIR", help="Folder for tables and figures.")
     ] = None,
     panel_file: FittedPanel = None,
+    relation: OfRelation = None,
 ) -> None:
     """Check a fit: convergence, leave-one-out, posterior predictive checks.
 
@@ -86,7 +138,7 @@ def diagnose(
 
     if out is not None:
         check_folder(out, FitError)
-    panel = None if panel_file is None else read_panel(panel_file)
+    panel = None if panel_file is None else read_panel(panel_file, relation=relation)
     diagnostics = check_fit(load_fit(fit_file), panel, Progress(True))
     if out is not None:
         diagnostics.save(out)

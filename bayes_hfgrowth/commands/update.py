@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bayes_hfgrowth.commands.fits import FitFile, Months, ReadSeed, Until, levels_of
+from bayes_hfgrowth.commands.fits import FitFile, Months, OfRelation, ReadSeed, Until, levels_of
 from bayes_hfgrowth.commands.outputs import check_file
 from bayes_hfgrowth.commands.screen import announce, show_sections, show_verdict
 from bayes_hfgrowth.support.errors import ForecastError
@@ -36,6 +36,7 @@ def update(
     intervals: Annotated[
         str, typer.Option(metavar="P,P,…", help="Central intervals of the table, in percent.")
     ] = "50,80,95",
+    relation: OfRelation = None,
     seed: ReadSeed = None,
 ) -> None:
     """Condition a fit on months that came later, forecast again, and score the old forecasts.
@@ -63,7 +64,7 @@ def update(
     months = MONTHS if months is None and until is None else months
     last = until_date(months, until)
     fit = load_fit(fit_file)
-    later = read_panel(panel)
+    later = read_panel(panel, relation=relation)
     if as_of is not None:
         later = later.as_of(as_of)
     found = fit.update(later, seed)

@@ -76,7 +76,7 @@ def sums_that_came(
         organization, created = models.loc[name, ["organization", "created_at"]]
         if organization not in found:
             continue
-        counts = own["finetunes"].to_numpy()[1:]
+        counts = own[panel.counted.metric].to_numpy()[1:]
         for sums in (found[organization], found[SUMS[1]]):
             sums[0][:] += observed_at_dates(created, counts, dates)
             sums[1][:] += (created > since) & (created <= dates)

@@ -101,12 +101,12 @@ def summary_of_update(update: Update, scores: pd.DataFrame) -> dict[str, list[st
     dict of str to list of str
         Sentences by heading.
     """
-    table = update.base_models
+    table, counted = update.base_models, update.history.counted.many
     number = table["source"].value_counts()
     many, new = int(number.get(REWEIGHTED, 0)), table.loc[table["source"] != POPULATION, "new"]
     sentences = [
         f"updated by their new months: {many:,} base models; without a new month: "
-        f"{number.get(UNCHANGED, 0):,}; {int(new.sum()):,} fine-tunes came since the fit"
+        f"{number.get(UNCHANGED, 0):,}; {int(new.sum()):,} {counted} came since the fit"
     ]
     for names, words in (
         (update.refit, "to be fitted again, as the fit's draws are too few for what came"),
@@ -118,7 +118,7 @@ def summary_of_update(update: Update, scores: pd.DataFrame) -> dict[str, list[st
     if not len(scores):
         return {"Update": sentences, "Forecasts made before": ["no new month to score them by"]}
     said = [
-        f"mean CRPS of ln(1 + new fine-tunes): {scores['crps_log'].mean():.3f}, "
+        f"mean CRPS of ln(1 + new {counted}): {scores['crps_log'].mean():.3f}, "
         f"of {len(scores):,} base models"
     ]
     for level in LEVELS:

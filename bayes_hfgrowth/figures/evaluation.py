@@ -1,6 +1,7 @@
 """Backtests in pictures: calibration, PIT, scores by horizon, the best and the worst forecasts."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from bayes_hfgrowth.evaluation.skill import common, skill
 from bayes_hfgrowth.figures.fan import draw_fan, fan_legend, fan_levels
 from bayes_hfgrowth.figures.style import COLOURS, new_figure, shortened, styled
 from bayes_hfgrowth.forecast.paths import Forecast
+from bayes_hfgrowth.panel.counted import Counted
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.names import indices_of
@@ -100,7 +102,7 @@ def calibration_curves(scores: pd.DataFrame, method: str) -> Figure:
                 plain = [100 * part[f"inside_{level}"].mean() for level in LEVELS]
                 axes.plot(LEVELS, plain, "o", markersize=3, markerfacecolor="none", color=colour,
                           clip_on=False, zorder=3)  # fmt: skip
-            axes.set_title(f"{_CLASSES[name]}\nn = {_range_of(sizes)}")
+            axes.set_title(f"{_class_name(name, scores)}\nn = {_range_of(sizes)}")
             axes.set_aspect("equal")
             axes.set(xlim=(0, 100), ylim=(0, 100), xticks=(0, 50, 100), yticks=(0, 50, 100))
         figure.supxlabel("Nominal probability of the central interval (%)", fontsize=8)
@@ -144,7 +146,7 @@ def pit_histograms(scores: pd.DataFrame, method: str) -> Figure:
         for axes, (name, mask) in zip(panels, classes.items(), strict=True):
             part = own[mask]
             number = len(part)
-            axes.set_title(f"{_CLASSES[name]}\nn = {number:,}")
+            axes.set_title(f"{_class_name(name, scores)}\nn = {number:,}")
             axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), xticklabels=("0", "0.5", "1"))
             share = _shares(part["pit_lower"].to_numpy(), part["pit_upper"].to_numpy(), edges)
             low, high = stats.binom.interval(_BAND, number, 1.0 / _BINS)
@@ -265,7 +267,7 @@ def extreme_forecasts(
     ranked = last[last["observed"] >= min_finetunes].sort_values("crps_log", kind="stable")
     if ranked.empty:
         raise ForecastError(
-            f"no scored base model had {min_finetunes} fine-tunes; lower min_finetunes"
+            f"no scored base model had {min_finetunes} {panel.counted.many}; lower min_finetunes"
         )
     number = min(number, math.ceil(len(ranked) / 2))
     blocks = {"Best": ranked.head(number), "Worst": ranked.tail(number)[::-1]}
@@ -274,7 +276,8 @@ def extreme_forecasts(
     table = Forecast(
         draws.isel(base_model=[order.index(name) for name in names]), pd.DataFrame()
     ).table(LEVELS)
-    counts = panel.table[panel.table["base_model"].isin(names) & (panel.table["month"] > 0)]
+    counts = panel.table.assign(finetunes=panel.counts)
+    counts = counts[panel.table["base_model"].isin(names) & (panel.table["month"] > 0)]
     rows = math.ceil(number / _ROW)
     levels = fan_levels(table)
     with styled():
@@ -283,7 +286,7 @@ def extreme_forecasts(
         for part, (title, chosen) in zip(parts, blocks.items(), strict=True):
             _fans(part, title, chosen, table, counts, levels, rows)
         figure.supxlabel("Age of the base model (months)", fontsize=8)
-        figure.supylabel("Cumulative fine-tunes", fontsize=8)
+        figure.supylabel(f"Cumulative {panel.counted.many}", fontsize=8)
         came = Line2D([], [], color=COLOURS["paper"], marker="o", markersize=2.5,
                       markerfacecolor="none", linewidth=0.9, label="what came")  # fmt: skip
         figure.legend(
@@ -344,6 +347,12 @@ def _classes_in(scores: pd.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
     """Classes by count at the start that hold any row, and their rows."""
     masks = members("count", scores)
     return {name: masks[name] for name in _CLASSES if masks[name].any()}
+
+
+def _class_name(name: str, scores: pd.DataFrame) -> str:
+    """What a class of counts is called, in the words of what was counted."""
+    text = Counted.read(scores.iloc[0]).said(_CLASSES[name])
+    return textwrap.fill(text, 28, break_on_hyphens=False)
 
 
 def _at_the_end(scores: pd.DataFrame) -> pd.DataFrame:

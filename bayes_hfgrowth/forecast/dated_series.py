@@ -18,6 +18,7 @@ from scipy.special import betaincinv
 from scipy.stats import binom
 
 from bayes_hfgrowth.forecast.totals import BASE_MODEL, FROM, UNTIL, Totals, checked_by
+from bayes_hfgrowth.panel.counted import FINETUNES, Counted
 from bayes_hfgrowth.support.errors import ForecastError, PanelError
 from bayes_hfgrowth.support.horizon import Date
 from bayes_hfgrowth.support.months import as_utc, month_end, whole_months
@@ -55,6 +56,8 @@ class DatedSeries:
         Cumulative counts at the dates.
     with_new_releases : bool
         Whether base models yet to be released are in; only in sums.
+    counted : Counted
+        What is counted.
     """
 
     by: str
@@ -68,6 +71,7 @@ class DatedSeries:
     dates: pd.DatetimeIndex
     counts: Counts
     with_new_releases: bool = False
+    counted: Counted = FINETUNES
 
     @classmethod
     def of(
@@ -117,6 +121,7 @@ class DatedSeries:
             until=pd.Timestamp(draws.attrs.get(UNTIL, dates[-1])),
             dates=dates,
             counts=values if base_models is None else values[:, chosen],
+            counted=Counted.read(draws.attrs),
         )
 
     @classmethod
@@ -149,6 +154,7 @@ class DatedSeries:
             dates=totals.dates,
             counts=np.stack([totals.counts[name] for name in names], axis=1),
             with_new_releases=bool(totals.released),
+            counted=totals.counted,
         )
 
     @property

@@ -229,8 +229,8 @@ def forecast_new(
     Raises
     ------
     ForecastError
-        When the panel is empty, the horizon is out of range, not given or given twice, the seed
-        is negative, or there is no draw.
+        When the panel is empty or counts something else than the population, the horizon is out
+        of range, not given or given twice, the seed is negative, or there is no draw.
     ClusterError
         When the Dask cluster does not do its work.
     """
@@ -239,6 +239,7 @@ def forecast_new(
     number = len(history.base_models)
     if not number:
         raise ForecastError("the panel holds no base model; give one that does")
+    population.check_counted(panel.counted)
     start = last_date(history, panel.observed_at)
     months = months_ahead(months, last, start)
     conditional = conditional_on(population, months, seed, draws)
@@ -388,13 +389,14 @@ def assembled(
         Date that the forecast is from, UTC.
     """
     dims, months = ("chain", "draw", "base_model", "horizon"), counts.shape[3]
+    what = part.counted.many
     dataset = xr.Dataset(
         {
-            "finetunes": (dims, _narrow(counts), {"long_name": "cumulative fine-tunes"}),
+            "finetunes": (dims, _narrow(counts), {"long_name": f"cumulative {what}"}),
             "finetunes_at_date": (
                 dims,
                 _narrow(at_dates),
-                {"long_name": "cumulative fine-tunes at the date"},
+                {"long_name": f"cumulative {what} at the date"},
             ),
             "observed": ("base_model", part.finetunes),
             "months": ("base_model", part.months),
@@ -411,7 +413,7 @@ def assembled(
             "horizon": ("horizon", np.arange(1, months + 1), {"units": "months"}),
             "date": ("horizon", dates_ahead(start, months).tz_localize(None)),
         },
-        attrs={FROM: start.isoformat()},
+        attrs={FROM: start.isoformat(), **part.counted.written},
     )
     observed = pd.DataFrame(
         {

@@ -273,12 +273,18 @@ def update(fit: FittedDraws, panel: Panel, seed: int | None = None) -> Update:
     Raises
     ------
     ForecastError
-        When the panel holds no base model of the fit, ends before the fit does, or says otherwise
-        than the fit of months that it was fitted to, or the seed is negative.
+        When the panel counts something else or holds no base model of the fit, ends before the
+        fit does, or says otherwise than the fit of months that it was fitted to, or the seed is
+        negative.
     """
     seed = fit.about["seed"] if seed is None else seed
     check_request(1, seed)
     history, old = History.from_panel(panel), fit.history
+    if panel.counted != fit.counted:
+        raise ForecastError(
+            f"the panel counts {panel.counted.many} and the fit {fit.counted.many}; give a panel "
+            "that counts the same, or fit this one"
+        )
     position = {name: i for i, name in enumerate(old.base_models)}
     in_panel = np.array(
         [p for p, name in enumerate(history.base_models) if name in position], dtype=np.int64
@@ -338,7 +344,7 @@ def _check_past(
         if len(apart):
             month = int(apart[0])
             raise _contradiction(
-                f"{name!r} got {other[month]:.0f} fine-tunes in month {month + 1}",
+                f"{name!r} got {other[month]:.0f} {old.counted.many} in month {month + 1}",
                 f"{mine[month]:.0f}",
             )
 

@@ -68,6 +68,7 @@ def alone(history: History, i: int) -> History:
         month=history.month[history.start[i] : history.start[i + 1]],
         previous=history.previous[history.start[i] : history.start[i + 1]],
         new=history.new[history.start[i] : history.start[i + 1]],
+        counted=history.counted,
     )
 
 
