@@ -19,6 +19,7 @@ from scipy.special import expit
 
 from bayes_hfgrowth.growth.law import EXPONENT, Floats, Integers, Shared
 from bayes_hfgrowth.inference.coordinates import (
+    Parts,
     PopulationLayout,
     PopulationSummaries,
     period_factors,
@@ -201,8 +202,8 @@ class NonCentredPosterior:
         if layout.pooled:
             point[blocks["means"]] = np.tile(point[blocks["location"]], layout.organizations)
         parts = layout.read(point)
-        shared = Shared(parts["shared"], parts["period"])
-        population = PopulationValues(parts["means"], parts["scales"], shared)
+        shared = parts.shared
+        population = PopulationValues(parts.means, parts.scales, shared)
         own = self.group[: self.with_finetunes]
         modes, summaries = laplace(self.observed, own, population, population.means[own], 20)
         locations = np.arange(blocks["location"].start, blocks["location"].start + p)
@@ -300,16 +301,19 @@ class NonCentredPosterior:
         layout, own = self.layout, theta[:, : self.with_finetunes]
         parts = layout.read(point)
         some = np.linspace(0, len(point) - 1, _SOME).astype(np.int64)
-        few = {name: part[some] for name, part in parts.items()}
+        few = layout.read(point[some])
         chosen = nearer_normal(self._last_age, own[some], self._slopes(own[some], few))
         pivots = pivots_at(self._last_age, pivot_of(self._last_age, own), chosen)
         ridge = to_ridge(pivots, own)
-        scales = np.exp(np.log(parts["scales"]).mean(axis=0))
-        means = parts["means"].mean(axis=0)
-        shared = Shared(parts["shared"].mean(axis=0), parts["period"].mean(axis=0))
+        scales = np.exp(np.log(parts.scales).mean(axis=0))
+        means = parts.means.mean(axis=0)
+        shared = Shared(parts.shared.values.mean(axis=0), parts.shared.period.mean(axis=0))
         shift, origin = self._shift(own.mean(axis=0), shared, scales)
         # Base models as they would be, were exponent and period effects at the origin.
-        moved = np.concatenate([parts["shared"][:, [EXPONENT]], parts["period"]], axis=1) - origin
+        moved = (
+            np.concatenate([parts.shared.values[:, [EXPONENT]], parts.shared.period], axis=1)
+            - origin
+        )
         settled = ridge - np.einsum("nkc,sc->snk", shift, moved)
         summaries = normal_summaries(settled, means[self.group[: self.with_finetunes]], scales)
         cross = (summaries.precision + np.diag(scales**-2.0)) @ shift
@@ -320,8 +324,8 @@ class NonCentredPosterior:
         level = self._no_summaries()
         if layout.pooled:
             groups_of = point[:, layout.blocks["means"]].reshape(len(point), -1, layout.columns)
-            overall = np.tile(parts["location"].mean(axis=0), (groups_of.shape[1], 1))
-            between = np.exp(np.log(parts["between"]).mean(axis=0))
+            overall = np.tile(parts.location.mean(axis=0), (groups_of.shape[1], 1))
+            between = np.exp(np.log(parts.between).mean(axis=0))
             groups = normal_summaries(groups_of, overall, between)
             level = level._replace(group_precision=groups.precision, group_weighted=groups.weighted)
         at = np.linspace(0, len(point) - 1, _CURVED).astype(np.int64)
@@ -353,7 +357,7 @@ class NonCentredPosterior:
         point: Floats,
         ridge: Floats,
         non_centring: NonCentring,
-        parts: dict[str, Floats],
+        parts: Parts,
     ) -> PopulationSummaries:
         """Summaries, with what the months of all base models say of the period effects."""
         layout, block = self.layout, self.layout.blocks["period"]
@@ -369,11 +373,11 @@ class NonCentredPosterior:
         hessian = hessian[columns[:, None], columns]
         # From the standardised innovations, whose own precision is 1, to the effects.
         middle = layout.read(point.mean(axis=0))
-        hyper = float(middle["persistence"]), float(middle["innovation"])
+        hyper = float(middle.persistence), float(middle.innovation)
         root = period_factors(*hyper, level)[1]
         values, vectors = np.linalg.eigh(root @ (hessian - np.eye(len(columns))) @ root.T)
         precision = (vectors * np.clip(values, 0.0, _MOST_PRECISE)) @ vectors.T
-        weighted = (precision + root @ root.T) @ parts["period"].mean(axis=0)
+        weighted = (precision + root @ root.T) @ parts.shared.period.mean(axis=0)
         return level._replace(
             period_precision=np.ascontiguousarray(precision), period_weighted=weighted
         )
@@ -429,22 +433,22 @@ class NonCentredPosterior:
             Which coordinates.
         """
         parts = self.layout.read(point)
-        shared = np.concatenate([parts["shared"][[EXPONENT]], parts["period"]])
+        shared = np.concatenate([parts.shared.values[[EXPONENT]], parts.shared.period])
         weighted = non_centring.weighted + non_centring.cross @ (shared - non_centring.origin)
-        n, means = self.with_finetunes, parts["means"][self.group]
+        n, means = self.with_finetunes, parts.means[self.group]
         own = non_centred_draws(
             ridge[None, :n],
             means[None, :n],
-            parts["scales"][None],
+            parts.scales[None],
             Summaries(non_centring.precision, weighted),
         )[0]
-        return np.concatenate([own, (ridge[n:] - means[n:]) / parts["scales"]])
+        return np.concatenate([own, (ridge[n:] - means[n:]) / parts.scales])
 
-    def _slopes(self, theta: Floats, parts: dict[str, Floats]) -> Floats:
+    def _slopes(self, theta: Floats, parts: Parts) -> Floats:
         """Derivatives of each base model's log density, given draws of the population."""
-        means = parts["means"][:, self.group[: self.with_finetunes]]
-        slopes = (means - theta) / parts["scales"][:, None] ** 2
-        draws = zip(slopes, theta, parts["shared"], parts["period"], strict=True)
+        means = parts.means[:, self.group[: self.with_finetunes]]
+        slopes = (means - theta) / parts.scales[:, None] ** 2
+        draws = zip(slopes, theta, parts.shared.values, parts.shared.period, strict=True)
         for own, point, values, period in draws:
             own += log_likelihood_gradients(self.observed, point, Shared(values, period))[1]
         return np.asarray(slopes)
@@ -491,21 +495,21 @@ class NonCentredPosterior:
         variables: dict[str, Any] = {}
         for k, name in enumerate(self.spec.parameters):
             natural: Callable[[Floats], Floats] = np.exp if LOG_SCALE[name] else np.asarray
-            variables[f"global_{name}"] = (lead, natural(parts["location"][..., k]))
+            variables[f"global_{name}"] = (lead, natural(parts.location[..., k]))
             if self.layout.pooled:
-                variables[f"between_organizations_{name}"] = (lead, parts["between"][..., k])
-            variables[f"between_base_models_{name}"] = (lead, parts["scales"][..., k])
+                variables[f"between_organizations_{name}"] = (lead, parts.between[..., k])
+            variables[f"between_base_models_{name}"] = (lead, parts.scales[..., k])
             variables[f"organization_{name}"] = (
                 (*lead, "organization"),
-                natural(parts["means"][..., k]),
+                natural(parts.means[..., k]),
             )
             variables[name] = ((*lead, "base_model"), natural(theta[..., k]))
-        variables |= self.layout.named_shared(draws["point"].to_numpy(), parts)
+        variables |= self.layout.named_shared(draws["point"].to_numpy(), parts.shared.period)
         if self.spec.dormancy is not None:
-            variables["global_dormancy"] = (lead, expit(parts["location"][..., -1]))
+            variables["global_dormancy"] = (lead, expit(parts.location[..., -1]))
             if self.layout.pooled:
-                variables["between_organizations_dormancy"] = (lead, parts["between"][..., -1])
-            variables["organization_dormancy"] = ((*lead, "organization"), parts["dormancy"])
+                variables["between_organizations_dormancy"] = (lead, parts.between[..., -1])
+            variables["organization_dormancy"] = ((*lead, "organization"), parts.dormancy)
         coords = {**self.history.coords, "chain": draws["chain"], "draw": draws["draw"]}
         del coords["observation"]
         if self.spec.period_effect is None:
@@ -513,7 +517,7 @@ class NonCentredPosterior:
         return xr.Dataset(variables, coords=coords)
 
     def _all_base_models(
-        self, members: npt.NDArray[Any], parts: dict[str, Floats], rng: np.random.Generator
+        self, members: npt.NDArray[Any], parts: Parts, rng: np.random.Generator
     ) -> npt.NDArray[Any]:
         """Draws of all base models' parameters, in the order of the history."""
         chains, draws, _, size = members.shape
@@ -522,9 +526,7 @@ class NonCentredPosterior:
         theta[:, :, self._members] = members
         own = self.history.organization_of[self._newborn]
         noise = rng.standard_normal((chains, draws, len(own), size))
-        theta[:, :, self._newborn] = (
-            parts["means"][:, :, own] + parts["scales"][:, :, None, :] * noise
-        )
+        theta[:, :, self._newborn] = parts.means[:, :, own] + parts.scales[:, :, None, :] * noise
         return theta
 
 

@@ -41,6 +41,7 @@ from bayes_hfgrowth.growth.law import (
     STRENGTH,
     Floats,
     Integers,
+    Shared,
 )
 from bayes_hfgrowth.inference.whitening import (
     Level,
@@ -56,6 +57,7 @@ from bayes_hfgrowth.model.specification import FIXED, GrowthSpec, Prior
 
 __all__ = [
     "Layout",
+    "Parts",
     "PopulationLayout",
     "PopulationSummaries",
     "add_by_shared",
@@ -95,8 +97,8 @@ class Layout(NamedTuple):
         First element of each part.
     calendar : int
         Calendar months; the period effects are as many, or none.
-    size, held : int
-        Length of a point, and how many of its first elements all base models share.
+    size : int
+        Length of a point.
     priors : ndarray, shape (priors, 3)
         Kind and two parameters of each.
     at : ndarray of int64, shape (priors,)
@@ -119,7 +121,6 @@ class Layout(NamedTuple):
     within: int
     calendar: int
     size: int
-    held: int
     priors: Floats
     at: Integers
     source: Integers
@@ -144,6 +145,37 @@ class PopulationSummaries(NamedTuple):
     group_weighted: Floats
     period_precision: Floats
     period_weighted: Floats
+
+
+class Parts(NamedTuple):
+    """The population at points, whose leading dimensions come first.
+
+    Parameters
+    ----------
+    location : ndarray, shape (..., columns)
+        Global locations, on the scale that is normal.
+    between : ndarray, shape (..., columns)
+        Standard deviations between organizations; no columns where there is no such level.
+    means : ndarray, shape (..., organizations, parameters)
+        Organization means, on the scale that is normal.
+    scales : ndarray, shape (..., parameters)
+        Standard deviations of base models within their organization.
+    shared : Shared
+        What all base models share; period effects are 0 where the growth model has none.
+    persistence, innovation : ndarray, shape (...)
+        Of the period effects.
+    dormancy : ndarray, shape (..., organizations)
+        Shares of structural zeros.
+    """
+
+    location: Floats
+    between: Floats
+    means: Floats
+    scales: Floats
+    shared: Shared
+    persistence: Floats
+    innovation: Floats
+    dormancy: Floats
 
 
 @dataclass(frozen=True)
@@ -206,11 +238,6 @@ class PopulationLayout:
         """Length of a point."""
         return max(place.stop for place in self.blocks.values())
 
-    @property
-    def held(self) -> int:
-        """How many of the first elements enter the months of every base model."""
-        return self.blocks["period"].stop
-
     @cached_property
     def priors(self) -> dict[int, Prior]:
         """Prior of each element of a point that has one of its own."""
@@ -251,7 +278,6 @@ class PopulationLayout:
             within=blocks["within"].start,
             calendar=self.calendar_months,
             size=self.size,
-            held=self.held,
             priors=np.array([_encode(prior) for prior in self.priors.values()]),
             at=np.array(list(self.priors), dtype=np.int64),
             source=source.astype(np.int64),
@@ -259,7 +285,7 @@ class PopulationLayout:
             fixed=fixed,
         )
 
-    def read(self, points: Floats) -> dict[str, Floats]:
+    def read(self, points: Floats) -> Parts:
         """Population at points.
 
         Parameters
@@ -269,21 +295,15 @@ class PopulationLayout:
 
         Returns
         -------
-        dict of str to ndarray
-            ``location`` (..., columns); ``between`` (..., columns), standard deviations, if
-            there is an organization level; ``means`` (..., organizations, parameters), on the
-            scale that is normal; ``scales`` (..., parameters); ``shared`` (..., SHARED);
-            ``persistence`` and ``innovation`` (...); ``period`` (..., calendar months), 0 where
-            the growth model has no period effect; ``dormancy`` (..., organizations), shares.
+        Parts
         """
         blocks, lead = self.blocks, points.shape[:-1]
-        parts = {"location": points[..., blocks["location"]]}
+        location = points[..., blocks["location"]]
         if self.pooled:
-            parts["between"] = np.exp(points[..., blocks["between"]])
             means = points[..., blocks["means"]]
             means = means.reshape(*lead, self.organizations, self.columns)
         else:
-            means = np.repeat(parts["location"][..., None, :], self.organizations, axis=-2)
+            means = np.repeat(location[..., None, :], self.organizations, axis=-2)
         layout = self.encoded
         values = np.empty((*lead, SHARED + 2))
         for index in range(SHARED + 2):
@@ -296,33 +316,33 @@ class PopulationLayout:
         dormancy = np.zeros((*lead, self.organizations))
         if self.spec.dormancy is not None:
             dormancy = expit(means[..., -1])
-        return {
-            **parts,
-            "means": means[..., : self.parameters],
-            "scales": np.exp(points[..., blocks["within"]]),
-            "shared": values[..., :SHARED],
-            "persistence": values[..., _PERSISTENCE],
-            "innovation": values[..., _INNOVATION],
-            "period": period,
-            "dormancy": dormancy,
-        }
+        return Parts(
+            location=location,
+            between=np.exp(points[..., blocks["between"]]),
+            means=means[..., : self.parameters],
+            scales=np.exp(points[..., blocks["within"]]),
+            shared=Shared(values[..., :SHARED], period),
+            persistence=values[..., _PERSISTENCE],
+            innovation=values[..., _INNOVATION],
+            dormancy=dormancy,
+        )
 
-    def named_shared(self, points: Floats, parts: dict[str, Floats]) -> dict[str, Any]:
+    def named_shared(self, points: Floats, period: Floats) -> dict[str, Any]:
         """Posterior variables of what all base models share.
 
         Parameters
         ----------
         points : ndarray, shape (chains, draws, size)
             On the unbounded scale.
-        parts : dict of str to ndarray
-            From `read`.
+        period : ndarray, shape (chains, draws, calendar months)
+            Period effects there.
         """
         found: dict[str, Any] = {}
         for at, (name, prior) in enumerate(self.learned.items()):
             values = bounded(points[..., at], int(_encode(prior)[0]))
             found[name] = (("chain", "draw"), values)
         if self.spec.period_effect is not None:
-            found["period_effect"] = (("chain", "draw", "calendar_month"), parts["period"])
+            found["period_effect"] = (("chain", "draw", "calendar_month"), period)
         return found
 
     def coordinates(self, points: Floats, summaries: PopulationSummaries) -> Floats:
@@ -343,7 +363,7 @@ class PopulationLayout:
         block = self.blocks["period"]
         if block.stop > block.start:
             parts = self.read(points)
-            pairs = zip(parts["persistence"], parts["innovation"], strict=True)
+            pairs = zip(parts.persistence, parts.innovation, strict=True)
             for row, (persistence, scale) in zip(out[:, block], pairs, strict=True):
                 centre, root, _ = period_factors(persistence, scale, summaries)
                 row[:] = root.T @ (row - centre)
