@@ -99,7 +99,7 @@ def fit(
             metavar="P",
             help="Acceptance the step size is tuned to, 0.5 to below 1; more after divergences.",
         ),
-    ] = 0.8,
+    ] = 0.7,
     seed: Seed = None,
     engine: Annotated[
         str,
