@@ -104,18 +104,22 @@ def page(
     asked = (
         _known_then(
             from_hub(
-                wanted, relation=relation, cache=cache, refresh=refresh, token=token,
-                endpoint=endpoint, progress=progress,
+                wanted,
+                relation=relation,
+                cache=cache,
+                refresh=refresh,
+                token=token,
+                endpoint=endpoint,
+                progress=progress,
             ),
             known_at,
         )
         if panel is None
         else from_panel(panel, wanted, known_at, "a panel file")
-    )  # fmt: skip
+    )
     content = gather(
-        asked, population, until=last, months=months, threshold=limit, seed=seed,
-        progress=progress,
-    )  # fmt: skip
+        asked, population, until=last, months=months, threshold=limit, seed=seed, progress=progress
+    )
     text = render_page(content)
     with whole_file(path, ForecastError) as temporary:
         temporary.write_text(text, encoding="utf-8")

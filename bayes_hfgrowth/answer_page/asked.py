@@ -70,9 +70,15 @@ def from_hub(
     ids = [name for name in asked if "/" in name]
     namespaces = [name for name in asked if "/" not in name]
     found = collect(
-        ids, namespaces=namespaces, relation=relation, cache=cache, refresh=refresh,
-        token=token, endpoint=endpoint, progress=progress,
-    )  # fmt: skip
+        ids,
+        namespaces=namespaces,
+        relation=relation,
+        cache=cache,
+        refresh=refresh,
+        token=token,
+        endpoint=endpoint,
+        progress=progress,
+    )
     told = found.summary.table.set_index("base_model")
     status = told["status"]
     today = (told["counted"] + told["later"])[told["included"]]

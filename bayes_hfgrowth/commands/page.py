@@ -67,10 +67,19 @@ def page(
     check_file(out, (".html",), ForecastError)
     known = population_of(population)
     content = write(
-        names or (), out, until=until, months=months, threshold=threshold, seed=seed,
-        panel=None if panel is None else read_panel(panel), as_of=as_of, population=known,
-        relation=relation, cache=cache, refresh=refresh,
-    )  # fmt: skip
+        names or (),
+        out,
+        until=until,
+        months=months,
+        threshold=threshold,
+        seed=seed,
+        panel=None if panel is None else read_panel(panel),
+        as_of=as_of,
+        population=known,
+        relation=relation,
+        cache=cache,
+        refresh=refresh,
+    )
     for subject in (*content.sums, *content.subjects):
         typer.echo(f"{subject.name} {subject.answer}")
     for note in content.asked.notes:
