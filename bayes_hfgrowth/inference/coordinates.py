@@ -31,18 +31,7 @@ import numpy as np
 from numba import njit
 from scipy.special import expit, logit
 
-from bayes_hfgrowth.growth.law import (
-    EXPONENT,
-    FACTOR,
-    MEMORY,
-    PROBABILITY,
-    SHARED,
-    SIZE,
-    STRENGTH,
-    Floats,
-    Integers,
-    Shared,
-)
+from bayes_hfgrowth.growth.law import LAW_NAMES, SHARED, Floats, Integers, Shared
 from bayes_hfgrowth.inference.whitening import (
     Level,
     LevelSlopes,
@@ -69,18 +58,8 @@ __all__ = [
 
 _NORMAL, _LOG_NORMAL, _HALF_NORMAL, _GAMMA, _EXPONENTIAL, _BETA = range(6)
 
-# Shared parameters in the order of `GrowthSpec.shared`, and where they stand in the law; the last
-# two make the period effects.
-_PLACES = {
-    "reinforcement_exponent": EXPONENT,
-    "carry_over_strength": STRENGTH,
-    "carry_over_memory": MEMORY,
-    "period_persistence": SHARED,
-    "period_innovation": SHARED + 1,
-    "burst_probability": PROBABILITY,
-    "burst_factor": FACTOR,
-    "burst_size": SIZE,
-}
+# Shared parameters as the law takes them; the last two make the period effects.
+_NAMES = (*LAW_NAMES, "period_persistence", "period_innovation")
 _PERSISTENCE, _INNOVATION = SHARED, SHARED + 1
 _NEAR = 1e-4  # of logit persistence and ln innovation, for differences
 
@@ -260,13 +239,14 @@ class PopulationLayout:
         """The same for compiled code."""
         blocks, spec = self.blocks, self.spec
         source, kind = np.full(SHARED + 2, -1), np.zeros(SHARED + 2, dtype=np.int64)
-        fixed = np.array([FIXED[name] for name in sorted(_PLACES, key=_PLACES.__getitem__)])
+        fixed = np.array([FIXED[name] for name in _NAMES])
         for name, value in spec.shared.items():
+            place = _NAMES.index(name)
             if isinstance(value, Prior):
-                source[_PLACES[name]] = list(self.learned).index(name)
-                kind[_PLACES[name]] = int(_encode(value)[0])
+                source[place] = list(self.learned).index(name)
+                kind[place] = int(_encode(value)[0])
             else:
-                fixed[_PLACES[name]] = value
+                fixed[place] = value
         return Layout(
             columns=self.columns,
             organizations=self.organizations if self.pooled else 0,

@@ -41,7 +41,6 @@ from bayes_hfgrowth.inference.zero_counts import log_zero_counts
 __all__ = [
     "Data",
     "LinearPreconditioner",
-    "population_at",
     "posterior_density",
 ]
 
@@ -184,31 +183,13 @@ def _parts(sources: int) -> Any:
         _ = sources
         return to_coordinates_back(group, non_centring, population, placed, by_theta, by, by_y)
 
-    @njit(error_model="numpy", nogil=True, cache=True)
-    def population_of(point, layout, rows):  # type: ignore[no-untyped-def]
-        """The population at a point."""
-        _ = sources
-        return _population(point, layout, rows)[0]
-
-    return begin, finish, parameters, parameters_back, population_of
+    return begin, finish, parameters, parameters_back
 
 
 _PARTS = (coordinates, elementary, formulas, preconditioner, ridge, whitening)
-_begin, _finish, _parameters, _parameters_back, _population_of = _parts(
+_begin, _finish, _parameters, _parameters_back = _parts(
     version_of(*(module.__file__ for module in _PARTS), __file__)
 )
-
-
-def population_at(point: Floats, data: Data) -> PopulationPoint:
-    """The population at a point.
-
-    Parameters
-    ----------
-    point : ndarray, shape (size of the population,)
-    data : Data
-        Says where its parts stand.
-    """
-    return PopulationPoint(*_population_of(point, data.layout, data.organizations))
 
 
 def posterior_density(
