@@ -320,9 +320,13 @@ def _pointwise_groups(
     theta, shared = base_model_parameters(spec, kept), SharedDraws.of(spec, kept)
     dormancy = dormancy_shares(spec, kept)
     prior = draw_prior(
-        spec, history.organization_of, len(history.organizations), PRIOR_DRAWS, rng,
+        spec,
+        history.organization_of,
+        len(history.organizations),
+        PRIOR_DRAWS,
+        rng,
         history.calendar_span[1],
-    )  # fmt: skip
+    )
     coords: dict[Any, Any] = {
         name: posterior[name]
         for name in ("organization", "base_model", "calendar_month")
@@ -330,9 +334,13 @@ def _pointwise_groups(
     }
     prior = prior.assign_coords({**coords, "chain": [0], "draw": np.arange(PRIOR_DRAWS)})
     prior_months = replicates(
-        spec, history, base_model_parameters(spec, prior), SharedDraws.of(spec, prior), rng,
+        spec,
+        history,
+        base_model_parameters(spec, prior),
+        SharedDraws.of(spec, prior),
+        rng,
         dormancy_shares(spec, prior),
-    )  # fmt: skip
+    )
 
     def over_months(values: np.ndarray, like: xr.Dataset) -> xr.Dataset:
         shape = (like.sizes["chain"], like.sizes["draw"], len(history.new))

@@ -20,13 +20,13 @@ import numpy as np
 import xarray as xr
 from playwright.sync_api import sync_playwright
 
+from bayes_hfgrowth.growth.law import LAW_NAMES
 from bayes_hfgrowth.model.priors import LOG_SCALE, log_prior
 from bayes_hfgrowth.model.specification import FIXED, read_spec
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.convergence import check_convergence
 from bayes_hfgrowth.posterior.draws import ATTRIBUTE, FORMAT, FittedDraws
 from bayes_hfgrowth.posterior.simulation import (
-    LAW_NAMES,
     SharedDraws,
     base_model_parameters,
     log_likelihood,

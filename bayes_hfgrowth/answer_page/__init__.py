@@ -121,9 +121,16 @@ def page(
     wanted = [names] if isinstance(names, str) else list(names)
     if panels is None:
         asked = from_hub(
-            wanted, relations=relations, forecast=main, metric=counts, cache=cache,
-            refresh=refresh, token=token, endpoint=endpoint, progress=progress,
-        )  # fmt: skip
+            wanted,
+            relations=relations,
+            forecast=main,
+            metric=counts,
+            cache=cache,
+            refresh=refresh,
+            token=token,
+            endpoint=endpoint,
+            progress=progress,
+        )
         if known_at is not None:
             asked = asked.as_of(
                 known_at,
@@ -133,9 +140,8 @@ def page(
     else:
         asked = from_relations(panels, wanted, known_at, "a panel file", main)
     content = gather(
-        asked, population, until=last, months=months, threshold=limit, seed=seed,
-        progress=progress,
-    )  # fmt: skip
+        asked, population, until=last, months=months, threshold=limit, seed=seed, progress=progress
+    )
     text = render_page(content)
     with whole_file(path, ForecastError) as temporary:
         temporary.write_text(text, encoding="utf-8")

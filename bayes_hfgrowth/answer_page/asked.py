@@ -113,9 +113,16 @@ def from_hub(
     ids = [name for name in asked if "/" in name]
     namespaces = [name for name in asked if "/" not in name]
     by_relation = collect_relations(
-        ids, namespaces=namespaces, relations=relations, metric=metric, cache=cache,
-        refresh=refresh, token=token, endpoint=endpoint, progress=progress,
-    )  # fmt: skip
+        ids,
+        namespaces=namespaces,
+        relations=relations,
+        metric=metric,
+        cache=cache,
+        refresh=refresh,
+        token=token,
+        endpoint=endpoint,
+        progress=progress,
+    )
     found = by_relation[forecast]
     told = found.summary.table.set_index("base_model")
     status = told["status"]

@@ -68,25 +68,37 @@ def checks_of_forecast(
     text = f"The population was learned from months up to {last:%Y-%m-%d}"
     if behind > OLD:
         found.append(
-            Check("mind", f"{text}, {behind:.0f} months before this forecast: what has changed "
-                          "all over the Hub since then is not in it.")
-        )  # fmt: skip
+            Check(
+                "mind",
+                f"{text}, {behind:.0f} months before this forecast: what has changed "
+                "all over the Hub since then is not in it.",
+            )
+        )
     else:
         found.append(Check("good", f"{text}."))
     if not calibration.longest:
         found.append(
-            Check("bad", "The calibration of this growth model has not been measured in what ships "
-                         f"with the package; {COMMAND} measures it.")
-        )  # fmt: skip
+            Check(
+                "bad",
+                "The calibration of this growth model has not been measured in what ships "
+                f"with the package; {COMMAND} measures it.",
+            )
+        )
     elif horizon > calibration.longest:
         found.append(
-            Check("mind", f"Calibration has been measured up to {calibration.longest} months "
-                          f"ahead; this forecast goes {horizon}. Of what lies beyond, nothing has "
-                          "been measured.")
-        )  # fmt: skip
+            Check(
+                "mind",
+                f"Calibration has been measured up to {calibration.longest} months "
+                f"ahead; this forecast goes {horizon}. Of what lies beyond, nothing has "
+                "been measured.",
+            )
+        )
     else:
-        found.append(Check("good", f"Calibration has been measured up to {calibration.longest} "
-                                   "months ahead."))  # fmt: skip
+        found.append(
+            Check(
+                "good", f"Calibration has been measured up to {calibration.longest} months ahead."
+            )
+        )
     return tuple(found)
 
 
@@ -118,46 +130,70 @@ def checks_of_base_model(
         found.append(Check("good", f"The population knows {organization}."))
     else:
         found.append(
-            Check("mind", f"The population does not know {organization}; it is drawn from all "
-                          "organizations, so the interval is wider.")
-        )  # fmt: skip
+            Check(
+                "mind",
+                f"The population does not know {organization}; it is drawn from all "
+                "organizations, so the interval is wider.",
+            )
+        )
     if age == 0:
         found.append(
-            Check("mind", "It has no whole month of data: the forecast is that of a new base "
-                          f"model of {organization}, whatever this one is.")
-        )  # fmt: skip
+            Check(
+                "mind",
+                "It has no whole month of data: the forecast is that of a new base "
+                f"model of {organization}, whatever this one is.",
+            )
+        )
     elif count == 0:
         found.append(
-            Check("mind", f"It has no {counted.one} after {age} month{'s' if age > 1 else ''}; "
-                          "most base models like that never get one.")
-        )  # fmt: skip
+            Check(
+                "mind",
+                f"It has no {counted.one} after {age} month{'s' if age > 1 else ''}; "
+                "most base models like that never get one.",
+            )
+        )
     elif age < YOUNG:
         found.append(
-            Check("mind", "It is younger than three whole months: the forecast rests on its "
-                          "organization more than on its counts.")
-        )  # fmt: skip
+            Check(
+                "mind",
+                "It is younger than three whole months: the forecast rests on its "
+                "organization more than on its counts.",
+            )
+        )
     if pareto_k > GOOD_K:
         found.append(
-            Check("bad", "It is so unlike the population that the stored draws are too few for "
-                         "it; a fit of your own (hfgrowth fit) would be surer.")
-        )  # fmt: skip
+            Check(
+                "bad",
+                "It is so unlike the population that the stored draws are too few for "
+                "it; a fit of your own (hfgrowth fit) would be surer.",
+            )
+        )
     else:
         found.append(Check("good", "The stored draws of the population are enough for it."))
     share = float(last.get("largest_author_share", 0.0) or 0.0)
     bursts = counted.metric == "finetunes"  # else a burst by one author counts once
     if bursts and count >= BURST_CHILDREN and share >= BURST_SHARE:
         found.append(
-            Check("mind", f"One author made {percent(share)} of its {counted.many}; such bursts "
-                          "end and begin unforeseen.")
-        )  # fmt: skip
+            Check(
+                "mind",
+                f"One author made {percent(share)} of its {counted.many}; such bursts "
+                "end and begin unforeseen.",
+            )
+        )
     if last["created_at"] < LINEAGE_SINCE:
         found.append(
-            Check("mind", f"It is from before {LINEAGE_SINCE:%Y-%m}, when lineage was hardly "
-                          "declared: its early counts are too low.")
-        )  # fmt: skip
+            Check(
+                "mind",
+                f"It is from before {LINEAGE_SINCE:%Y-%m}, when lineage was hardly "
+                "declared: its early counts are too low.",
+            )
+        )
     if str(last["base_model"]) in learned:
         found.append(
-            Check("mind", "It is in the data that the population was learned from, so its months "
-                          "until then count twice, a little.")
-        )  # fmt: skip
+            Check(
+                "mind",
+                "It is in the data that the population was learned from, so its months "
+                "until then count twice, a little.",
+            )
+        )
     return tuple(found)

@@ -20,8 +20,17 @@ if TYPE_CHECKING:
 
 PanelFile = Annotated[Path, typer.Argument(metavar="PANEL", help="Panel file, .csv or .parquet.")]
 
-_SHOWN = ("base_models", "crps_log", "crps", "pit_50", "pit_80", "pit_95", "coverage_95", "bias",
-          "absolute_error")  # fmt: skip
+_SHOWN = (
+    "base_models",
+    "crps_log",
+    "crps",
+    "pit_50",
+    "pit_80",
+    "pit_95",
+    "coverage_95",
+    "bias",
+    "absolute_error",
+)
 
 
 def backtest(
@@ -62,10 +71,19 @@ def backtest(
     check_folder(out, ForecastError)
     later = read_panel(panel, relation=relation)
     result = run(
-        later, as_of=as_of, months=months, models=model or ("surge",),
-        baselines=baseline or (), out=out, draws=draws, tune=tune, chains=chains, seed=seed,
-        jobs=jobs, dask=dask,
-    )  # fmt: skip
+        later,
+        as_of=as_of,
+        months=months,
+        models=model or ("surge",),
+        baselines=baseline or (),
+        out=out,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        seed=seed,
+        jobs=jobs,
+        dask=dask,
+    )
     table = result.table
     last = table.groupby(["as_of", "method"])["horizon"].transform("max")
     chosen = (table["horizon"] == last) & table["grouping"].isin(["all", "count"])
@@ -109,8 +127,11 @@ def _stack(result: "Backtest", later: "Panel", out: Path) -> None:
         announce(f"left out the weights: {reason}")
         return
     write_table(stacked.table, out / "weights.csv", ForecastError)
-    show_table(stacked.table, "Weights that would have forecast best together",
-               ("crps_log", "crps_log_se", "weight"))  # fmt: skip
+    show_table(
+        stacked.table,
+        "Weights that would have forecast best together",
+        ("crps_log", "crps_log_se", "weight"),
+    )
 
 
 def _drawings(result: "Backtest", later: "Panel", out: Path) -> dict[str, Callable[[], "Figure"]]:

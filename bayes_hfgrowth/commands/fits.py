@@ -138,9 +138,13 @@ def fit(
 
     check_file(out, (".nc",), FitError)
     settings = Settings(
-        draws, tune, chains, seed or 0, target_accept,
+        draws,
+        tune,
+        chains,
+        seed or 0,
+        target_accept,
         engine=engine,  # type: ignore[arg-type]
-    )  # fmt: skip
+    )
     check_settings(settings)
     growth_model = GrowthModel(model)
     table = read_organizations(organizations_file) if organizations_file else None
@@ -157,9 +161,14 @@ def fit(
         + ("" if data.counted.usual else f", by their {data.counted.many}")
     )
     result = growth_model.fit(
-        data, draws=draws, tune=tune, chains=chains, seed=seed, target_accept=target_accept,
+        data,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        seed=seed,
+        target_accept=target_accept,
         engine=engine,  # type: ignore[arg-type]
-    )  # fmt: skip
+    )
     result.save(out)
     announce(f"wrote {out}")
     show_verdict(result.convergence)
@@ -229,9 +238,7 @@ def forecast(
         raise ForecastError(f"--threshold asks for a table, and {out} are draws; write .csv")
     if with_new_releases:
         check_new_releases(by, base_model or None, out)
-    ask = _Asked(
-        months, last, limit, base_model or None, seed, out, levels, by, with_new_releases
-    )  # fmt: skip
+    ask = _Asked(months, last, limit, base_model or None, seed, out, levels, by, with_new_releases)
     if panel is not None:
         convergence = _of_panel(fit_file, panel, as_of, relation, ask, dask)
     elif dask is not None or as_of is not None or relation is not None:
@@ -291,15 +298,15 @@ def _of_fit(fit_file: Path, ask: _Asked) -> "Convergence":
         )
     dated = ask.until is not None or ask.threshold is not None
     if not dated or ask.out.suffix.lower() == ".nc":
-        predicted.save(
-            ask.out, ask.intervals, ask.by, with_new_releases=ask.with_new_releases
-        )  # fmt: skip
+        predicted.save(ask.out, ask.intervals, ask.by, with_new_releases=ask.with_new_releases)
         announce(f"wrote {ask.out}: {number} base models, {ask.horizon}")
         return result.convergence
     table = predicted.at_dates(
-        intervals=ask.intervals, by=ask.by, threshold=ask.threshold,
+        intervals=ask.intervals,
+        by=ask.by,
+        threshold=ask.threshold,
         with_new_releases=ask.with_new_releases,
-    )  # fmt: skip
+    )
     write_table(table, ask.out, ForecastError)
     announce(f"wrote {ask.out}: {number} base models, {ask.horizon}")
     show_answers(largest_at_end(table), number if ask.by == "base_model" else None)
@@ -319,10 +326,21 @@ def _of_panel(
 
     population = population_of(fit_file)
     done = forecast_file(
-        population, panel, ask.months, ask.out, ask.seed, until=ask.until,
-        threshold=ask.threshold, as_of=as_of, relation=relation, intervals=ask.intervals, by=ask.by,
-        base_models=ask.base_models, with_new_releases=ask.with_new_releases, dask=dask,
-    )  # fmt: skip
+        population,
+        panel,
+        ask.months,
+        ask.out,
+        ask.seed,
+        until=ask.until,
+        threshold=ask.threshold,
+        as_of=as_of,
+        relation=relation,
+        intervals=ask.intervals,
+        by=ask.by,
+        base_models=ask.base_models,
+        with_new_releases=ask.with_new_releases,
+        dask=dask,
+    )
     if fit_file is None:  # only now, so that a refusal is one line
         tell_shipped(population)
     announce(f"wrote {ask.out}: {done.base_models} base models, {ask.horizon}")

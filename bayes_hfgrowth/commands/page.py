@@ -77,10 +77,20 @@ def page(
     check_file(out, (".html",), ForecastError)
     known = population_of(population)
     content = write(
-        names or (), out, until=until, months=months, threshold=threshold, seed=seed,
-        panel=None if panel is None else read_relations(panel), as_of=as_of, population=known,
-        relation=relation or None, metric=metric, cache=cache, refresh=refresh,
-    )  # fmt: skip
+        names or (),
+        out,
+        until=until,
+        months=months,
+        threshold=threshold,
+        seed=seed,
+        panel=None if panel is None else read_relations(panel),
+        as_of=as_of,
+        population=known,
+        relation=relation or None,
+        metric=metric,
+        cache=cache,
+        refresh=refresh,
+    )
     for subject in (*content.sums, *content.subjects):
         typer.echo(f"{subject.name} {subject.answer}")
     for note in content.asked.notes:

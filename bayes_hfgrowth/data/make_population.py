@@ -69,10 +69,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", default="surge", help="growth model, surge by default")
     parser.add_argument("--as-of", metavar="DATE", help="use only what was known at this date")
     parser.add_argument(
-        "--min-finetunes", type=int, default=0, metavar="N",
+        "--min-finetunes",
+        type=int,
+        default=0,
+        metavar="N",
         help="leave out base models with fewer fine-tunes; the population is then one of "
         "successes, and its card says so",
-    )  # fmt: skip
+    )
     parser.add_argument("--draws", type=int, default=1000, help="kept draws of each chain")
     parser.add_argument("--tune", type=int, default=100, help="warm-up draws of each chain")
     parser.add_argument("--chains", type=int, default=4, help="independent chains")

@@ -120,19 +120,32 @@ def concentration(forecast: Forecast, counted: str | None = None) -> Figure:
         share = 100.0 * np.arange(len(now) + 1) / len(now)
         lower, upper = 100.0 * np.nanquantile(lorenz_curve(later), [0.025, 0.975], axis=0)
         left.fill_between(
-            share, lower, upper, color=COLOURS["model"], alpha=0.35, linewidth=0,
+            share,
+            lower,
+            upper,
+            color=COLOURS["model"],
+            alpha=0.35,
+            linewidth=0,
             label=f"in {ahead} months, 95% interval",
-        )  # fmt: skip
+        )
         left.plot(share, 100.0 * lorenz_curve(now), color=COLOURS["observed"], label="today")
         left.plot(
-            [0, 100], [0, 100], color=COLOURS["muted"], linewidth=0.8, linestyle=":",
+            [0, 100],
+            [0, 100],
+            color=COLOURS["muted"],
+            linewidth=0.8,
+            linestyle=":",
             label="if all had the same",
-        )  # fmt: skip
+        )
         holders = today["(all)"]
         left.plot(
-            [0, holders, holders], [100 * MOST, 100 * MOST, 0], color=COLOURS["paper"],
-            linewidth=0.8, linestyle="--", label=f"{holders:.1f}% hold {MOST:.0%} today",
-        )  # fmt: skip
+            [0, holders, holders],
+            [100 * MOST, 100 * MOST, 0],
+            color=COLOURS["paper"],
+            linewidth=0.8,
+            linestyle="--",
+            label=f"{holders:.1f}% hold {MOST:.0%} today",
+        )
         left.set_xlim(0, 100)
         left.set_ylim(0, 101)
         left.set_xlabel("Base models, from the largest on (%)")
@@ -212,27 +225,46 @@ def download_concentration(panel: Panel) -> Figure:
         for place, (kind, what) in enumerate(kinds.items()):
             colour, marker = looks[kind]
             left.plot(
-                share, 100.0 * lorenz_curve(counts[kind]), color=COLOURS[colour], marker=marker,
-                markersize=3.5, markevery=[], label=f"{what}: {held['(all)'][kind]:.1f}%",
-            )  # fmt: skip
+                share,
+                100.0 * lorenz_curve(counts[kind]),
+                color=COLOURS[colour],
+                marker=marker,
+                markersize=3.5,
+                markevery=[],
+                label=f"{what}: {held['(all)'][kind]:.1f}%",
+            )
             apart = 0.22 * (place - (len(kinds) - 1) / 2)  # so that none hides another
             right.plot(
-                [held[name][kind] for name in rows], np.arange(len(rows)) + apart, marker,
-                color=COLOURS[colour], markersize=3.5, linestyle="none",
-            )  # fmt: skip
+                [held[name][kind] for name in rows],
+                np.arange(len(rows)) + apart,
+                marker,
+                color=COLOURS[colour],
+                markersize=3.5,
+                linestyle="none",
+            )
         left.plot(
-            [0, 100], [0, 100], color=COLOURS["muted"], linewidth=0.8, linestyle=":",
+            [0, 100],
+            [0, 100],
+            color=COLOURS["muted"],
+            linewidth=0.8,
+            linestyle=":",
             label="if all had the same",
-        )  # fmt: skip
+        )
         left.axhline(100 * MOST, color=COLOURS["muted"], linewidth=0.5, linestyle="--")
         left.set_xlim(0, 100)
         left.set_ylim(0, 101)
         left.set_xlabel("Base models, from the largest on (%)")
         left.set_ylabel("Share of the total (%)")
         left.legend(
-            loc="lower right", frameon=True, framealpha=1.0, edgecolor="none", borderpad=0.2,
-            title=f"Base models that hold {MOST:.0%}", title_fontsize=7.5, alignment="left",
-        )  # fmt: skip
+            loc="lower right",
+            frameon=True,
+            framealpha=1.0,
+            edgecolor="none",
+            borderpad=0.2,
+            title=f"Base models that hold {MOST:.0%}",
+            title_fontsize=7.5,
+            alignment="left",
+        )
         _rows_on(right, {name: len(members[name]) for name in rows})
         right.set_xlabel(f"Base models that hold {MOST:.0%}\nof the total (%)")
     return figure

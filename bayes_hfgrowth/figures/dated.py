@@ -83,25 +83,33 @@ def dated_fan(
             axes.fill_between(ahead, low, high, color=COLOURS["model"], alpha=opacity, linewidth=0)
         axes.plot(ahead, np.append(counts[-1], table["median"].to_numpy()), color=COLOURS["model"])
         axes.plot(
-            _days(dates), counts, color=COLOURS["observed"], marker="o", markersize=2,
-            linewidth=1.0,
-        )  # fmt: skip
+            _days(dates), counts, color=COLOURS["observed"], marker="o", markersize=2, linewidth=1.0
+        )
         top = _top(table, counts, threshold)
         if threshold is not None and threshold < top:  # else it is far above all there is
             axes.axhline(threshold, color=COLOURS["paper"], linestyle="--", linewidth=1.0)
             axes.annotate(
-                f"{threshold:,}", (0.02, threshold), xycoords=("axes fraction", "data"),
-                xytext=(0, 2), textcoords="offset points", color=COLOURS["paper"],
-                fontsize=_FONT, in_layout=False,
-            )  # fmt: skip
+                f"{threshold:,}",
+                (0.02, threshold),
+                xycoords=("axes fraction", "data"),
+                xytext=(0, 2),
+                textcoords="offset points",
+                color=COLOURS["paper"],
+                fontsize=_FONT,
+                in_layout=False,
+            )
         axes.set_ylim(0, top)
         counts_on(axes, y=True)
         axes.set_ylabel(f"Cumulative {counted.many}", fontsize=_FONT)
         _by_date(axes)
         figure.legend(
-            handles=fan_legend(levels), loc="outside upper left", ncols=2, fontsize=_FONT - 1,
-            columnspacing=1.2, handlelength=1.6,
-        )  # fmt: skip
+            handles=fan_legend(levels),
+            loc="outside upper left",
+            ncols=2,
+            fontsize=_FONT - 1,
+            columnspacing=1.2,
+            handlelength=1.6,
+        )
     return figure
 
 
@@ -215,10 +223,15 @@ def leaders_chart(shares: pd.DataFrame) -> Figure:
         axes = figure.subplots()
         for name, (colour, dashes) in zip(shares.columns, LINES, strict=False):
             axes.plot(
-                when, 100.0 * shares[name].to_numpy(), color=colour, linestyle=dashes,
-                linewidth=1.8, marker="o" if len(when) < 3 else "", markersize=4,
+                when,
+                100.0 * shares[name].to_numpy(),
+                color=colour,
+                linestyle=dashes,
+                linewidth=1.8,
+                marker="o" if len(when) < 3 else "",
+                markersize=4,
                 label=_plain(shortened(str(name), 44)),
-            )  # fmt: skip
+            )
         axes.set_ylim(0, 100)
         axes.set_ylabel("Probability of leading (%)", fontsize=_FONT)
         _by_date(axes)
@@ -248,13 +261,21 @@ def alike_chart(
         axes = figure.subplots()
         for place, (ages, counts) in enumerate(others):
             axes.plot(
-                ages, counts, color=COLOURS["muted"], linewidth=1.0,
+                ages,
+                counts,
+                color=COLOURS["muted"],
+                linewidth=1.0,
                 label="alike at this age" if place == 0 else None,
-            )  # fmt: skip
+            )
         axes.plot(
-            np.arange(len(own)), own, color=COLOURS["model"], linewidth=2.2, marker="o",
-            markersize=2.5, label="this base model",
-        )  # fmt: skip
+            np.arange(len(own)),
+            own,
+            color=COLOURS["model"],
+            linewidth=2.2,
+            marker="o",
+            markersize=2.5,
+            label="this base model",
+        )
         axes.axvline(len(own) - 1, color=COLOURS["observed"], linestyle=":", linewidth=1.0)
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)

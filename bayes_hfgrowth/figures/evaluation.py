@@ -87,9 +87,13 @@ def calibration_curves(scores: pd.DataFrame, method: str) -> Figure:
             axes.plot([0, 100], [0, 100], color=COLOURS["muted"], linewidth=0.6)
             low, high = stats.binom.interval(_BAND, min(sizes), levels / 100.0)
             axes.fill_between(
-                levels, 100 * low / min(sizes), 100 * high / min(sizes),
-                color=COLOURS["muted"], alpha=0.2, linewidth=0,
-            )  # fmt: skip
+                levels,
+                100 * low / min(sizes),
+                100 * high / min(sizes),
+                color=COLOURS["muted"],
+                alpha=0.2,
+                linewidth=0,
+            )
             for place, part in enumerate(parts):
                 if len(part) == 0:
                     continue
@@ -100,17 +104,38 @@ def calibration_curves(scores: pd.DataFrame, method: str) -> Figure:
                 colour = _CYCLE[place % len(_CYCLE)]
                 axes.plot(levels, share, color=colour)
                 plain = [100 * part[f"inside_{level}"].mean() for level in LEVELS]
-                axes.plot(LEVELS, plain, "o", markersize=3, markerfacecolor="none", color=colour,
-                          clip_on=False, zorder=3)  # fmt: skip
+                axes.plot(
+                    LEVELS,
+                    plain,
+                    "o",
+                    markersize=3,
+                    markerfacecolor="none",
+                    color=colour,
+                    clip_on=False,
+                    zorder=3,
+                )
             axes.set_title(f"{_class_name(name, scores)}\nn = {_range_of(sizes)}")
             axes.set_aspect("equal")
             axes.set(xlim=(0, 100), ylim=(0, 100), xticks=(0, 50, 100), yticks=(0, 50, 100))
         figure.supxlabel("Nominal probability of the central interval (%)", fontsize=8)
         figure.supylabel("Outcomes in it (%)", fontsize=8)
-        _date_legend(figure, dates, "as of ", [
-            Line2D([], [], color=COLOURS["observed"], marker="o", markersize=3, linestyle="none",
-                   markerfacecolor="none", label="plain interval"),
-        ])  # fmt: skip
+        _date_legend(
+            figure,
+            dates,
+            "as of ",
+            [
+                Line2D(
+                    [],
+                    [],
+                    color=COLOURS["observed"],
+                    marker="o",
+                    markersize=3,
+                    linestyle="none",
+                    markerfacecolor="none",
+                    label="plain interval",
+                )
+            ],
+        )
     return figure
 
 
@@ -150,8 +175,13 @@ def pit_histograms(scores: pd.DataFrame, method: str) -> Figure:
             axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), xticklabels=("0", "0.5", "1"))
             share = _shares(part["pit_lower"].to_numpy(), part["pit_upper"].to_numpy(), edges)
             low, high = stats.binom.interval(_BAND, number, 1.0 / _BINS)
-            axes.axhspan(100 * low / number, 100 * high / number, color=COLOURS["muted"],
-                         alpha=0.25, linewidth=0)  # fmt: skip
+            axes.axhspan(
+                100 * low / number,
+                100 * high / number,
+                color=COLOURS["muted"],
+                alpha=0.25,
+                linewidth=0,
+            )
             axes.axhline(100 / _BINS, color=COLOURS["muted"], linewidth=0.6)
             axes.stairs(100 * share, edges, color=COLOURS["model"], fill=True, alpha=0.35)
             axes.stairs(100 * share, edges, color=COLOURS["model"])
@@ -212,9 +242,14 @@ def score_by_horizon(scores: pd.DataFrame, method: str, *, min_finetunes: int = 
             for name, one in rivals.groupby("rival", sort=False):
                 shift = width * (methods.index(str(name)) - len(methods) / 2)
                 lower.errorbar(
-                    one["horizon"] + shift, 100 * one["skill"], yerr=200 * one["skill_se"],
-                    fmt="o", markersize=2.5, elinewidth=0.8, color=style[str(name)]["color"],
-                )  # fmt: skip
+                    one["horizon"] + shift,
+                    100 * one["skill"],
+                    yerr=200 * one["skill_se"],
+                    fmt="o",
+                    markersize=2.5,
+                    elinewidth=0.8,
+                    color=style[str(name)]["color"],
+                )
             lower.set_xticks(sorted(part["horizon"].unique()))
         above[0].set_ylabel("CRPS of ln(1 + new)")
         below[0].set_ylabel("CRPS lower by (%)")
@@ -228,15 +263,20 @@ def score_by_horizon(scores: pd.DataFrame, method: str, *, min_finetunes: int = 
             handles=[
                 Line2D([], [], label=name.replace("_", " "), **style[name]) for name in methods
             ],
-            loc="outside upper left", ncols=4,
-        )  # fmt: skip
+            loc="outside upper left",
+            ncols=4,
+        )
     return figure
 
 
 def extreme_forecasts(
-    draws: xr.Dataset, scores: pd.DataFrame, panel: Panel, *, number: int = 10,
+    draws: xr.Dataset,
+    scores: pd.DataFrame,
+    panel: Panel,
+    *,
+    number: int = 10,
     min_finetunes: int = 5,
-) -> Figure:  # fmt: skip
+) -> Figure:
     """The best and the worst forecasts of one date, as fans with what came.
 
     Ranked by CRPS on ln(1 + new) at the longest horizon. Open circles are what came.
@@ -287,12 +327,23 @@ def extreme_forecasts(
             _fans(part, title, chosen, table, counts, levels, rows)
         figure.supxlabel("Age of the base model (months)", fontsize=8)
         figure.supylabel(f"Cumulative {panel.counted.many}", fontsize=8)
-        came = Line2D([], [], color=COLOURS["paper"], marker="o", markersize=2.5,
-                      markerfacecolor="none", linewidth=0.9, label="what came")  # fmt: skip
+        came = Line2D(
+            [],
+            [],
+            color=COLOURS["paper"],
+            marker="o",
+            markersize=2.5,
+            markerfacecolor="none",
+            linewidth=0.9,
+            label="what came",
+        )
         figure.legend(
-            handles=[*fan_legend(levels), came], loc="outside upper left", ncols=6,
-            columnspacing=1.2, handlelength=1.4,
-        )  # fmt: skip
+            handles=[*fan_legend(levels), came],
+            loc="outside upper left",
+            ncols=6,
+            columnspacing=1.2,
+            handlelength=1.4,
+        )
     return figure
 
 
@@ -319,8 +370,15 @@ def _fans(
             (counts["base_model"] == row["base_model"])
             & counts["month"].between(row["months"] + 1, row["months"] + row["horizon"])
         ]
-        axes.plot(came["month"], came["finetunes"], color=COLOURS["paper"], marker="o",
-                  markersize=2.2, markerfacecolor="none", linewidth=0.9)  # fmt: skip
+        axes.plot(
+            came["month"],
+            came["finetunes"],
+            color=COLOURS["paper"],
+            marker="o",
+            markersize=2.2,
+            markerfacecolor="none",
+            linewidth=0.9,
+        )
         highest = max(own[f"upper_{levels[0]}"].max(), came["finetunes"].max())
         axes.set_ylim(0, 1.05 * max(highest, 1))
         namespace, _, rest = row["base_model"].rpartition("/")

@@ -92,9 +92,12 @@ def fan_chart(
         figure.supxlabel(along, fontsize=8)
         figure.supylabel(counted, fontsize=8)
         figure.legend(
-            handles=fan_legend(levels), loc="outside upper left", ncols=len(levels) + 2,
-            columnspacing=1.5, handlelength=1.6,
-        )  # fmt: skip
+            handles=fan_legend(levels),
+            loc="outside upper left",
+            ncols=len(levels) + 2,
+            columnspacing=1.5,
+            handlelength=1.6,
+        )
     return figure
 
 
@@ -144,9 +147,13 @@ def draw_fan(
         count = np.where(count > 0, count, np.nan)
     for place, level in enumerate(levels):
         axes.fill_between(
-            ahead, from_today(f"lower_{level}"), from_today(f"upper_{level}"),
-            color=COLOURS["model"], alpha=_shade(place, len(levels)), linewidth=0,
-        )  # fmt: skip
+            ahead,
+            from_today(f"lower_{level}"),
+            from_today(f"upper_{level}"),
+            color=COLOURS["model"],
+            alpha=_shade(place, len(levels)),
+            linewidth=0,
+        )
     axes.plot(ahead, from_today("median"), color=COLOURS["model"])
     axes.plot(age, count, color=COLOURS["observed"], marker="o", markersize=1.8, linewidth=0.9)
     axes.set_xlim(0, ahead[-1])
@@ -167,10 +174,17 @@ def fan_legend(levels: list[str]) -> list[Line2D | Patch]:
         From `fan_levels`.
     """
     handles: list[Line2D | Patch] = [
-        Line2D([], [], color=COLOURS["observed"], marker="o", markersize=1.8, linewidth=0.9,
-               label="observed"),
+        Line2D(
+            [],
+            [],
+            color=COLOURS["observed"],
+            marker="o",
+            markersize=1.8,
+            linewidth=0.9,
+            label="observed",
+        ),
         Line2D([], [], color=COLOURS["model"], label="median forecast"),
-    ]  # fmt: skip
+    ]
     # Bands lie on one another, so a narrow one is seen through all wider ones.
     seen = 0.0
     patches = []

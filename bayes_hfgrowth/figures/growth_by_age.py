@@ -92,10 +92,15 @@ def growth_by_age(months: pd.DataFrame, counted: Counted = FINETUNES) -> Figure:
                 lines.append(np.column_stack([age, count]))
             axes.add_collection(
                 LineCollection(
-                    lines, array=created, cmap=mpl.colormaps["viridis"], norm=norm,
-                    linewidths=0.6, alpha=0.6, capstyle="round",
+                    lines,
+                    array=created,
+                    cmap=mpl.colormaps["viridis"],
+                    norm=norm,
+                    linewidths=0.6,
+                    alpha=0.6,
+                    capstyle="round",
                 )
-            )  # fmt: skip
+            )
             axes.set_yscale("symlog", linthresh=1.0, linscale=0.5)
             axes.set_ylim(-0.1, 2.0 * max(int(months[column].max()), 1))
             axes.set_xlim(0, int(months["month"].max()) + 0.5)

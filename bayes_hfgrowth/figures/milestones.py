@@ -57,8 +57,11 @@ def organization_milestones(
     inside = (draws >= fitness[0]) & (draws <= fitness[1])
     chance = inside.mean(axis=0)
     likely = (chance >= _LEAST_CHANCE) & (history.months >= min(ages))
-    groups = [index for index in range(len(history.organizations))
-              if (likely & (history.organization_of == index)).any()]  # fmt: skip
+    groups = [
+        index
+        for index in range(len(history.organizations))
+        if (likely & (history.organization_of == index)).any()
+    ]
     if not groups:
         raise FitError(
             f"no base model of the fit is {min(ages)} months old with a fitness of "
@@ -84,9 +87,13 @@ def organization_milestones(
                 edges = [to_rgba(COLOURS["model"], opacity) for opacity in chance[who]]
                 top = max(top, float(counts.max()))
                 axes.scatter(
-                    counts, row + rng.uniform(-0.22, 0.22, len(who)), s=9, linewidths=0.5,
-                    facecolors="none", edgecolors=edges,
-                )  # fmt: skip
+                    counts,
+                    row + rng.uniform(-0.22, 0.22, len(who)),
+                    s=9,
+                    linewidths=0.5,
+                    facecolors="none",
+                    edgecolors=edges,
+                )
                 ends = _median_interval(counts, inside[:, who], rng)
                 axes.hlines(row, ends[0], ends[2], color=COLOURS["observed"], linewidth=1.0)
                 axes.plot(ends[1], row, "o", color=COLOURS["observed"], markersize=3.5)
@@ -104,15 +111,18 @@ def organization_milestones(
             f"{fitness[0]:g} ≤ λ ≤ {fitness[1]:g}",
             fontsize=8.0,
         )
-        circle = panels[0].scatter([], [], s=9, linewidths=0.5, facecolors="none",
-                                   edgecolors=COLOURS["model"])  # fmt: skip
-        (median,) = panels[0].plot([], [], "-o", color=COLOURS["observed"], markersize=3.5,
-                                   linewidth=1.0)  # fmt: skip
+        circle = panels[0].scatter(
+            [], [], s=9, linewidths=0.5, facecolors="none", edgecolors=COLOURS["model"]
+        )
+        (median,) = panels[0].plot(
+            [], [], "-o", color=COLOURS["observed"], markersize=3.5, linewidth=1.0
+        )
         figure.legend(
             [circle, median],
             ["a base model (faint: perhaps not in the range)", "median and 95% interval"],
-            loc="outside upper left", ncols=2,
-        )  # fmt: skip
+            loc="outside upper left",
+            ncols=2,
+        )
     return figure
 
 

@@ -33,9 +33,14 @@ def model_comparison(table: pd.DataFrame, pointwise: pd.DataFrame) -> Figure:
         figure = new_figure(1.5 + 0.3 * len(table))
         left, middle, *more = figure.subplots(1, 3 if with_forecasts else 2)
         left.errorbar(
-            table["elpd_diff"], place, xerr=2 * table["dse"], fmt="o", markersize=4,
-            color=COLOURS["model"], elinewidth=1.2,
-        )  # fmt: skip
+            table["elpd_diff"],
+            place,
+            xerr=2 * table["dse"],
+            fmt="o",
+            markersize=4,
+            color=COLOURS["model"],
+            elinewidth=1.2,
+        )
         left.axvline(0, color=COLOURS["muted"], linewidth=0.6)
         left.set_xlabel("Log density of months left out,\ndifference to the best (nats)")
         counts_on(left, x=True)
@@ -43,9 +48,14 @@ def model_comparison(table: pd.DataFrame, pointwise: pd.DataFrame) -> Figure:
         _pareto(middle, table, pointwise)
         for axes in more:
             axes.errorbar(
-                table["crps_log"], place, xerr=2 * table["crps_log_se"], fmt="o", markersize=4,
-                color=COLOURS["model"], elinewidth=1.2,
-            )  # fmt: skip
+                table["crps_log"],
+                place,
+                xerr=2 * table["crps_log_se"],
+                fmt="o",
+                markersize=4,
+                color=COLOURS["model"],
+                elinewidth=1.2,
+            )
             axes.set_xlabel("CRPS of forecasts\n(of ln(1 + new fine-tunes))")
             _names(axes, table, "forecast_weight", short=True)
     return figure

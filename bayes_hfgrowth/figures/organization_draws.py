@@ -20,8 +20,12 @@ from bayes_hfgrowth.support.names import indices_of
 __all__ = ["organization_ranks", "organization_ridges"]
 
 _PARAMETERS = ("immediacy", "longevity", "fitness")
-_RANKED = ("peak_age", "fitness", f"finetunes_after_{NEW_MONTHS}_months",
-           f"portfolio_after_{NEW_MONTHS}_months")  # fmt: skip
+_RANKED = (
+    "peak_age",
+    "fitness",
+    f"finetunes_after_{NEW_MONTHS}_months",
+    f"portfolio_after_{NEW_MONTHS}_months",
+)
 _OVERLAP = 1.6  # height of the tallest ridge, in rows
 _MOST_DRAWS = 2000
 
@@ -76,15 +80,24 @@ def organization_ridges(
                 middle = float(np.median(column))
                 top = place - height * shape
                 axes.fill_between(
-                    across, place, top, facecolor=COLOURS["model"], alpha=0.45, linewidth=0,
+                    across,
+                    place,
+                    top,
+                    facecolor=COLOURS["model"],
+                    alpha=0.45,
+                    linewidth=0,
                     zorder=2 * place + 1,
-                )  # fmt: skip
+                )
                 axes.plot(across, top, color=COLOURS["model"], linewidth=0.7, zorder=2 * place + 1)
                 at = np.exp(middle) if LOG_SCALE[name] else middle
                 axes.vlines(
-                    at, place - height * np.interp(middle, grid, shape), place,
-                    color=COLOURS["observed"], linewidth=0.9, zorder=2 * place + 2,
-                )  # fmt: skip
+                    at,
+                    place - height * np.interp(middle, grid, shape),
+                    place,
+                    color=COLOURS["observed"],
+                    linewidth=0.9,
+                    zorder=2 * place + 2,
+                )
             if LOG_SCALE[name]:
                 axes.set_xscale("log")
                 ticks = _round_ticks(across[0], across[-1])
@@ -92,8 +105,9 @@ def organization_ridges(
                 axes.set_xticks([], minor=True)
             counts_on(axes, x=True)
             axes.set_xlim(across[0], across[-1])
-            axes.set_xlabel(f"{QUANTITIES[name].label} of the median\nbase model "
-                            f"({QUANTITIES[name].unit})")  # fmt: skip
+            axes.set_xlabel(
+                f"{QUANTITIES[name].label} of the median\nbase model ({QUANTITIES[name].unit})"
+            )
             axes.tick_params(axis="y", length=0)
             axes.spines["left"].set_visible(False)
             axes.hlines(range(len(names)), across[0], across[-1], color="#D0D0D0", linewidth=0.3)
@@ -140,13 +154,22 @@ def organization_ranks(ranks: pd.DataFrame, quantities: Sequence[str] = _RANKED)
         for axes, key in zip(panels, chosen, strict=True):
             values = tables[key].loc[names]
             axes.hlines(
-                place, values["lower_95"], values["upper_95"], color=COLOURS["model"],
-                linewidth=2.4, alpha=0.5, label="95% interval",
-            )  # fmt: skip
+                place,
+                values["lower_95"],
+                values["upper_95"],
+                color=COLOURS["model"],
+                linewidth=2.4,
+                alpha=0.5,
+                label="95% interval",
+            )
             axes.plot(
-                values["median_rank"], place, "o", color=COLOURS["observed"], markersize=3,
+                values["median_rank"],
+                place,
+                "o",
+                color=COLOURS["observed"],
+                markersize=3,
                 label="median rank",
-            )  # fmt: skip
+            )
             axes.set_xlim(0.5, len(names) + 0.5)
             axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=2))
             axes.set_xlabel(f"{textwrap.fill(QUANTITIES[key].label, 20)}\n(rank, 1 = most)")

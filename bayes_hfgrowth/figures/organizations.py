@@ -68,9 +68,12 @@ def organization_forest(
             values = cells.loc[key].loc[names]
             for level, width in ((95, 1.0), (50, 3.0)):
                 axes.hlines(
-                    place, values[f"lower_{level}"], values[f"upper_{level}"],
-                    color=COLOURS["model"], linewidth=width,
-                )  # fmt: skip
+                    place,
+                    values[f"lower_{level}"],
+                    values[f"upper_{level}"],
+                    color=COLOURS["model"],
+                    linewidth=width,
+                )
             axes.plot(values["median"], place, "o", color=COLOURS["observed"], markersize=3)
             if key in _LOGARITHMIC:
                 # Logarithmic from one fine-tune on, and still room for none.
@@ -93,9 +96,14 @@ def organization_forest(
 def _legend() -> list[Line2D]:
     return [
         Line2D(
-            [], [], color=COLOURS["observed"], marker="o", markersize=3, linestyle="none",
+            [],
+            [],
+            color=COLOURS["observed"],
+            marker="o",
+            markersize=3,
+            linestyle="none",
             label="median",
         ),
         Line2D([], [], color=COLOURS["model"], linewidth=3.0, label="50% interval"),
         Line2D([], [], color=COLOURS["model"], linewidth=1.0, label="95% interval"),
-    ]  # fmt: skip
+    ]

@@ -77,9 +77,11 @@ def published_kind(paper_fits: pd.DataFrame) -> pd.Series:
         "starting guess": start,
         "zero bound": mu < 1e-3,
         "runaway": (fitness > 1e3) | (mu > np.log(100.0)),
-        "interior": (fitness > 0) & (fitness <= 20) & mu.between(0.01, np.log(10.0))
+        "interior": (fitness > 0)
+        & (fitness <= 20)
+        & mu.between(0.01, np.log(10.0))
         & sigma.between(0.05, 4.0),
-    }  # fmt: skip
+    }
     kind = np.select(list(conditions.values()), list(conditions), "between")
     return pd.Series(kind, index=paper_fits.index, name="kind")
 
@@ -236,9 +238,14 @@ def _block(
         _draw(axes, fit, name, paper_fits.loc[name])
         axes.set_title(panel_title(name, 24), fontsize=6.5)
         axes.text(
-            0.05, 0.97, chosen[name], transform=axes.transAxes, va="top", fontsize=6.5,
+            0.05,
+            0.97,
+            chosen[name],
+            transform=axes.transAxes,
+            va="top",
+            fontsize=6.5,
             color=COLOURS["paper"],
-        )  # fmt: skip
+        )
 
 
 def _draw(axes: Axes, fit: FittedDraws, name: str, parameters: pd.Series) -> None:
@@ -263,9 +270,16 @@ def _draw(axes: Axes, fit: FittedDraws, name: str, parameters: pd.Series) -> Non
 def _legend(ours: str) -> list[Line2D | Patch]:
     model, paper = COLOURS["model"], COLOURS["paper"]
     return [
-        Line2D([], [], color=COLOURS["observed"], marker="o", markersize=2, linestyle="none",
-               label="observed"),
+        Line2D(
+            [],
+            [],
+            color=COLOURS["observed"],
+            marker="o",
+            markersize=2,
+            linestyle="none",
+            label="observed",
+        ),
         Line2D([], [], color=paper, linestyle="--", label="published curve"),
         Line2D([], [], color=model, label=f"our {ours}: median"),
         Patch(facecolor=model, alpha=0.2, label="95% interval"),
-    ]  # fmt: skip
+    ]

@@ -158,9 +158,16 @@ def collapse(fit: FittedDraws) -> Figure:
         low, high = min(low - 0.2, -1.5), max(high + 0.2, 1.5)
         smooth = np.linspace(low, high, 200)
         left.plot(
-            x, y, "o", color=COLOURS["model"], markersize=1.6, alpha=0.35, markeredgewidth=0,
-            label="months of base models", rasterized=len(x) > 5000,
-        )  # fmt: skip
+            x,
+            y,
+            "o",
+            color=COLOURS["model"],
+            markersize=1.6,
+            alpha=0.35,
+            markeredgewidth=0,
+            label="months of base models",
+            rasterized=len(x) > 5000,
+        )
         left.plot(smooth, special.ndtr(smooth), color=COLOURS["observed"], label="Φ")
         left.set_ylim(-0.02, max(1.05, 1.05 * float(np.quantile(y, 0.999))))
         left.set_ylabel(f"Rescaled {fit.counted.many},\nln(1 + c/m)/λ (dimensionless)")
@@ -175,9 +182,14 @@ def collapse(fit: FittedDraws) -> Figure:
         centre = 0.5 * (edges[:-1] + edges[1:])[filled]
         for wide, opacity, label in ((0, 0.2, "central 90%"), (1, 0.4, "central 50%")):
             right.fill_between(
-                centre, ends[:, wide], ends[:, 4 - wide], color=COLOURS["model"], alpha=opacity,
-                linewidth=0, label=label,
-            )  # fmt: skip
+                centre,
+                ends[:, wide],
+                ends[:, 4 - wide],
+                color=COLOURS["model"],
+                alpha=opacity,
+                linewidth=0,
+                label=label,
+            )
         right.plot(centre, ends[:, 2], color=COLOURS["model"], label="median")
         right.axhline(0.0, color=COLOURS["observed"], linewidth=0.8)
         right.set_ylabel(f"Rescaled {fit.counted.many} minus Φ\n(dimensionless)")
@@ -203,9 +215,15 @@ def _distribution(
     counts = np.array([np.histogram(one, edges)[0] for one in draws])
     lower, median, upper = np.quantile(counts, [0.025, 0.5, 0.975], axis=0)
     axes.stairs(
-        upper, edges, baseline=lower, fill=True, color=COLOURS["model"], alpha=0.25, linewidth=0,
+        upper,
+        edges,
+        baseline=lower,
+        fill=True,
+        color=COLOURS["model"],
+        alpha=0.25,
+        linewidth=0,
         label="base models in a bin, 95% interval",
-    )  # fmt: skip
+    )
     axes.stairs(median, edges, color=COLOURS["model"], linewidth=1.2, label="and median")
     axes.set_ylim(0, 1.08 * max(float(upper.max()), 1.0))
     axes.locator_params(axis="y", nbins=4, integer=True)
@@ -214,10 +232,23 @@ def _distribution(
 def _points(axes: Axes, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> None:
     across, down = (np.quantile(values, [0.25, 0.5, 0.75], axis=0) for values in (x, y))
     axes.hlines(down[1], across[0], across[2], color=COLOURS["muted"], linewidth=0.4, alpha=0.5)
-    axes.vlines(across[1], down[0], down[2], color=COLOURS["muted"], linewidth=0.4, alpha=0.5,
-                label="50% interval")  # fmt: skip
-    axes.plot(across[1], down[1], "o", color=COLOURS["observed"], markersize=1.8,
-              label="a base model, posterior medians")  # fmt: skip
+    axes.vlines(
+        across[1],
+        down[0],
+        down[2],
+        color=COLOURS["muted"],
+        linewidth=0.4,
+        alpha=0.5,
+        label="50% interval",
+    )
+    axes.plot(
+        across[1],
+        down[1],
+        "o",
+        color=COLOURS["observed"],
+        markersize=1.8,
+        label="a base model, posterior medians",
+    )
 
 
 def _plain(axes: Axes, *, x: bool = False, y: bool = False) -> None:

@@ -74,9 +74,13 @@ def attention_chart(table: pd.DataFrame) -> Figure:
         axes = figure.subplots()
         for level, opacity in _SHADES.items():
             axes.fill_between(
-                time, table[f"lower_{level}"], table[f"upper_{level}"], color=blue,
-                alpha=opacity, linewidth=0,
-            )  # fmt: skip
+                time,
+                table[f"lower_{level}"],
+                table[f"upper_{level}"],
+                color=blue,
+                alpha=opacity,
+                linewidth=0,
+            )
         axes.axhline(1.0, color=muted, linewidth=0.6)
         axes.axvline(time[last], color=COLOURS["observed"], linewidth=0.8, linestyle=":")
         median = table["median"].to_numpy()
@@ -100,9 +104,11 @@ def attention_chart(table: pd.DataFrame) -> Figure:
         axes.set_xlabel("Calendar month (year-month)")
         axes.set_ylabel("Attention relative to its\nlong-run median (ratio)")
         figure.legend(
-            handles=_legend(str(table["calendar_month"].iloc[last])), loc="outside upper left",
-            ncols=3, columnspacing=1.5,
-        )  # fmt: skip
+            handles=_legend(str(table["calendar_month"].iloc[last])),
+            loc="outside upper left",
+            ncols=3,
+            columnspacing=1.5,
+        )
     return figure
 
 
@@ -111,9 +117,15 @@ def _legend(last: str) -> list[Line2D | Patch]:
     handles: list[Line2D | Patch] = [
         Line2D([], [], color=blue, label="median, estimated"),
         Line2D([], [], color=blue, linestyle=(0, (3, 1.5)), label="median, continued"),
-        Line2D([], [], color=COLOURS["observed"], linewidth=0.8, linestyle=":",
-               label=f"last month with data, {last}"),
-    ]  # fmt: skip
+        Line2D(
+            [],
+            [],
+            color=COLOURS["observed"],
+            linewidth=0.8,
+            linestyle=":",
+            label=f"last month with data, {last}",
+        ),
+    ]
     # Bands lie on one another, so a narrow one is seen through all wider ones.
     seen, patches = 0.0, []
     for level, opacity in _SHADES.items():

@@ -85,8 +85,13 @@ def organization_portfolios(fit: FittedDraws, forecast: Forecast) -> Figure:
             axes.set_title(f"{panel_title(name, 20)}\n{number}", fontsize=7.5)
         figure.supxlabel("Months from the last count", fontsize=8.0)
         figure.supylabel(f"Cumulative {fit.counted.many}", fontsize=8.0)
-        figure.legend(handles=_legend(), loc="outside upper left", ncols=5, columnspacing=1.3,
-                      handlelength=1.6)  # fmt: skip
+        figure.legend(
+            handles=_legend(),
+            loc="outside upper left",
+            ncols=5,
+            columnspacing=1.3,
+            handlelength=1.6,
+        )
     return figure
 
 
@@ -113,9 +118,13 @@ def _past(
     time = np.arange(-longest, 1)
     lower, upper = np.quantile(np.cumsum(replicated, axis=1), [0.025, 0.975], axis=0)
     axes.fill_between(
-        time, np.append(0, lower), np.append(0, upper), color=COLOURS["muted"], alpha=0.4,
+        time,
+        np.append(0, lower),
+        np.append(0, upper),
+        color=COLOURS["muted"],
+        alpha=0.4,
         linewidth=0,
-    )  # fmt: skip
+    )
     axes.plot(time, np.append(0, np.cumsum(observed)), color=COLOURS["observed"], linewidth=1.0)
     axes.set_xlim(left=-longest)
 
@@ -130,9 +139,8 @@ def _fan(axes: Axes, totals: npt.NDArray[np.int64], today: int) -> None:
     for level, opacity in zip(_LEVELS, (0.18, 0.39, 0.6), strict=True):
         tail = (1.0 - level / 100.0) / 2.0
         axes.fill_between(
-            time, ahead(tail), ahead(1.0 - tail), color=COLOURS["model"], alpha=opacity,
-            linewidth=0,
-        )  # fmt: skip
+            time, ahead(tail), ahead(1.0 - tail), color=COLOURS["model"], alpha=opacity, linewidth=0
+        )
     axes.plot(time, ahead(0.5), color=COLOURS["model"])
     axes.axvline(0.0, color=COLOURS["muted"], linewidth=0.5, linestyle=":")
     # A fan much higher than the data leaves the panel rather than flattening them.
@@ -141,9 +149,14 @@ def _fan(axes: Axes, totals: npt.NDArray[np.int64], today: int) -> None:
     axes.set_ylim(0, 1.08 * min(max(upper, float(today), 1.0), highest))
     if upper > 1.08 * highest:
         axes.text(
-            0.05, 0.95, f"95%: to {rounded_count(upper)}", transform=axes.transAxes, va="top",
-            fontsize=6.5, color=COLOURS["model"],
-        )  # fmt: skip
+            0.05,
+            0.95,
+            f"95%: to {rounded_count(upper)}",
+            transform=axes.transAxes,
+            va="top",
+            fontsize=6.5,
+            color=COLOURS["model"],
+        )
     axes.set_xlim(right=time[-1])
     axes.locator_params(axis="x", nbins=5, integer=True)
     axes.locator_params(axis="y", nbins=4)

@@ -87,16 +87,33 @@ def _draw_months(axes: Axes, table: pd.DataFrame) -> None:
     age, new = table["month"].to_numpy(), table["new"].to_numpy()
     found = table["surge"].to_numpy()
     axes.fill_between(
-        age, table["lower_95"], table["upper_95"], step="mid", color=COLOURS["model"], alpha=0.2,
-        linewidth=0, label="replicated, 95%",
-    )  # fmt: skip
+        age,
+        table["lower_95"],
+        table["upper_95"],
+        step="mid",
+        color=COLOURS["model"],
+        alpha=0.2,
+        linewidth=0,
+        label="replicated, 95%",
+    )
     axes.step(
-        age, table["median"], where="mid", color=COLOURS["model"], linewidth=1.0,
+        age,
+        table["median"],
+        where="mid",
+        color=COLOURS["model"],
+        linewidth=1.0,
         label="replicated, median",
-    )  # fmt: skip
+    )
     axes.plot(age, new, "o", color=COLOURS["observed"], markersize=2, label="observed")
-    axes.plot(age[found], new[found], "D", color=COLOURS["paper"], markersize=4.5,
-              label="surge", clip_on=False)  # fmt: skip
+    axes.plot(
+        age[found],
+        new[found],
+        "D",
+        color=COLOURS["paper"],
+        markersize=4.5,
+        label="surge",
+        clip_on=False,
+    )
     # Logarithmic from one fine-tune on, and still room for none.
     axes.set_yscale("symlog", linthresh=1.0, linscale=0.5)
     axes.set_ylim(-0.1, 3.0 * max(float(table["upper_95"].max()), float(new.max()), 1.0))
@@ -111,9 +128,15 @@ def _draw_rootogram(axes: Axes, table: pd.DataFrame) -> None:
     spread = np.abs(table[["lower_95", "upper_95"]].to_numpy().T - median)
     axes.bar(place, table["observed"], width=0.8, color="#C8C8C8", label="observed")
     axes.errorbar(
-        place, median, yerr=spread, fmt="o", markersize=3, elinewidth=1.2, color=COLOURS["model"],
+        place,
+        median,
+        yerr=spread,
+        fmt="o",
+        markersize=3,
+        elinewidth=1.2,
+        color=COLOURS["model"],
         label="replicated, median and 95%",
-    )  # fmt: skip
+    )
     top = max(table["observed"].max(), table["upper_95"].max())
     axes.set_yscale("function", functions=(lambda y: np.sqrt(np.maximum(y, 0)), np.square))
     axes.set_ylim(0, 1.05 * top)
@@ -140,9 +163,14 @@ def _square_ticks(top: float) -> list[float]:
 
 def _draw_pit(axes: Axes, table: pd.DataFrame) -> None:
     axes.fill_between(
-        table["pit"], table["lower_95"], table["upper_95"], color=COLOURS["model"], alpha=0.2,
-        linewidth=0, label="95% of replicates",
-    )  # fmt: skip
+        table["pit"],
+        table["lower_95"],
+        table["upper_95"],
+        color=COLOURS["model"],
+        alpha=0.2,
+        linewidth=0,
+        label="95% of replicates",
+    )
     axes.axhline(0.0, color=COLOURS["muted"], linewidth=0.6)
     axes.plot(table["pit"], table["deviation"], color=COLOURS["observed"], label="observed")
     reach = 1.1 * float(table[["lower_95", "upper_95", "deviation"]].abs().to_numpy().max())

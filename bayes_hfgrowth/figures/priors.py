@@ -112,7 +112,14 @@ def _draw(axes: Axes, row: pd.Series) -> None:
 
 def _legend() -> list[Line2D]:
     return [
-        Line2D([], [], color=COLOURS[colour], marker="o", markersize=3.5, linewidth=1.6,
-               label=f"{kind}, median and 95% interval")
+        Line2D(
+            [],
+            [],
+            color=COLOURS[colour],
+            marker="o",
+            markersize=3.5,
+            linewidth=1.6,
+            label=f"{kind}, median and 95% interval",
+        )
         for kind, colour in (("prior", "muted"), ("posterior", "model"))
-    ]  # fmt: skip
+    ]

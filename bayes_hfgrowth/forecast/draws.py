@@ -474,9 +474,13 @@ class Forecast:
         # Months are counted from the birth of the first base model of each sum.
         table["month"] += table["base_model"].map(before)
         return fan_chart(
-            table, history, organizations, what="organization",
-            along="Months since the first base model", **options,
-        )  # fmt: skip
+            table,
+            history,
+            organizations,
+            what="organization",
+            along="Months since the first base model",
+            **options,
+        )
 
 
 def joined(parts: Sequence[Forecast]) -> Forecast:

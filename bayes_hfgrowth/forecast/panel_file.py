@@ -180,11 +180,14 @@ def forecast_file(
     ):
         shared = share(conditional)
         work: tuple[Callable[..., Any], tuple[Any, ...]] = (
-            (forecast_chunk, ()) if keep
-            else (_dated, (levels, last, limit)) if by == BASE_MODEL and dated
-            else (_table, (levels,)) if by == BASE_MODEL
+            (forecast_chunk, ())
+            if keep
+            else (_dated, (levels, last, limit))
+            if by == BASE_MODEL and dated
+            else (_table, (levels,))
+            if by == BASE_MODEL
             else (_sums, (by,))
-        )  # fmt: skip
+        )
         options = (months, start, *work[1])
         pieces = ((work[0], shared, History.from_panel(part), *options) for part in source)
         results = in_order(submit, pieces, 2 * hands)
@@ -259,9 +262,14 @@ def _releases(
     """Base models that the organizations of a panel have yet to release."""
     born = pd.concat([part.base_models[["created_at", "organization"]] for part in source])
     return Releases(
-        population, pd.DatetimeIndex(born["created_at"]), tuple(born["organization"]), start,
-        months, conditional.seed, conditional.draws,
-    )  # fmt: skip
+        population,
+        pd.DatetimeIndex(born["created_at"]),
+        tuple(born["organization"]),
+        start,
+        months,
+        conditional.seed,
+        conditional.draws,
+    )
 
 
 def _dated(

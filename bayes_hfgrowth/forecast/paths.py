@@ -284,10 +284,16 @@ def with_releases(
     return replace(
         found,
         releases=Releases(
-            population, history.created_at, organizations, pd.Timestamp(found.draws.attrs[FROM]),
-            sizes["horizon"], seed, sizes["chain"] * sizes["draw"], ahead,
+            population,
+            history.created_at,
+            organizations,
+            pd.Timestamp(found.draws.attrs[FROM]),
+            sizes["horizon"],
+            seed,
+            sizes["chain"] * sizes["draw"],
+            ahead,
         ),
-    )  # fmt: skip
+    )
 
 
 def conditional_on(

@@ -215,9 +215,12 @@ class Update:
         source = self.base_models["source"].to_numpy(dtype=object)
         draws = found.draws.assign(pareto_k=("base_model", pareto_k), source=("base_model", source))
         found = with_releases(
-            Forecast(draws, found.history), self.conditional.population, self.history,
-            self.conditional.seed, OF_FIT,
-        )  # fmt: skip
+            Forecast(draws, found.history),
+            self.conditional.population,
+            self.history,
+            self.conditional.seed,
+            OF_FIT,
+        )
         return until_attribute(found, last)
 
     def earlier(self) -> Forecast | None:
@@ -305,9 +308,7 @@ def update(fit: FittedDraws, panel: Panel, seed: int | None = None) -> Update:
         shares = np.ascontiguousarray(shares[:, old.organization_of[in_fit]])
     known = history.subset(in_panel)
     weighed = reweigh(conditional, known, theta, shares, old.months[in_fit])
-    return Update(
-        fit, panel, history, conditional, in_panel, in_fit, theta, shares, weighed
-    )  # fmt: skip
+    return Update(fit, panel, history, conditional, in_panel, in_fit, theta, shares, weighed)
 
 
 def _check_past(

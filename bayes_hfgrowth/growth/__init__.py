@@ -4,20 +4,6 @@ The curve and what it implies stand in `curve` and `attention`, the law of a mon
 what calls it in `adjoint` (gradients), `points` (likelihoods) and `paths` (simulation).
 """
 
-from bayes_hfgrowth.growth.curve import (
-    cumulative,
-    curve_increment,
-    curve_increment_pt,
-    reinforced_increment,
-    reinforced_increment_pt,
-    ultimate_impact,
-)
+from bayes_hfgrowth.growth.curve import cumulative, ultimate_impact
 
-__all__ = [
-    "cumulative",
-    "curve_increment",
-    "curve_increment_pt",
-    "reinforced_increment",
-    "reinforced_increment_pt",
-    "ultimate_impact",
-]
+__all__ = ["cumulative", "ultimate_impact"]

@@ -13,15 +13,7 @@ from numba import njit
 
 from bayes_hfgrowth.growth import blocks, elementary, points
 from bayes_hfgrowth.growth import law as formulas
-from bayes_hfgrowth.growth.blocks import (
-    Block,
-    add_to,
-    block_for,
-    copy_to,
-    fill,
-    forward,
-    longest_of,
-)
+from bayes_hfgrowth.growth.blocks import Block, block_for, forward, longest_of
 from bayes_hfgrowth.growth.elementary import exp, inner, version_of
 from bayes_hfgrowth.growth.law import (
     EXPONENT,
@@ -40,6 +32,7 @@ from bayes_hfgrowth.growth.law import (
     Shared,
     log1p_ratio,
 )
+from bayes_hfgrowth.growth.points import add_to, copy_to, fill
 
 __all__ = ["Gradients", "backward", "gradients_of"]
 

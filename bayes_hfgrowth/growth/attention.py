@@ -4,8 +4,8 @@ The share of all attention that has come by age t is :math:`F(t) = \Phi(z)` with
 :math:`z = (\ln t - \mu) / \sigma` and the standard normal distribution function
 :math:`\Phi`: immediacy μ, longevity σ [1]_.
 
-Every formula has two forms, one below the other: for arrays, and with the suffix ``_pt`` for
-PyTensor tensors, whose gradients are finite where the value is. All arguments broadcast
+Formulas with the suffix ``_pt`` are for PyTensor tensors, with gradients that are finite where the
+value is; the others are for arrays. All arguments broadcast
 against each other, are taken as float64, and give results of the broadcast shape. Ages are in
 months since creation, from 0 up; immediacy is in log-months; longevity is positive.
 
@@ -28,13 +28,8 @@ __all__ = [
     "Tensor",
     "as_floats",
     "as_tensor",
-    "attention_increment",
-    "attention_increment_pt",
-    "attention_peak",
-    "attention_peak_pt",
     "attention_share",
     "attention_share_pt",
-    "log_attention_increment",
     "log_attention_increment_pt",
     "z_score",
     "z_score_pt",
@@ -110,121 +105,30 @@ def attention_share_pt(age: Tensor, immediacy: Tensor, longevity: Tensor) -> Ten
     return 0.5 * pt.erfc(-z_score_pt(age, immediacy, longevity) / _SQRT2)
 
 
-def _split_increment(start: Floats, end: Floats) -> tuple[Floats, Floats]:
-    """Φ(end) - Φ(start) as exp(exponent) * factor, exact to rounding in both tails.
-
-    With both scores on one side of 0 they are moved to the left tail, where
-    Φ(-x) = exp(-x²/2) erfcx(x/√2) / 2, and the larger exponential is taken out. With 0
-    between them, the difference of two erf of opposite sign loses nothing.
-    """
-    astride = (start < 0) & (end > 0)
-    # Distances from 0 into the tail: near <= far.
-    near = np.where(astride, 0.0, np.clip(np.minimum(np.abs(start), np.abs(end)), 0, FAR))
-    far = np.where(astride, 0.0, np.clip(np.maximum(np.abs(start), np.abs(end)), 0, FAR))
-    drop = np.exp(-0.5 * (far - near) * (far + near))
-    tail = 0.5 * (special.erfcx(near / _SQRT2) - drop * special.erfcx(far / _SQRT2))
-    middle = 0.5 * (special.erf(end / _SQRT2) - special.erf(start / _SQRT2))
-    return -0.5 * near**2, np.where(astride, middle, tail)
-
-
-def _split_increment_pt(start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
-    """PyTensor form of `_split_increment`."""
-    start, end = pt.clip(start, -FAR, FAR), pt.clip(end, -FAR, FAR)
-    astride = pt.lt(start, 0) & pt.gt(end, 0)
-    left = pt.le(end, 0)
-    near = pt.switch(astride, 0.0, pt.switch(left, -end, start))
-    far = pt.switch(astride, 0.0, pt.switch(left, -start, end))
-    drop = pt.exp(-0.5 * (far - near) * (far + near))
-    tail = 0.5 * (pt.erfcx(near / _SQRT2) - drop * pt.erfcx(far / _SQRT2))
-    middle = 0.5 * (pt.erf(end / _SQRT2) - pt.erf(start / _SQRT2))
-    return -0.5 * near**2, pt.switch(astride, middle, tail)
-
-
-def attention_increment(
-    start: ArrayLike, end: ArrayLike, immediacy: ArrayLike, longevity: ArrayLike
-) -> Floats:
-    """Share of all attention received between two ages, ΔF = Φ(z(end)) - Φ(z(start)).
-
-    Parameters
-    ----------
-    start, end : array_like
-        Ages in months, ``start <= end``.
-    immediacy, longevity : array_like
-        μ in log-months and σ.
-
-    Returns
-    -------
-    ndarray
-        Shares between 0 and 1, with small relative error in both tails.
-    """
-    exponent, factor = _split_increment(
-        z_score(start, immediacy, longevity), z_score(end, immediacy, longevity)
-    )
-    return np.exp(exponent) * factor
-
-
-def attention_increment_pt(
-    start: Tensor, end: Tensor, immediacy: Tensor, longevity: Tensor
-) -> Tensor:
-    """PyTensor form of `attention_increment`."""
-    exponent, factor = _split_increment_pt(
-        z_score_pt(start, immediacy, longevity), z_score_pt(end, immediacy, longevity)
-    )
-    return pt.exp(exponent) * factor
-
-
-def log_attention_increment(
-    start: ArrayLike, end: ArrayLike, immediacy: ArrayLike, longevity: ArrayLike
-) -> Floats:
-    """Natural logarithm of `attention_increment`, finite where that is rounded to 0.
-
-    Parameters
-    ----------
-    start, end : array_like
-        Ages in months, ``start < end``; equal ages give minus infinity.
-    immediacy, longevity : array_like
-        μ in log-months and σ.
-
-    Returns
-    -------
-    ndarray
-        Logarithms, at most 0.
-    """
-    exponent, factor = _split_increment(
-        z_score(start, immediacy, longevity), z_score(end, immediacy, longevity)
-    )
-    with np.errstate(divide="ignore"):
-        return exponent + np.log(factor)
-
-
 def log_attention_increment_pt(
     start: Tensor, end: Tensor, immediacy: Tensor, longevity: Tensor
 ) -> Tensor:
-    """PyTensor form of `log_attention_increment`."""
-    exponent, factor = _split_increment_pt(
-        z_score_pt(start, immediacy, longevity), z_score_pt(end, immediacy, longevity)
-    )
-    return exponent + pt.log(factor)
+    """Natural logarithm of the share of attention that comes between two ages.
 
-
-def attention_peak(immediacy: ArrayLike, longevity: ArrayLike) -> Floats:
-    """Age at which attention F'(t) peaks, exp(μ - σ²): the mode of the log-normal density.
-
-    It comes before exp(μ), the age by which half of all attention has come.
+    It is ln(Φ(z(end)) - Φ(z(start))), exact to rounding in both tails, and finite where the share
+    itself is rounded to 0. With both scores on one side of 0 they are moved to the left tail, where
+    Φ(-x) = exp(-x²/2) erfcx(x/√2) / 2, and the larger exponential is taken out. With 0 between
+    them, the difference of two erf of opposite sign loses nothing.
 
     Parameters
     ----------
-    immediacy, longevity : array_like
+    start, end : tensor
+        Ages in months, ``start < end``.
+    immediacy, longevity : tensor
         μ in log-months and σ.
-
-    Returns
-    -------
-    ndarray
-        Ages in months.
     """
-    return np.exp(as_floats(immediacy) - as_floats(longevity) ** 2)
-
-
-def attention_peak_pt(immediacy: Tensor, longevity: Tensor) -> Tensor:
-    """PyTensor form of `attention_peak`."""
-    return pt.exp(as_tensor(immediacy) - as_tensor(longevity) ** 2)
+    first = pt.clip(z_score_pt(start, immediacy, longevity), -FAR, FAR)
+    last = pt.clip(z_score_pt(end, immediacy, longevity), -FAR, FAR)
+    astride = pt.lt(first, 0) & pt.gt(last, 0)
+    left = pt.le(last, 0)
+    near = pt.switch(astride, 0.0, pt.switch(left, -last, first))
+    far = pt.switch(astride, 0.0, pt.switch(left, -first, last))
+    drop = pt.exp(-0.5 * (far - near) * (far + near))
+    tail = 0.5 * (pt.erfcx(near / _SQRT2) - drop * pt.erfcx(far / _SQRT2))
+    middle = 0.5 * (pt.erf(last / _SQRT2) - pt.erf(first / _SQRT2))
+    return -0.5 * near**2 + pt.log(pt.switch(astride, middle, tail))

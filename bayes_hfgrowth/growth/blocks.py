@@ -47,14 +47,11 @@ from bayes_hfgrowth.growth.law import (
     regular_part,
     size_of,
 )
-from bayes_hfgrowth.growth.points import natural_at
+from bayes_hfgrowth.growth.points import add_to, copy_to, fill, natural_at
 
 __all__ = [
     "Block",
-    "add_to",
     "block_for",
-    "copy_to",
-    "fill",
     "forward",
     "longest_of",
 ]
@@ -129,13 +126,6 @@ def block_for(lanes: int, longest: int, parameters: int, calendar: int) -> Block
         np.zeros((longest, _TAPE, lanes)),
         np.zeros((_STATE, lanes)),
     )
-
-
-@inner()
-def fill(number: float, out: Floats) -> None:
-    """Fill with one number."""
-    for i in range(len(out)):
-        out[i] = number
 
 
 # --- Gamma functions --------------------------------------------------------------------------
@@ -407,23 +397,9 @@ def _remember(memory: float, ratio: Floats, s: Floats) -> None:
 
 
 @inner()
-def add_to(addend: Floats, total: Floats) -> None:
-    """Add lane by lane."""
-    for i in range(len(total)):
-        total[i] += addend[i]
-
-
-@inner()
 def _add_valid(density: Floats, constant: Floats, valid: Floats, value: Floats) -> None:
     for i in range(len(value)):
         value[i] += valid[i] * (density[i] + constant[i])
-
-
-@inner()
-def copy_to(source: Floats, out: Floats) -> None:
-    """Copy lane by lane."""
-    for i in range(len(out)):
-        out[i] = source[i]
 
 
 @inner()

@@ -1,4 +1,4 @@
-r"""The growth curve of fine-tunes and its increments, in NumPy and in PyTensor.
+r"""The growth curve of fine-tunes, and where it ends.
 
 Attention and what has come already bring fine-tunes at the rate [1]_, [2]_, [3]_
 
@@ -18,9 +18,8 @@ and on fine-tunes [1]_, [4]_. Both are computed as
 
 which loses no digits where δ is next to 0.
 
-The two forms of each formula, shapes and units are as in `bayes_hfgrowth.growth.attention`. Fitness
-and m are positive. Results overflow to infinity only where the true value is beyond the
-largest float64 (1.8e308).
+Shapes and units are as in `bayes_hfgrowth.growth.attention`. Fitness and m are positive. Results
+overflow to infinity only where the true value is beyond the largest float64 (1.8e308).
 
 References
 ----------
@@ -35,28 +34,11 @@ References
 """
 
 import numpy as np
-import pytensor.tensor as pt
 from numpy.typing import ArrayLike
 
-from bayes_hfgrowth.growth.attention import (
-    Floats,
-    Tensor,
-    as_floats,
-    as_tensor,
-    attention_increment,
-    attention_increment_pt,
-    attention_share,
-    attention_share_pt,
-)
+from bayes_hfgrowth.growth.attention import Floats, as_floats, attention_share
 
-__all__ = [
-    "cumulative",
-    "curve_increment",
-    "curve_increment_pt",
-    "reinforced_increment",
-    "reinforced_increment_pt",
-    "ultimate_impact",
-]
+__all__ = ["cumulative", "ultimate_impact"]
 
 _SERIES = 1e-3
 """Argument y up to which ln(1 + y) / y is a series: its terms left out are below 1e-18."""
@@ -90,117 +72,6 @@ def cumulative(
     """
     share = attention_share(age, immediacy, longevity)
     return _grown(as_floats(m), as_floats(fitness) * share, exponent)
-
-
-def curve_increment(
-    start: ArrayLike,
-    end: ArrayLike,
-    fitness: ArrayLike,
-    immediacy: ArrayLike,
-    longevity: ArrayLike,
-    m: ArrayLike,
-    exponent: ArrayLike = 1.0,
-) -> Floats:
-    """Fine-tunes that the curve brings between two ages.
-
-    This is `reinforced_increment` from the count c(start) of the curve itself.
-
-    Parameters
-    ----------
-    start, end : array_like
-        Ages in months, ``start <= end``.
-    fitness, immediacy, longevity, m : array_like
-        λ, μ in log-months, σ, and m in fine-tunes.
-    exponent : array_like, default 1.0
-        γ.
-
-    Returns
-    -------
-    ndarray
-        c(end) - c(start), without the cancellation of that difference.
-    """
-    fitness, m = as_floats(fitness), as_floats(m)
-    delta = 1.0 - as_floats(exponent)
-    scaled = fitness * m**-delta
-    before = scaled * attention_share(start, immediacy, longevity)
-    # The root of (c(start) + m) / m: the count itself may overflow where the increment does not.
-    root = np.exp(0.5 * _log_growth(before, delta))
-    added = scaled * attention_increment(start, end, immediacy, longevity) / (1.0 + delta * before)
-    return _scaled_expm1(m * root, _log_growth(added, delta)) * root
-
-
-def curve_increment_pt(
-    start: Tensor,
-    end: Tensor,
-    fitness: Tensor,
-    immediacy: Tensor,
-    longevity: Tensor,
-    m: Tensor,
-    exponent: Tensor = 1.0,
-) -> Tensor:
-    """PyTensor form of `curve_increment`."""
-    fitness, m = as_tensor(fitness), as_tensor(m)
-    delta = 1.0 - as_tensor(exponent)
-    scaled = fitness * m**-delta
-    before = scaled * attention_share_pt(start, immediacy, longevity)
-    root = pt.exp(0.5 * _log_growth_pt(before, delta))
-    share = attention_increment_pt(start, end, immediacy, longevity)
-    added = scaled * share / (1.0 + delta * before)
-    return _scaled_expm1_pt(m * root, _log_growth_pt(added, delta)) * root
-
-
-def reinforced_increment(
-    count: ArrayLike,
-    start: ArrayLike,
-    end: ArrayLike,
-    fitness: ArrayLike,
-    immediacy: ArrayLike,
-    longevity: ArrayLike,
-    m: ArrayLike,
-    exponent: ArrayLike = 1.0,
-) -> Floats:
-    """New fine-tunes that reinforcement brings from a count, (A^δ + δ λ ΔF)^(1/δ) - A, A = c + m.
-
-    This solves dc/dt = λ F'(t) (c + m)^γ from the count c at `start` [3]_. With γ = 1 it is
-    (c + m) (exp(λ ΔF) - 1), the mean of the reinforced Poisson process [2]_: given c, the
-    increment is negative binomial with size c + m and success probability exp(-λ ΔF). From
-    c = 0 at age 0 it is the curve.
-
-    Parameters
-    ----------
-    count : array_like
-        Cumulative count c at `start`.
-    start, end : array_like
-        Ages in months, ``start <= end``.
-    fitness, immediacy, longevity, m : array_like
-        λ, μ in log-months, σ, and m in fine-tunes.
-    exponent : array_like, default 1.0
-        γ = 1 - δ.
-
-    Returns
-    -------
-    ndarray
-        Expected increments.
-    """
-    growth = as_floats(fitness) * attention_increment(start, end, immediacy, longevity)
-    return _grown(as_floats(count) + as_floats(m), growth, exponent)
-
-
-def reinforced_increment_pt(
-    count: Tensor,
-    start: Tensor,
-    end: Tensor,
-    fitness: Tensor,
-    immediacy: Tensor,
-    longevity: Tensor,
-    m: Tensor,
-    exponent: Tensor = 1.0,
-) -> Tensor:
-    """PyTensor form of `reinforced_increment`."""
-    growth = as_tensor(fitness) * attention_increment_pt(start, end, immediacy, longevity)
-    attractiveness = as_tensor(count) + as_tensor(m)
-    delta = 1.0 - as_tensor(exponent)
-    return _scaled_expm1_pt(attractiveness, _log_growth_pt(growth * attractiveness**-delta, delta))
 
 
 def ultimate_impact(fitness: ArrayLike, m: ArrayLike, exponent: ArrayLike = 1.0) -> Floats:
@@ -237,15 +108,6 @@ def _log_growth(v: Floats, delta: Floats) -> Floats:
     return np.asarray(v * np.where(y < _SERIES, series, np.log1p(high) / high))
 
 
-def _log_growth_pt(v: Tensor, delta: Tensor) -> Tensor:
-    """PyTensor form of `_log_growth`."""
-    y = delta * v
-    low = pt.minimum(y, _SERIES)
-    series = 1.0 - low * (1 / 2 - low * (1 / 3 - low * (1 / 4 - low * (1 / 5 - low / 6))))
-    high = pt.maximum(y, _SERIES)
-    return v * pt.switch(pt.lt(y, _SERIES), series, pt.log1p(high) / high)
-
-
 def _scaled_expm1(scale: Floats, x: Floats) -> Floats:
     """Scale * (exp(x) - 1), for x >= 0; infinite only where the product is.
 
@@ -253,8 +115,3 @@ def _scaled_expm1(scale: Floats, x: Floats) -> Floats:
     """
     with np.errstate(over="ignore"):
         return np.asarray(scale * (2.0 * np.sinh(0.5 * x)) * np.exp(0.5 * x))
-
-
-def _scaled_expm1_pt(scale: Tensor, x: Tensor) -> Tensor:
-    """PyTensor form of `_scaled_expm1`."""
-    return scale * (2.0 * pt.sinh(0.5 * x)) * pt.exp(0.5 * x)

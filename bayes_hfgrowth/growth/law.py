@@ -52,6 +52,7 @@ __all__ = [
     "BIRTH",
     "CAP",
     "FACTOR",
+    "LAW_NAMES",
     "LIKELIHOODS",
     "MEMORY",
     "POISSON",
@@ -78,9 +79,18 @@ CAP = float(2**53)
 """Largest count that a simulation reaches; beyond it a double is no longer exact."""
 
 EXPONENT, STRENGTH, MEMORY, PROBABILITY, FACTOR, SIZE = range(6)
-SHARED = 6
-"""Parameters that all base models share, in this order: exponent of the reinforcement, strength
-and memory of the carry-over, and probability, factor and size of bursts."""
+LAW_NAMES = (
+    "reinforcement_exponent",
+    "carry_over_strength",
+    "carry_over_memory",
+    "burst_probability",
+    "burst_factor",
+    "burst_size",
+)
+"""Parameters that all base models share, in the order in which the law takes them."""
+
+SHARED = len(LAW_NAMES)
+"""How many they are."""
 
 TINY = 1e-300
 HUGE = 600.0

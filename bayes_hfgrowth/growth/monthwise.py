@@ -1,7 +1,7 @@
 """The law month by month under many draws: log densities, means, and counts drawn anew."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -125,71 +125,84 @@ def _expected(
     return size * growth_of(g) * math.exp(period)
 
 
-@njit(error_model="numpy")
-def _gone_through(
-    observed: Observed, draws: LawDraws, density: Any, mean: Floats, size: Floats
-) -> None:
-    """Go through all months under all draws; of the last three, what has a row per draw is filled.
+class MonthLaws(NamedTuple):
+    """What one draw says of every month, given the months before it.
 
     Parameters
     ----------
-    observed, draws, density, mean, size
-        As in `pointwise` and `regular_laws`, which call it.
+    density : ndarray, shape (months,)
+        Log density of its count.
+    mean, size : ndarray, shape (months,)
+        Of its negative binomial, were it neither burst nor structural zero. The variance is
+        mean + mean² / size; the size is infinite under ``POISSON``.
+    dormant : ndarray, shape (months,)
+        Probability before it that the base model is a structural zero.
     """
+
+    density: Floats
+    mean: Floats
+    size: Floats
+    dormant: Floats
+
+
+@njit(error_model="numpy")
+def _month_laws_for(months: int) -> MonthLaws:
+    return MonthLaws(np.empty(months), np.empty(months), np.empty(months), np.empty(months))
+
+
+@njit(error_model="numpy")
+def _go_through(
+    observed: Observed, draws: LawDraws, d: int, with_density: bool, out: MonthLaws
+) -> None:
+    """Go through all months under draw d; the density, and what follows of it, if asked for."""
     law, m, months = observed
-    theta, period, group, dormancy = draws.theta, draws.period, draws.group, draws.dormancy
-    with_density, with_moments = len(density) > 0, len(mean) > 0
-    for d in range(theta.shape[0]):
-        row = draws.values[d]
-        odds = log_odds(row[PROBABILITY])
-        for i in range(theta.shape[1]):
-            fitness = math.exp(theta[d, i, 0])
-            immediacy = theta[d, i, 1]
-            inverse = math.exp(-theta[d, i, 2])
-            precision = math.exp(-theta[d, i, 3]) if law == SURGE else 1.0
-            z, lower, upper, s, count = -np.inf, 0.0, 1.0, 0.0, 0.0
-            dormant = dormancy[d, group[i]]
-            for j in range(months.start[i], months.start[i + 1]):
-                x = months.new[j]
-                z_before, lower_before, upper_before = z, lower, upper
-                z = (months.log_age[j] - immediacy) * inverse
-                lower, upper = tails(z)
-                share = attention(z_before, lower_before, upper_before, lower, upper)
-                hazard = max(fitness * share, TINY)
-                hazard = hazard if law == SURGE else min(hazard, HUGE)
-                effect = period_at(period[d], months.calendar[j], months.share[j])
-                before = months.previous[j] if law == BIRTH else count
-                f = _expected(law, m, before, hazard, fitness, lower_before, row[EXPONENT], effect)
-                centre, scatter, value = f, np.inf, 0.0
-                if law == POISSON:
-                    value = x * math.log(f) - f
-                elif law == BIRTH:
-                    scatter = before + m
-                    value = -scatter * hazard
-                    if x > 0.0:
-                        value += x * (math.log(growth_of(hazard)) - hazard)
-                else:
-                    centre = f * math.exp(log_carried(s, row[STRENGTH]))
-                    scatter = size_of(centre, precision)
-                    regular = x
-                    if with_density or row[PROBABILITY] > 0.0:
-                        value = log_density(x, centre, scatter, rising(scatter, x))
-                    if row[PROBABILITY] > 0.0:
-                        burst = log_density(
-                            x, row[FACTOR] * centre, row[SIZE], rising(row[SIZE], x)
-                        )
-                        lead = burst_lead(value, burst, odds)
-                        regular = regular_part(x, centre, burst_given(lead))
-                        value += mixed(lead) + math.log1p(-row[PROBABILITY])
-                    count += regular
-                    s = row[MEMORY] * s + (1.0 - row[MEMORY]) * log_ratio(regular, f)
-                if with_density:
-                    value += months.constants[j]
-                    if dormant > 0.0:
-                        value, dormant = with_structural_zero(value, dormant, x)
-                    density[d, j] = value
-                if with_moments:
-                    mean[d, j], size[d, j] = centre, scatter
+    theta, period, row = draws.theta, draws.period, draws.values[d]
+    odds = log_odds(row[PROBABILITY])
+    for i in range(theta.shape[1]):
+        fitness = math.exp(theta[d, i, 0])
+        immediacy = theta[d, i, 1]
+        inverse = math.exp(-theta[d, i, 2])
+        precision = math.exp(-theta[d, i, 3]) if law == SURGE else 1.0
+        z, lower, upper, s, count = -np.inf, 0.0, 1.0, 0.0, 0.0
+        dormant = draws.dormancy[d, draws.group[i]]
+        for j in range(months.start[i], months.start[i + 1]):
+            x = months.new[j]
+            z_before, lower_before, upper_before = z, lower, upper
+            z = (months.log_age[j] - immediacy) * inverse
+            lower, upper = tails(z)
+            share = attention(z_before, lower_before, upper_before, lower, upper)
+            hazard = max(fitness * share, TINY)
+            hazard = hazard if law == SURGE else min(hazard, HUGE)
+            effect = period_at(period[d], months.calendar[j], months.share[j])
+            before = months.previous[j] if law == BIRTH else count
+            f = _expected(law, m, before, hazard, fitness, lower_before, row[EXPONENT], effect)
+            mean, size, value = f, np.inf, 0.0
+            if law == POISSON:
+                value = x * math.log(f) - f
+            elif law == BIRTH:
+                size = before + m
+                value = -size * hazard
+                if x > 0.0:
+                    value += x * (math.log(growth_of(hazard)) - hazard)
+            else:
+                mean = f * math.exp(log_carried(s, row[STRENGTH]))
+                size = size_of(mean, precision)
+                regular = x
+                if with_density or row[PROBABILITY] > 0.0:
+                    value = log_density(x, mean, size, rising(size, x))
+                if row[PROBABILITY] > 0.0:
+                    burst = log_density(x, row[FACTOR] * mean, row[SIZE], rising(row[SIZE], x))
+                    lead = burst_lead(value, burst, odds)
+                    regular = regular_part(x, mean, burst_given(lead))
+                    value += mixed(lead) + math.log1p(-row[PROBABILITY])
+                count += regular
+                s = row[MEMORY] * s + (1.0 - row[MEMORY]) * log_ratio(regular, f)
+            out.mean[j], out.size[j], out.dormant[j] = mean, size, dormant
+            if with_density:
+                value += months.constants[j]
+                if dormant > 0.0:
+                    value, dormant = with_structural_zero(value, dormant, x)
+                out.density[j] = value
 
 
 def _compiled(sources: int) -> Any:
@@ -209,8 +222,11 @@ def _compiled(sources: int) -> Any:
             Filled with the log densities, each given the months before it.
         """
         _ = sources
-        none = np.empty((0, 0))
-        _gone_through(observed, draws, out, none, none)
+        found = _month_laws_for(out.shape[1])
+        for d in range(len(out)):
+            _go_through(observed, draws, d, True, found)
+            for j in range(out.shape[1]):
+                out[d, j] = found.density[j]
 
     @njit(error_model="numpy", nogil=True, cache=True)
     def regular_laws(observed, draws, mean, size):  # type: ignore[no-untyped-def]
@@ -221,11 +237,13 @@ def _compiled(sources: int) -> Any:
         observed, draws
             As in `pointwise`.
         mean, size : ndarray, shape (draws, months)
-            Filled, given the months before each one. The variance is mean + mean² / size; the
-            size is infinite under ``POISSON``.
+            Filled, as in `MonthLaws`.
         """
         _ = sources
-        _gone_through(observed, draws, np.empty((0, 0)), mean, size)
+        found = _month_laws_for(mean.shape[1])
+        for d in range(len(mean)):
+            _go_through(observed, draws, d, False, found)
+            mean[d], size[d] = found.mean, found.size
 
     @njit(error_model="numpy", nogil=True, cache=True)
     def replicate(observed, draws, rng, out):  # type: ignore[no-untyped-def]
@@ -241,69 +259,27 @@ def _compiled(sources: int) -> Any:
             Filled with the replicated fine-tunes of each month, at most `CAP`.
         """
         _ = sources
-        law, m, months = observed
-        theta, period, group, dormancy = draws.theta, draws.period, draws.group, draws.dormancy
-        for d in range(theta.shape[0]):
+        law, start = observed.law, observed.months.start
+        found = _month_laws_for(out.shape[1])
+        for d in range(len(out)):
             row = draws.values[d]
-            odds = log_odds(row[PROBABILITY])
-            for i in range(theta.shape[1]):
-                fitness = math.exp(theta[d, i, 0])
-                immediacy = theta[d, i, 1]
-                inverse = math.exp(-theta[d, i, 2])
-                precision = math.exp(-theta[d, i, 3]) if law == SURGE else 1.0
-                z, lower, upper, s, count = -np.inf, 0.0, 1.0, 0.0, 0.0
-                dormant = dormancy[d, group[i]]
-                for j in range(months.start[i], months.start[i + 1]):
-                    x = months.new[j]
-                    z_before, lower_before, upper_before = z, lower, upper
-                    z = (months.log_age[j] - immediacy) * inverse
-                    lower, upper = tails(z)
-                    share = attention(z_before, lower_before, upper_before, lower, upper)
-                    hazard = max(fitness * share, TINY)
-                    hazard = hazard if law == SURGE else min(hazard, HUGE)
-                    effect = period_at(period[d], months.calendar[j], months.share[j])
-                    before = months.previous[j] if law == BIRTH else count
-                    f = _expected(
-                        law, m, before, hazard, fitness, lower_before, row[EXPONENT], effect
-                    )
-                    never = dormant > 0.0 and rng.random() < dormant
-                    drawn = 0.0
-                    if law == POISSON:
-                        empty = -f
-                        if not never:
-                            drawn = draw_poisson(min(f, _MOST), rng)
-                    elif law == BIRTH:
-                        empty = -(before + m) * hazard
-                        if not never:
-                            drawn = negative_binomial(min(f, _MOST), before + m, rng)
-                    else:
-                        mean = f * math.exp(log_carried(s, row[STRENGTH]))
-                        size = size_of(mean, precision)
-                        empty = size * log_vacancy(mean, size)
-                        if not never:
+            _go_through(observed, draws, d, True, found)
+            for i in range(draws.theta.shape[1]):
+                precision = math.exp(-draws.theta[d, i, 3]) if law == SURGE else 1.0
+                for j in range(start[i], start[i + 1]):
+                    mean, drawn = min(found.mean[j], _MOST), 0.0
+                    never = found.dormant[j] > 0.0 and rng.random() < found.dormant[j]
+                    if not never:
+                        if law == POISSON:
+                            drawn = draw_poisson(mean, rng)
+                        elif law == BIRTH:
+                            drawn = negative_binomial(mean, found.size[j], rng)
+                        else:
+                            size = size_of(mean, precision)
                             drawn = draw_count(
-                                min(mean, _MOST),
-                                size_of(min(mean, _MOST), precision),
-                                row[PROBABILITY],
-                                row[FACTOR],
-                                row[SIZE],
-                                rng,
+                                mean, size, row[PROBABILITY], row[FACTOR], row[SIZE], rng
                             )
-                        regular = x
-                        if row[PROBABILITY] > 0.0:
-                            bursts = row[FACTOR] * mean
-                            value = log_density(x, mean, size, rising(size, x))
-                            burst = log_density(x, bursts, row[SIZE], rising(row[SIZE], x))
-                            lead = burst_lead(value, burst, odds)
-                            regular = regular_part(x, mean, burst_given(lead))
-                            vacant = row[SIZE] * log_vacancy(bursts, row[SIZE])
-                            lead = burst_lead(empty, vacant, odds)
-                            empty += mixed(lead) + math.log1p(-row[PROBABILITY])
-                        count += regular
-                        s = row[MEMORY] * s + (1.0 - row[MEMORY]) * log_ratio(regular, f)
                     out[d, j] = np.int64(min(drawn, CAP))
-                    if dormant > 0.0:
-                        dormant = with_structural_zero(empty, dormant, x)[1]
 
     return pointwise, regular_laws, replicate
 

@@ -42,7 +42,7 @@ from bayes_hfgrowth.growth.points import (
     Rows,
     born,
     expected_at,
-    filled,
+    fill,
     hazards_at,
     laws_at,
     means_at,
@@ -198,8 +198,8 @@ def _compiled(sources: int) -> Any:
                         lower = rows.ended[1 - (j - start) % 2, 1]
                         _empty(law, m, rows.fitness, lower, rows.hazard, empty)
                 if law != SURGE:
-                    filled(known, count)
-                filled(known, total)
+                    fill(known, count)
+                fill(known, total)
                 # A structural zero never gets a fine-tune; months without any make it likelier.
                 never = np.zeros(last - first, np.bool_)
                 if known == 0.0:

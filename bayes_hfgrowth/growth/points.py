@@ -50,9 +50,11 @@ from bayes_hfgrowth.growth.law import (
 __all__ = [
     "ROWS",
     "Rows",
+    "add_to",
     "born",
+    "copy_to",
     "expected_at",
-    "filled",
+    "fill",
     "hazards_at",
     "laws_at",
     "log_likelihoods",
@@ -157,11 +159,11 @@ def natural_at(theta: Floats, natural: Floats) -> None:
 @inner()
 def born(rows: Rows) -> None:
     """What there is before the first month."""
-    filled(-np.inf, rows.ended[1, 0])
-    filled(0.0, rows.ended[1, 1])
-    filled(1.0, rows.ended[1, 2])
-    filled(0.0, rows.s)
-    filled(0.0, rows.counts)
+    fill(-np.inf, rows.ended[1, 0])
+    fill(0.0, rows.ended[1, 1])
+    fill(1.0, rows.ended[1, 2])
+    fill(0.0, rows.s)
+    fill(0.0, rows.counts)
 
 
 @inner()
@@ -346,9 +348,10 @@ def _rising_many(new: float, size: Floats, density: Floats) -> None:
 
 
 @inner()
-def _add(density: Floats, value: Floats) -> None:
-    for i in range(len(value)):
-        value[i] += density[i]
+def add_to(addend: Floats, total: Floats) -> None:
+    """Add one by one; a loop compiles faster than an expression of arrays."""
+    for i in range(len(total)):
+        total[i] += addend[i]
 
 
 @inner()
@@ -359,14 +362,14 @@ def _mixed_at(probability: Floats, regular: Floats, lead: Floats, value: Floats)
 
 
 @inner()
-def _copied(values: Floats, out: Floats) -> None:
-    """Copy; a loop compiles faster than an assignment of arrays."""
+def copy_to(values: Floats, out: Floats) -> None:
+    """Copy one by one."""
     for i in range(len(out)):
         out[i] = values[i]
 
 
 @inner()
-def filled(number: float, out: Floats) -> None:
+def fill(number: float, out: Floats) -> None:
     """Fill with one number."""
     for i in range(len(out)):
         out[i] = number
@@ -394,10 +397,10 @@ def surge_month(new: float, m: float, bursts: bool, rows: Rows, value: Floats) -
     burst, spare = rows.burst, rows.spare
     reinforced_at(m, laws[EXPONENT], count, hazard, spare)
     expected_at(m, rows.period, count, spare, f)
-    _copied(spare, hazard)
+    copy_to(spare, hazard)
     means_at(laws[STRENGTH], f, s, rows.precision, mean, size)
     if bursts:
-        _copied(mean, spare)
+        copy_to(mean, spare)
         _densities_at(new, spare, size, density)
         _bursts_at(new, laws[FACTOR], laws[SIZE], mean, spare, burst)
         _leads_at(laws[SHARED], density, burst, spare)
@@ -405,8 +408,8 @@ def surge_month(new: float, m: float, bursts: bool, rows: Rows, value: Floats) -
         _regular_at(new, mean, spare, burst)
     else:
         _densities_at(new, mean, size, density)
-        filled(new, burst)
-        _add(density, value)
+        fill(new, burst)
+        add_to(density, value)
     remembered_at(laws[MEMORY], burst, f, s, count)
 
 
@@ -463,7 +466,7 @@ def log_likelihoods_at(
         elif law == BIRTH:
             _birth(new, months.previous[j] + m, rows.hazard, value)
         else:
-            filled(period_at(shared.period, months.calendar[j], months.share[j]), rows.period)
+            fill(period_at(shared.period, months.calendar[j], months.share[j]), rows.period)
             surge_month(new, m, bursts, rows, value)
         _refuse(rows.hazard, months.constants[j], value)
 

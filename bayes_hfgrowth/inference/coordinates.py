@@ -31,17 +31,7 @@ import numpy as np
 from numba import njit
 from scipy.special import expit, logit
 
-from bayes_hfgrowth.growth.law import (
-    EXPONENT,
-    FACTOR,
-    MEMORY,
-    PROBABILITY,
-    SHARED,
-    SIZE,
-    STRENGTH,
-    Floats,
-    Integers,
-)
+from bayes_hfgrowth.growth.law import LAW_NAMES, SHARED, Floats, Integers, Shared
 from bayes_hfgrowth.inference.whitening import (
     Level,
     LevelSlopes,
@@ -56,6 +46,7 @@ from bayes_hfgrowth.model.specification import FIXED, GrowthSpec, Prior
 
 __all__ = [
     "Layout",
+    "Parts",
     "PopulationLayout",
     "PopulationSummaries",
     "add_by_shared",
@@ -67,18 +58,8 @@ __all__ = [
 
 _NORMAL, _LOG_NORMAL, _HALF_NORMAL, _GAMMA, _EXPONENTIAL, _BETA = range(6)
 
-# Shared parameters in the order of `GrowthSpec.shared`, and where they stand in the law; the last
-# two make the period effects.
-_PLACES = {
-    "reinforcement_exponent": EXPONENT,
-    "carry_over_strength": STRENGTH,
-    "carry_over_memory": MEMORY,
-    "period_persistence": SHARED,
-    "period_innovation": SHARED + 1,
-    "burst_probability": PROBABILITY,
-    "burst_factor": FACTOR,
-    "burst_size": SIZE,
-}
+# Shared parameters as the law takes them; the last two make the period effects.
+_NAMES = (*LAW_NAMES, "period_persistence", "period_innovation")
 _PERSISTENCE, _INNOVATION = SHARED, SHARED + 1
 _NEAR = 1e-4  # of logit persistence and ln innovation, for differences
 
@@ -95,8 +76,8 @@ class Layout(NamedTuple):
         First element of each part.
     calendar : int
         Calendar months; the period effects are as many, or none.
-    size, held : int
-        Length of a point, and how many of its first elements all base models share.
+    size : int
+        Length of a point.
     priors : ndarray, shape (priors, 3)
         Kind and two parameters of each.
     at : ndarray of int64, shape (priors,)
@@ -119,7 +100,6 @@ class Layout(NamedTuple):
     within: int
     calendar: int
     size: int
-    held: int
     priors: Floats
     at: Integers
     source: Integers
@@ -144,6 +124,37 @@ class PopulationSummaries(NamedTuple):
     group_weighted: Floats
     period_precision: Floats
     period_weighted: Floats
+
+
+class Parts(NamedTuple):
+    """The population at points, whose leading dimensions come first.
+
+    Parameters
+    ----------
+    location : ndarray, shape (..., columns)
+        Global locations, on the scale that is normal.
+    between : ndarray, shape (..., columns)
+        Standard deviations between organizations; no columns where there is no such level.
+    means : ndarray, shape (..., organizations, parameters)
+        Organization means, on the scale that is normal.
+    scales : ndarray, shape (..., parameters)
+        Standard deviations of base models within their organization.
+    shared : Shared
+        What all base models share; period effects are 0 where the growth model has none.
+    persistence, innovation : ndarray, shape (...)
+        Of the period effects.
+    dormancy : ndarray, shape (..., organizations)
+        Shares of structural zeros.
+    """
+
+    location: Floats
+    between: Floats
+    means: Floats
+    scales: Floats
+    shared: Shared
+    persistence: Floats
+    innovation: Floats
+    dormancy: Floats
 
 
 @dataclass(frozen=True)
@@ -206,11 +217,6 @@ class PopulationLayout:
         """Length of a point."""
         return max(place.stop for place in self.blocks.values())
 
-    @property
-    def held(self) -> int:
-        """How many of the first elements enter the months of every base model."""
-        return self.blocks["period"].stop
-
     @cached_property
     def priors(self) -> dict[int, Prior]:
         """Prior of each element of a point that has one of its own."""
@@ -233,13 +239,14 @@ class PopulationLayout:
         """The same for compiled code."""
         blocks, spec = self.blocks, self.spec
         source, kind = np.full(SHARED + 2, -1), np.zeros(SHARED + 2, dtype=np.int64)
-        fixed = np.array([FIXED[name] for name in sorted(_PLACES, key=_PLACES.__getitem__)])
+        fixed = np.array([FIXED[name] for name in _NAMES])
         for name, value in spec.shared.items():
+            place = _NAMES.index(name)
             if isinstance(value, Prior):
-                source[_PLACES[name]] = list(self.learned).index(name)
-                kind[_PLACES[name]] = int(_encode(value)[0])
+                source[place] = list(self.learned).index(name)
+                kind[place] = int(_encode(value)[0])
             else:
-                fixed[_PLACES[name]] = value
+                fixed[place] = value
         return Layout(
             columns=self.columns,
             organizations=self.organizations if self.pooled else 0,
@@ -251,7 +258,6 @@ class PopulationLayout:
             within=blocks["within"].start,
             calendar=self.calendar_months,
             size=self.size,
-            held=self.held,
             priors=np.array([_encode(prior) for prior in self.priors.values()]),
             at=np.array(list(self.priors), dtype=np.int64),
             source=source.astype(np.int64),
@@ -259,7 +265,7 @@ class PopulationLayout:
             fixed=fixed,
         )
 
-    def read(self, points: Floats) -> dict[str, Floats]:
+    def read(self, points: Floats) -> Parts:
         """Population at points.
 
         Parameters
@@ -269,21 +275,15 @@ class PopulationLayout:
 
         Returns
         -------
-        dict of str to ndarray
-            ``location`` (..., columns); ``between`` (..., columns), standard deviations, if
-            there is an organization level; ``means`` (..., organizations, parameters), on the
-            scale that is normal; ``scales`` (..., parameters); ``shared`` (..., SHARED);
-            ``persistence`` and ``innovation`` (...); ``period`` (..., calendar months), 0 where
-            the growth model has no period effect; ``dormancy`` (..., organizations), shares.
+        Parts
         """
         blocks, lead = self.blocks, points.shape[:-1]
-        parts = {"location": points[..., blocks["location"]]}
+        location = points[..., blocks["location"]]
         if self.pooled:
-            parts["between"] = np.exp(points[..., blocks["between"]])
             means = points[..., blocks["means"]]
             means = means.reshape(*lead, self.organizations, self.columns)
         else:
-            means = np.repeat(parts["location"][..., None, :], self.organizations, axis=-2)
+            means = np.repeat(location[..., None, :], self.organizations, axis=-2)
         layout = self.encoded
         values = np.empty((*lead, SHARED + 2))
         for index in range(SHARED + 2):
@@ -296,33 +296,33 @@ class PopulationLayout:
         dormancy = np.zeros((*lead, self.organizations))
         if self.spec.dormancy is not None:
             dormancy = expit(means[..., -1])
-        return {
-            **parts,
-            "means": means[..., : self.parameters],
-            "scales": np.exp(points[..., blocks["within"]]),
-            "shared": values[..., :SHARED],
-            "persistence": values[..., _PERSISTENCE],
-            "innovation": values[..., _INNOVATION],
-            "period": period,
-            "dormancy": dormancy,
-        }
+        return Parts(
+            location=location,
+            between=np.exp(points[..., blocks["between"]]),
+            means=means[..., : self.parameters],
+            scales=np.exp(points[..., blocks["within"]]),
+            shared=Shared(values[..., :SHARED], period),
+            persistence=values[..., _PERSISTENCE],
+            innovation=values[..., _INNOVATION],
+            dormancy=dormancy,
+        )
 
-    def named_shared(self, points: Floats, parts: dict[str, Floats]) -> dict[str, Any]:
+    def named_shared(self, points: Floats, period: Floats) -> dict[str, Any]:
         """Posterior variables of what all base models share.
 
         Parameters
         ----------
         points : ndarray, shape (chains, draws, size)
             On the unbounded scale.
-        parts : dict of str to ndarray
-            From `read`.
+        period : ndarray, shape (chains, draws, calendar months)
+            Period effects there.
         """
         found: dict[str, Any] = {}
         for at, (name, prior) in enumerate(self.learned.items()):
             values = bounded(points[..., at], int(_encode(prior)[0]))
             found[name] = (("chain", "draw"), values)
         if self.spec.period_effect is not None:
-            found["period_effect"] = (("chain", "draw", "calendar_month"), parts["period"])
+            found["period_effect"] = (("chain", "draw", "calendar_month"), period)
         return found
 
     def coordinates(self, points: Floats, summaries: PopulationSummaries) -> Floats:
@@ -343,7 +343,7 @@ class PopulationLayout:
         block = self.blocks["period"]
         if block.stop > block.start:
             parts = self.read(points)
-            pairs = zip(parts["persistence"], parts["innovation"], strict=True)
+            pairs = zip(parts.persistence, parts.innovation, strict=True)
             for row, (persistence, scale) in zip(out[:, block], pairs, strict=True):
                 centre, root, _ = period_factors(persistence, scale, summaries)
                 row[:] = root.T @ (row - centre)

@@ -198,9 +198,12 @@ def _sample_adapted(
     for number, (tune, draws) in enumerate(settings.pilots, start=1):
         least = min(settings.draws // 4, _LONGEST) if number == len(settings.pilots) else 0
         pilot = replace(
-            settings, tune=tune, draws=max(draws, least), chains=4,
+            settings,
+            tune=tune,
+            draws=max(draws, least),
+            chains=4,
             seed=_stage_seed(settings.seed, number),
-        )  # fmt: skip
+        )
         compiled = compiled_for(posterior, adaptation)
         tree = _run(compiled, pilot, progress, f"pilot {number}", **_NEARLY_NORMAL)
         with progress.stage("adapt"):

@@ -51,7 +51,7 @@ _DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
     "Beta": ("alpha", "beta"),
 }
 _MEANS = ("Normal",)
-_SPREADS = ("LogNormal", "HalfNormal", "Gamma", "Exponential")
+_SCALES = ("LogNormal", "HalfNormal", "Gamma", "Exponential")
 _PROPORTIONS = ("Beta",)
 _FACTORS = ("LogNormal",)
 
@@ -64,7 +64,7 @@ _ENTRIES: Mapping[str, tuple[str, Callable[[float], bool], tuple[str, ...]]] = {
     "memory": ("from 0 to below 1", lambda x: 0 <= x < 1, _PROPORTIONS),
     # From 1 on the period effect would have no stationary distribution.
     "persistence": ("from 0 to below 1", lambda x: 0 <= x < 1, _PROPORTIONS),
-    "innovation": ("greater than 0", lambda x: x > 0, _SPREADS),
+    "innovation": ("greater than 0", lambda x: x > 0, _SCALES),
     "probability": ("above 0 to below 1", lambda x: 0 < x < 1, _PROPORTIONS),
     "factor": ("at least 1", lambda x: x >= 1, _FACTORS),
     "size": ("greater than 0", lambda x: x > 0, _FACTORS),
@@ -314,13 +314,13 @@ class _SpecificationTable(CheckedTable):
         self.only(("location", *([between] if by_organization else []), *others))
         return (
             self.table("location").prior(_MEANS),
-            self.table(between).prior(_SPREADS) if by_organization else None,
+            self.table(between).prior(_SCALES) if by_organization else None,
         )
 
     def pooled(self, by_organization: bool) -> Pooling:
         within = "between_base_models"
         location, between = self.levels(by_organization, within)
-        return Pooling(location, between, self.table(within).prior(_SPREADS))
+        return Pooling(location, between, self.table(within).prior(_SCALES))
 
     def fixed_or_prior(self, key: str) -> float | Prior:
         """A number in the range of its entry, or a prior."""

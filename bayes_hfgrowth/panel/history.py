@@ -163,10 +163,14 @@ class History:
         """
         first = self.calendar_span[0] if first is None else first
         return Months(
-            self.start, self.log_age, self.previous, self.new,
-            month_constants(law, self.previous, self.new, m), self.calendar - first,
+            self.start,
+            self.log_age,
+            self.previous,
+            self.new,
+            month_constants(law, self.previous, self.new, m),
+            self.calendar - first,
             self.calendar_share,
-        )  # fmt: skip
+        )
 
     @cached_property
     def finetunes(self) -> npt.NDArray[np.int64]:

@@ -50,10 +50,14 @@ from bayes_hfgrowth.growth.law import (
 from bayes_hfgrowth.model.observed import observed_of
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.history import History
-from bayes_hfgrowth.posterior.importance import GOOD_K, smoothed_weights
+from bayes_hfgrowth.posterior.importance import (
+    DEGREES,
+    GOOD_K,
+    smoothed_weights,
+    student_constant,
+)
 from bayes_hfgrowth.posterior.pairs import (
     BLOCK,
-    DEGREES,
     Centre,
     Organization,
     PopulationDraws,
@@ -61,7 +65,6 @@ from bayes_hfgrowth.posterior.pairs import (
     draw_points,
     draw_points_of_organization,
     log_likelihoods_of,
-    student_constant,
     weigh,
 )
 from bayes_hfgrowth.posterior.population import PopulationPosterior

@@ -1,5 +1,6 @@
 """Importance sampling of one base model's parameters, or of the population without it."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +12,24 @@ from bayes_hfgrowth.model.priors import LOG_SCALE
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.posterior.simulation import Floats, SharedDraws
 
-__all__ = ["GOOD_K", "Population", "Student", "log_normal_densities", "smoothed_weights"]
+__all__ = [
+    "DEGREES",
+    "GOOD_K",
+    "Population",
+    "Student",
+    "log_normal_densities",
+    "smoothed_weights",
+    "student_constant",
+]
 
 GOOD_K = 0.7
 """Pareto k of importance weights up to which averages under them are reliable."""
 
+DEGREES = 5.0
+"""Degrees of freedom of the Student distributions that points are drawn from."""
+
 _DEGENERATE = 5.0  # effective number of draws below which weights tell nothing of their tail
 _EVEN = 0.7  # effective share of the draws above which weights need no smoothing
-_DEGREES = 5.0  # of freedom of the proposals
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +123,16 @@ def smoothed_weights(log_weights: Floats) -> tuple[Floats, Floats]:
     return weights, k
 
 
+def student_constant(dimensions: int) -> float:
+    """Log density of a Student distribution of scale 1 at its centre."""
+    half = 0.5 * dimensions
+    return (
+        math.lgamma(0.5 * DEGREES + half)
+        - math.lgamma(0.5 * DEGREES)
+        - half * math.log(DEGREES * math.pi)
+    )
+
+
 class Student:
     """Multivariate Student distribution with 5 degrees of freedom.
 
@@ -126,25 +147,19 @@ class Student:
     def __init__(self, centre: Floats, scale: Floats) -> None:
         self.centre, self.root = centre, np.linalg.cholesky(scale)
         self.inverse = np.linalg.inv(self.root)
-        half = 0.5 * len(centre)
-        self.log_height = (
-            special.gammaln(0.5 * _DEGREES + half)
-            - special.gammaln(0.5 * _DEGREES)
-            - half * np.log(_DEGREES * np.pi)
-            - np.log(np.diag(self.root)).sum()
-        )
+        self.log_height = student_constant(len(centre)) - np.log(np.diag(self.root)).sum()
 
     def draw(self, number: int, rng: np.random.Generator) -> Floats:
         """Draw points; shape (number, dimensions)."""
         normal = rng.standard_normal((number, len(self.centre)))
         normal = np.einsum("ij,nj->ni", self.root, normal)
-        chi2 = rng.chisquare(_DEGREES, size=(number, 1))
-        return np.asarray(self.centre + normal * np.sqrt(_DEGREES / chi2))
+        chi2 = rng.chisquare(DEGREES, size=(number, 1))
+        return np.asarray(self.centre + normal * np.sqrt(DEGREES / chi2))
 
     def log_density(self, points: Floats) -> Floats:
         """Log density at points of shape (number, dimensions)."""
         # Not the products of BLAS, whose threads cost more here than they save.
         apart = np.einsum("ij,nj->in", self.inverse, points - self.centre)
-        power = 0.5 * (_DEGREES + len(self.centre))
-        logarithm = np.log1p((apart**2).sum(axis=0) / _DEGREES)
+        power = 0.5 * (DEGREES + len(self.centre))
+        logarithm = np.log1p((apart**2).sum(axis=0) / DEGREES)
         return np.asarray(self.log_height - power * logarithm)

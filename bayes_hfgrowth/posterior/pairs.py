@@ -47,10 +47,11 @@ from bayes_hfgrowth.growth.points import (
     rows_of,
     surge_month,
 )
+from bayes_hfgrowth.posterior import importance
+from bayes_hfgrowth.posterior.importance import DEGREES
 
 __all__ = [
     "BLOCK",
-    "DEGREES",
     "Centre",
     "Mode",
     "Organization",
@@ -60,15 +61,11 @@ __all__ = [
     "draw_points_of_organization",
     "log_likelihoods_of",
     "mode_of",
-    "student_constant",
     "weigh",
 ]
 
 BLOCK = 32
 """Points whose weights are summed up together."""
-
-DEGREES = 5.0
-"""Degrees of freedom of the Student distributions."""
 
 _NEVER = -1e6  # log density of what parameters make impossible; kept finite
 _LEAST = -700.0  # exp of it is still a normal number
@@ -176,16 +173,6 @@ class Weighed(NamedTuple):
     heights: Floats
     tops: Floats
     blocks: Floats
-
-
-def student_constant(dimensions: int) -> float:
-    """Log density of a Student distribution of scale 1 at its centre."""
-    half = 0.5 * dimensions
-    return (
-        math.lgamma(0.5 * DEGREES + half)
-        - math.lgamma(0.5 * DEGREES)
-        - half * math.log(DEGREES * math.pi)
-    )
 
 
 @njit(error_model="numpy")
@@ -521,6 +508,7 @@ _SOURCES = version_of(
     adjoint.__file__,
     blocks.__file__,
     likelihoods.__file__,
+    importance.__file__,
     __file__,
 )
 weigh = _compiled(_SOURCES)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from bayes_hfgrowth.growth.law import LawDraws
+from bayes_hfgrowth.growth.law import LAW_NAMES, LawDraws
 from bayes_hfgrowth.growth.monthwise import pointwise, replicate
 from bayes_hfgrowth.growth.paths import Ahead, simulate
 from bayes_hfgrowth.model.observed import observed_of
@@ -16,7 +16,6 @@ from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.panel.period import calendar_position, continued
 
 __all__ = [
-    "LAW_NAMES",
     "SharedDraws",
     "base_model_parameters",
     "calendar_needed",
@@ -30,16 +29,6 @@ __all__ = [
 
 type Floats = npt.NDArray[np.float64]
 type Counts = npt.NDArray[np.int64]
-
-LAW_NAMES = (
-    "reinforcement_exponent",
-    "carry_over_strength",
-    "carry_over_memory",
-    "burst_probability",
-    "burst_factor",
-    "burst_size",
-)
-"""Shared parameters in the order in which the compiled law takes them."""
 
 
 def base_model_parameters(spec: GrowthSpec, draws: xr.Dataset) -> Floats:

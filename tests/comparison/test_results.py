@@ -21,7 +21,7 @@ from bayes_hfgrowth.comparison import (
 from bayes_hfgrowth.comparison.quantities import peak_months, quantity_draws
 from bayes_hfgrowth.comparison.without import log_weights_without
 from bayes_hfgrowth.comparison.words import probability_words
-from bayes_hfgrowth.growth import curve_increment, ultimate_impact
+from bayes_hfgrowth.growth import cumulative, ultimate_impact
 from bayes_hfgrowth.posterior.draws import ATTRIBUTE, FittedDraws
 from bayes_hfgrowth.posterior.importance import smoothed_weights
 from bayes_hfgrowth.support.errors import ComparisonError
@@ -90,9 +90,8 @@ def test_what_the_curve_implies_is_computed_draw_by_draw(made_fit, comparison):
     impacts, peaks = [], []
     for fitness, immediacy, longevity, exponent in zip(*parameters, strict=True):
         impacts.append(float(ultimate_impact(fitness, m, exponent)))
-        end = np.arange(1, 601)
-        growth = curve_increment(end - 1, end, fitness, immediacy, longevity, m, exponent)
-        peaks.append(int(end[np.argmax(growth)]))
+        counts = cumulative(np.arange(601), fitness, immediacy, longevity, m, exponent)
+        peaks.append(int(np.argmax(np.diff(counts))) + 1)
     middle = (len(peaks) - 1) // 2
     assert of(comparison.table, "Qwen", "ultimate_impact")["median"] == pytest.approx(
         sorted(impacts)[middle]
@@ -140,7 +139,7 @@ def test_new_base_models_follow_the_curve_where_nothing_is_uncertain(make_fit):
         between_base_models_longevity=1e-6,
     )
     result = compare(fit, fit.organizations, seed=5)
-    expected = curve_increment(0, 12, fitness, immediacy, longevity, m)
+    expected = cumulative(12, fitness, immediacy, longevity, m)
     name = "finetunes_after_12_months"
     for position, organization in enumerate(fit.organizations):
         row = of(result.table, organization, name)

@@ -2,21 +2,13 @@
 
 import mpmath
 import numpy as np
-import pytensor
-import pytensor.tensor as pt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bayes_hfgrowth import growth
-from bayes_hfgrowth.growth import (
-    cumulative,
-    curve_increment,
-    reinforced_increment,
-    ultimate_impact,
-)
-from bayes_hfgrowth.growth.attention import attention_increment
+from bayes_hfgrowth.growth import cumulative, ultimate_impact
+from bayes_hfgrowth.growth.attention import attention_share
 
 DIGITS = 450  # 1 - Φ(40) is 4e-350
 LARGEST = np.finfo(float).max
@@ -81,24 +73,6 @@ def test_curve(digits, fitness, age, exponent):
         assert_is(cumulative(age, fitness, 2.5, 0.4, 30, exponent), exact, rel=1e-10)
 
 
-@pytest.mark.parametrize(
-    ("start", "end"), [(0, 1), (0, 1e9), (3, 4), (12, 12.001), (30, 31), (60, 61), (1e6, 1e7)]
-)
-def test_increments(digits, start, end):
-    immediacy, longevity, m, count = 2.5, 0.4, 30, 1234
-    before, after = (exact_share(age, immediacy, longevity) for age in (start, end))
-    for fitness in FITNESSES:
-        for exponent in EXPONENTS:
-            growth = mpmath.mpf(fitness) * (after - before)
-            mean = exact_increment(mpmath.mpf(count + m), growth, exponent)
-            begun = m + exact_increment(mpmath.mpf(m), mpmath.mpf(fitness) * before, exponent)
-            difference = exact_increment(begun, growth, exponent)
-            arguments = start, end, fitness, immediacy, longevity, m, exponent
-            with np.errstate(over="ignore"):
-                assert_is(curve_increment(*arguments), difference, rel=1e-9)
-                assert_is(reinforced_increment(count, *arguments), mean, rel=1e-9)
-
-
 # Closed forms
 
 
@@ -116,20 +90,6 @@ def test_curve_grows_at_the_rate_that_defines_it(exponent):
     np.testing.assert_allclose(slope, rate, rtol=1e-6)
 
 
-@pytest.mark.parametrize("exponent", EXPONENTS)
-def test_reinforced_increment_from_a_point_of_the_curve_stays_on_it(exponent):
-    ages = np.linspace(0, 40, 11)
-    rest = 1.6, 2.5, 1.2, 30, exponent
-    np.testing.assert_allclose(
-        reinforced_increment(0, 0, ages, *rest), cumulative(ages, *rest), rtol=1e-13
-    )
-    np.testing.assert_allclose(
-        reinforced_increment(cumulative(ages, *rest), ages, ages + 3, *rest),
-        curve_increment(ages, ages + 3, *rest),
-        rtol=1e-12,
-    )
-
-
 def test_square_root_law():
     """With the exponent 1/2 the root of c + m grows by λ F / 2."""
     root = np.sqrt(30) + 0.5 * 1.6 * stats.norm.cdf((np.log(9.0) - 2.5) / 1.2)
@@ -138,7 +98,6 @@ def test_square_root_law():
 
 def test_fitness_beyond_float64_gives_infinity_not_nan():
     for exponent in EXPONENTS:
-        assert reinforced_increment(5, 1, 2, np.inf, 2.5, 1.2, 30, exponent) == np.inf
         assert ultimate_impact(np.inf, 30, exponent) == np.inf
     assert np.isnan(ultimate_impact(np.nan, 30, 0.7))
 
@@ -174,184 +133,6 @@ def test_curve_rises_and_stays_below_its_ultimate_impact(one, other, curve):
     fitness, *_, m, exponent = curve
     assert 0 <= early <= late * (1 + 1e-12)
     assert late <= ultimate_impact(fitness, m, exponent) * (1 + 1e-12)
-
-
-@given(st.lists(moments, min_size=2, max_size=6).map(sorted), curves)
-def test_increments_add_up_to_the_curve(ages, curve):
-    parts = curve_increment(ages[:-1], ages[1:], *curve)
-    assert np.all(parts >= 0)
-    before, after = cumulative([ages[0], ages[-1]], *curve)
-    assert before + parts.sum() == pytest.approx(after, rel=1e-10, abs=1e-300)
-
-
-@given(fitnesses, attentions, exponents, exponents)
-def test_weaker_reinforcement_brings_less_from_a_count_above_1(fitness, m, one, other):
-    weak, strong = sorted((one, other))
-    less = reinforced_increment(1.0, 2, 3, fitness, 2.5, 1.2, m, weak)
-    assert less <= reinforced_increment(1.0, 2, 3, fitness, 2.5, 1.2, m, strong) * (1 + 1e-12)
-
-
-# PyTensor
-
-ARGUMENTS = ("count", "start", "end", "fitness", "immediacy", "longevity", "m", "exponent")
-FORMS = {"curve_increment": ARGUMENTS[1:], "reinforced_increment": ARGUMENTS}
-
-
-@pytest.fixture(scope="module")
-def tensors():
-    """All PyTensor forms with their gradients, compiled at once as samplers compile."""
-    inputs = {name: pt.dvector(name) for name in ARGUMENTS}
-    forms = {
-        name: getattr(growth, f"{name}_pt")(*(inputs[argument] for argument in arguments))
-        for name, arguments in FORMS.items()
-    }
-    gradients = {
-        f"{name} by {argument}": pytensor.grad(forms[name].sum(), inputs[argument])
-        for name, arguments in FORMS.items()
-        for argument in arguments
-    }
-    outputs = forms | gradients
-    function = pytensor.function(list(inputs.values()), list(outputs.values()))
-
-    def evaluate(point):
-        values = np.broadcast_arrays(*(np.atleast_1d(float_array(point[a])) for a in ARGUMENTS))
-        results = function(*map(np.ascontiguousarray, values))
-        return dict(zip(outputs, results, strict=True))
-
-    return evaluate
-
-
-def float_array(value):
-    return np.asarray(value, dtype=float)
-
-
-def numpy_forms(point):
-    return {
-        name: getattr(growth, name)(*(point[argument] for argument in arguments))
-        for name, arguments in FORMS.items()
-    }
-
-
-@pytest.fixture
-def usual():
-    """Base models as the shipped priors have them, each in some month of its life."""
-    rng = np.random.default_rng(5)
-    start = rng.uniform(0.5, 36, 200)
-    return {
-        "count": rng.integers(0, 500, 200).astype(float),
-        "start": start,
-        "end": start + 1,
-        "fitness": np.exp(rng.normal(0.5, 0.6, 200)),
-        "immediacy": rng.normal(2.5, 0.6, 200),
-        "longevity": np.exp(rng.normal(0.4, 0.4, 200)),
-        "m": rng.uniform(1, 50, 200),
-        "exponent": rng.uniform(0.2, 0.99, 200),
-    }
-
-
-@pytest.mark.parametrize("exponent", [None, *EXPONENTS])
-def test_pytensor_agrees_with_numpy(tensors, usual, exponent):
-    point = usual if exponent is None else usual | {"exponent": exponent}
-    values = tensors(point)
-    for name, expected in numpy_forms(point).items():
-        np.testing.assert_allclose(values[name], expected, rtol=1e-11, err_msg=name)
-
-
-def test_without_an_exponent_pytensor_takes_1(tensors, usual):
-    values = tensors(usual | {"exponent": 1.0})
-    for name, arguments in FORMS.items():
-        plain = getattr(growth, f"{name}_pt")(*(usual[argument] for argument in arguments[:-1]))
-        np.testing.assert_allclose(plain.eval(), values[name], rtol=1e-13, err_msg=name)
-
-
-@pytest.mark.parametrize("exponent", [None, 0.3, 0.95, 1 - 1e-4])
-def test_gradients_agree_with_finite_differences(tensors, usual, exponent):
-    point = usual if exponent is None else usual | {"exponent": np.full(200, exponent)}
-    values = tensors(point)
-    for argument in ARGUMENTS:
-        step = 1e-5
-        above = numpy_forms(point | {argument: point[argument] + step})
-        below = numpy_forms(point | {argument: point[argument] - step})
-        for name, arguments in FORMS.items():
-            if argument in arguments:
-                slope = (above[name] - below[name]) / (2 * step)
-                np.testing.assert_allclose(
-                    values[f"{name} by {argument}"],
-                    slope,
-                    rtol=1e-4,
-                    atol=1e-6 * np.abs(slope).max(),
-                    err_msg=f"{name} by {argument}",
-                )
-
-
-@pytest.mark.parametrize("exponent", EXPONENTS)
-def test_gradient_by_the_exponent(tensors, exponent):
-    """Against 60 digits: also at 1, beyond which no finite difference can step."""
-    point = {
-        "count": 100.0,
-        "start": 12.0,
-        "end": 13.0,
-        "fitness": 1.6,
-        "immediacy": 2.5,
-        "longevity": 1.5,
-        "m": 30.0,
-        "exponent": exponent,
-    }
-    with mpmath.workdps(60):
-        before, after = (exact_share(age, 2.5, 1.5) for age in (12, 13))
-        fitness = mpmath.mpf(1.6)
-
-        def curve(gamma):
-            begun = 30 + exact_increment(mpmath.mpf(30), fitness * before, gamma)
-            return exact_increment(begun, fitness * (after - before), gamma)
-
-        def reinforced(gamma):
-            return exact_increment(mpmath.mpf(130), fitness * (after - before), gamma)
-
-        values = tensors(point)
-        at = mpmath.mpf(exponent)
-        for name, form in (("curve_increment", curve), ("reinforced_increment", reinforced)):
-            step = mpmath.mpf(10) ** -25
-            slope = (form(at + step) - form(at - step)) / (2 * step)
-            assert values[f"{name} by exponent"][0] == pytest.approx(float(slope), rel=1e-10)
-
-
-EXTREMES = {
-    "birth": {"start": 0.0},
-    "hardly any fitness": {"fitness": [1e-12, 1e-100]},
-    "enormous fitness": {"fitness": [500.0, 700.0]},
-    "left tail": {"start": 0.9 * np.exp(-4), "end": np.exp(-4), "immediacy": 0, "longevity": 0.1},
-    "right tail": {"start": np.exp(4), "end": np.exp(4.1), "immediacy": 0, "longevity": 0.1},
-    "short-lived": {"longevity": [1e-2, 1e-3]},
-    "long-lived": {"longevity": [30.0, 300.0]},
-    "huge count": {"count": 1e12},
-}
-
-
-@pytest.mark.parametrize("exponent", EXPONENTS)
-@pytest.mark.parametrize("change", EXTREMES.values(), ids=EXTREMES)
-def test_values_agree_and_gradients_are_finite_at_extremes(tensors, change, exponent):
-    point = {
-        "count": 100.0,
-        "start": 12.0,
-        "end": 13.0,
-        "fitness": 1.6,
-        "immediacy": 2.5,
-        "longevity": 1.5,
-        "m": 30.0,
-        "exponent": exponent,
-    } | change
-    values = tensors(point)
-    for name, expected in numpy_forms(point).items():
-        np.testing.assert_allclose(
-            values[name],
-            np.broadcast_to(expected, values[name].shape),
-            rtol=1e-9,
-            atol=3e-308,
-            err_msg=name,
-        )
-    for name, value in values.items():
-        assert np.all(np.isfinite(value)), name
 
 
 # The process itself
@@ -402,10 +183,9 @@ def test_simulated_process_follows_the_transition_law(case):
     count, start, end, fitness, immediacy, longevity, m = case
     replicates = 20_000
     increments = simulate(np.random.default_rng(6), replicates, *case)
-    mean = reinforced_increment(*case)
-    share = attention_increment(start, end, immediacy, longevity)
-    law = stats.nbinom(count + m, np.exp(-fitness * share))
-    assert law.mean() == pytest.approx(mean, rel=1e-12)
+    before, after = attention_share([start, end], immediacy, longevity)
+    law = stats.nbinom(count + m, np.exp(-fitness * (after - before)))
+    mean = law.mean()
 
     error = increments.std() / np.sqrt(replicates)
     assert abs(increments.mean() - mean) < 4 * error

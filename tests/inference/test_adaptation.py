@@ -12,7 +12,7 @@ from scipy.special import log_expit, logit
 from bayes_hfgrowth.growth.law import Observed, Shared
 from bayes_hfgrowth.growth.points import log_likelihoods
 from bayes_hfgrowth.inference.adaptation import Adaptation, NonCentredPosterior
-from bayes_hfgrowth.inference.coordinates import unbounded
+from bayes_hfgrowth.inference.coordinates import Parts, unbounded
 from bayes_hfgrowth.inference.posterior_density import posterior_density
 from bayes_hfgrowth.inference.ridge import to_ridge
 from bayes_hfgrowth.model.priors import draw_prior, frozen
@@ -73,31 +73,31 @@ class Case:
             assert unbounded(value, prior) == pytest.approx(point[at])
             total += frozen(prior).logpdf(value) + np.log((up - down) / (2.0 * step))
         if spec.period_effect is not None:
-            a, scale = float(parts["persistence"]), float(parts["innovation"])
+            a, scale = float(parts.persistence), float(parts.innovation)
             apart = np.abs(np.subtract.outer(*[np.arange(layout.calendar_months)] * 2))
             law = stats.multivariate_normal(cov=scale**2 / (1.0 - a**2) * a**apart)
-            total += law.logpdf(parts["period"])
-        means = parts["means"]
+            total += law.logpdf(parts.shared.period)
+        means = parts.means
         if layout.pooled:
             with_dormancy = point[layout.blocks["means"]].reshape(-1, layout.columns)
-            total += stats.norm(parts["location"], parts["between"]).logpdf(with_dormancy).sum()
-        total += stats.norm(means[group], parts["scales"]).logpdf(theta).sum()
+            total += stats.norm(parts.location, parts.between).logpdf(with_dormancy).sum()
+        total += stats.norm(means[group], parts.scales).logpdf(theta).sum()
         n = self.posterior.with_finetunes
         alive = np.concatenate(
             [self.months_at(self.posterior.observed, theta[:n], parts),
              self.months_at(self.posterior.zeros, theta[n:], parts)]
         )  # fmt: skip
         with np.errstate(divide="ignore"):
-            dormant = logit(parts["dormancy"])[group]
+            dormant = logit(parts.dormancy)[group]
         alive += log_expit(-dormant)
         total += alive[:n].sum()
         return float(total + np.logaddexp(log_expit(dormant), alive)[n:].sum())
 
     @staticmethod
-    def months_at(observed: Observed, theta: Floats, parts: dict[str, Floats]) -> Floats:
+    def months_at(observed: Observed, theta: Floats, parts: Parts) -> Floats:
         """Log likelihood of each base model, in case it is not dormant."""
         months = np.empty((len(theta), 1))
-        shared = Shared(parts["shared"].copy(), parts["period"].copy())
+        shared = Shared(parts.shared.values.copy(), parts.shared.period.copy())
         log_likelihoods(observed, theta[:, :, None].copy(), shared, months)
         return months[:, 0]
 

@@ -103,7 +103,7 @@ def test_blocks_follow_one_another(spec_of: SpecOf) -> None:
         "means": slice(23, 38),
         "within": slice(38, 42),
     }
-    assert (layout.columns, layout.parameters, layout.size, layout.held) == (5, 4, 42, 13)
+    assert (layout.columns, layout.parameters, layout.size) == (5, 4, 42)
     # All but the period effects and the organization means have a prior of their own.
     assert sorted(layout.priors) == [*range(8), *range(13, 23), *range(38, 42)]
     assert list(layout.learned) == [
@@ -115,23 +115,23 @@ def test_blocks_follow_one_another(spec_of: SpecOf) -> None:
 
 def test_the_papers_own_laws_share_nothing() -> None:
     layout = PopulationLayout(read_spec("citation"), 2, MONTHS)
-    assert layout.held == 0
+    assert layout.blocks["period"] == slice(0, 0)
     assert layout.blocks["location"] == slice(0, 3)
     parts = layout.read(np.zeros((4, layout.size)))
-    np.testing.assert_array_equal(parts["period"], np.zeros((4, MONTHS)))
-    np.testing.assert_array_equal(parts["dormancy"], np.zeros((4, 2)))
-    np.testing.assert_array_equal(parts["shared"], [[1.0, 0.0, 0.0, 0.0, 1.0, 1.0]] * 4)
+    np.testing.assert_array_equal(parts.shared.period, np.zeros((4, MONTHS)))
+    np.testing.assert_array_equal(parts.dormancy, np.zeros((4, 2)))
+    np.testing.assert_array_equal(parts.shared.values, [[1.0, 0.0, 0.0, 0.0, 1.0, 1.0]] * 4)
 
 
 def test_global_pooling_has_no_organizations(spec_of: SpecOf) -> None:
     layout = PopulationLayout(spec_of("global"), 3, MONTHS)
     points = np.random.default_rng(1).normal(size=(2, layout.size))
     parts = layout.read(points)
-    assert "between" not in parts
+    assert parts.between.shape == (2, 0)
     location = points[:, layout.blocks["location"]]
-    np.testing.assert_array_equal(parts["means"], np.repeat(location[:, None, :4], 3, axis=1))
-    np.testing.assert_array_equal(parts["scales"], np.exp(points[:, layout.blocks["within"]]))
-    np.testing.assert_allclose(parts["dormancy"], np.repeat(expit(location[:, 4:]), 3, axis=1))
+    np.testing.assert_array_equal(parts.means, np.repeat(location[:, None, :4], 3, axis=1))
+    np.testing.assert_array_equal(parts.scales, np.exp(points[:, layout.blocks["within"]]))
+    np.testing.assert_allclose(parts.dormancy, np.repeat(expit(location[:, 4:]), 3, axis=1))
 
 
 def test_a_point_is_read_on_its_scales(spec_of: SpecOf) -> None:
@@ -139,23 +139,23 @@ def test_a_point_is_read_on_its_scales(spec_of: SpecOf) -> None:
     point = np.random.default_rng(1).normal(size=(7, layout.size))
     parts = layout.read(point)
     means = point[:, layout.blocks["means"]].reshape(7, 2, 5)
-    np.testing.assert_array_equal(parts["means"], means[..., :4])
-    np.testing.assert_allclose(parts["dormancy"], expit(means[..., 4]))
-    np.testing.assert_allclose(parts["between"], np.exp(point[:, layout.blocks["between"]]))
+    np.testing.assert_array_equal(parts.means, means[..., :4])
+    np.testing.assert_allclose(parts.dormancy, expit(means[..., 4]))
+    np.testing.assert_allclose(parts.between, np.exp(point[:, layout.blocks["between"]]))
     columns = [expit(point[:, 0]), point[:, 1], expit(point[:, 2]), expit(point[:, 5]),
                np.exp(point[:, 6]), np.exp(point[:, 7])]  # fmt: skip
-    np.testing.assert_allclose(parts["shared"], np.stack(columns, axis=1))
-    np.testing.assert_allclose(parts["persistence"], expit(point[:, 3]))
-    np.testing.assert_allclose(parts["innovation"], np.exp(point[:, 4]))
-    np.testing.assert_array_equal(parts["period"], point[:, layout.blocks["period"]])
+    np.testing.assert_allclose(parts.shared.values, np.stack(columns, axis=1))
+    np.testing.assert_allclose(parts.persistence, expit(point[:, 3]))
+    np.testing.assert_allclose(parts.innovation, np.exp(point[:, 4]))
+    np.testing.assert_array_equal(parts.shared.period, point[:, layout.blocks["period"]])
 
 
 def test_what_is_fixed_is_read_as_it_stands(spec_of: SpecOf) -> None:
     layout = PopulationLayout(spec_named("fixed", spec_of), 2, MONTHS)
     parts = layout.read(np.random.default_rng(1).normal(size=(7, layout.size)))
-    np.testing.assert_array_equal(parts["shared"][:, 1:3], [[0.5, 0.2]] * 7)
-    np.testing.assert_array_equal(parts["persistence"], [0.6] * 7)
-    np.testing.assert_array_equal(parts["innovation"], [0.3] * 7)
+    np.testing.assert_array_equal(parts.shared.values[:, 1:3], [[0.5, 0.2]] * 7)
+    np.testing.assert_array_equal(parts.persistence, [0.6] * 7)
+    np.testing.assert_array_equal(parts.innovation, [0.3] * 7)
 
 
 def test_compiled_code_reads_the_same(coordinates: Coordinates) -> None:
@@ -176,9 +176,9 @@ def test_compiled_code_reads_the_same(coordinates: Coordinates) -> None:
     point = coordinates.psi
     parts = layout.read(point)
     values, period = shared(point)
-    expected = [*parts["shared"], parts["persistence"], parts["innovation"]]
+    expected = [*parts.shared.values, parts.persistence, parts.innovation]
     np.testing.assert_allclose(values, expected)
-    np.testing.assert_array_equal(period, parts["period"])
+    np.testing.assert_array_equal(period, parts.shared.period)
     by = np.cos(np.concatenate([values[:SHARED], period])) * weights
     found = np.zeros(len(point))
     add_by_shared(layout.encoded, values, by[:SHARED], by[SHARED:], found)
@@ -280,13 +280,13 @@ def test_density_is_priors_times_jacobian(coordinates: Coordinates) -> None:
         parts = layout.read(point)
         if layout.spec.period_effect is not None:
             covariance = autocovariance(
-                float(parts["persistence"]), float(parts["innovation"]), layout.calendar_months
+                float(parts.persistence), float(parts.innovation), layout.calendar_months
             )
             months = np.zeros(layout.calendar_months)
-            total += stats.multivariate_normal(months, covariance).logpdf(parts["period"])
+            total += stats.multivariate_normal(months, covariance).logpdf(parts.shared.period)
         if layout.pooled:
             means = point[blocks["means"]].reshape(layout.organizations, layout.columns)
-            total += stats.norm(parts["location"], parts["between"]).logpdf(means).sum()
+            total += stats.norm(parts.location, parts.between).logpdf(means).sum()
         return float(total)
 
     other = coordinates.psi + 0.3 * np.random.default_rng(6).normal(size=len(coordinates.psi))

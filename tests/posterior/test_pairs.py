@@ -13,10 +13,9 @@ from bayes_hfgrowth.growth.blocks import Block, block_for
 from bayes_hfgrowth.growth.law import LIKELIHOODS, Shared
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.conditional import POINTS, Conditional, condition
-from bayes_hfgrowth.posterior.importance import log_normal_densities
+from bayes_hfgrowth.posterior.importance import DEGREES, log_normal_densities
 from bayes_hfgrowth.posterior.pairs import (
     BLOCK,
-    DEGREES,
     Centre,
     Organization,
     draw_points,
