@@ -25,7 +25,6 @@ from bayes_hfgrowth.inference.coordinates import (
     period_factors,
     unbounded,
 )
-from bayes_hfgrowth.inference.decorrelation import SIZES, Following, cohorts_of
 from bayes_hfgrowth.inference.posterior_density import Data, LinearPreconditioner, posterior_density
 from bayes_hfgrowth.inference.preconditioner import (
     fit_sinh_arcsinh,
@@ -56,7 +55,6 @@ _SOME = 100  # draws that later chains may start from, and that coordinates are 
 _ADVI_RUNS, _ADVI_DRAWS = 2, 400  # before the pilots, and draws that the next one adapts to
 _STEP = 1e-3  # of exponent and period effects, for differences
 _CURVED = 4  # draws at which the curvature of the density is taken
-_FOLLOWED = 12  # draws at which it is seen how base models move along with the population
 _DIFFERENCE = 0.02  # of a standard deviation, for its differences
 _MOST_PRECISE = 1e6  # precision of a period effect; beyond it nothing more is gained
 _LONG = 3.0  # variance of a direction in which draws show that it is longer than curvature says
@@ -77,15 +75,12 @@ class Adaptation:
         Coordinates of the population to start from.
     ridge : ndarray, shape (starts, base models, parameters)
         Straightened growth parameters of each base model to start from.
-    following : ndarray, shape (cohorts, parameters, size of the population)
-        How base models move along with the coordinates of the population.
     """
 
     linear: LinearPreconditioner
     non_centring: NonCentring
     starts: Floats
     ridge: Floats
-    following: Floats
 
 
 class NonCentredPosterior:
@@ -115,7 +110,6 @@ class NonCentredPosterior:
         self.observed = observed_of(spec, history.subset(own), first)
         self.zeros = observed_of(spec, history.subset(others), first)
         self.group = history.organization_of[self._members]
-        self._cohort = cohorts_of(self.group, history.finetunes[self._members])
         self._last_age, self._many = np.log(history.months[own]), history.finetunes[own] >= _MANY
 
     @property
@@ -130,17 +124,10 @@ class NonCentredPosterior:
 
     def data(self, adaptation: Adaptation) -> Data:
         """What the densities read in the coordinates of an adaptation."""
-        return self._data(adaptation.linear, adaptation.non_centring, adaptation.following)
+        return self._data(adaptation.linear, adaptation.non_centring)
 
-    def _data(
-        self,
-        linear: LinearPreconditioner,
-        non_centring: NonCentring,
-        following: Floats | None = None,
-    ) -> Data:
+    def _data(self, linear: LinearPreconditioner, non_centring: NonCentring) -> Data:
         return Data(
-            cohort=self._cohort,
-            following=self._no_following() if following is None else following,
             layout=self.layout.encoded,
             linear=linear,
             non_centring=non_centring,
@@ -163,12 +150,7 @@ class NonCentredPosterior:
             *self._no_cross(),
             np.zeros((self.with_finetunes, 7)),
         )
-        starts = np.zeros((1, size)), np.zeros((1, self.members, p))
-        return Adaptation(linear, non_centring, *starts, self._no_following())
-
-    def _no_following(self) -> Floats:
-        cohorts = (len(SIZES) + 1) * len(self.history.organizations)
-        return np.zeros((cohorts, self.layout.parameters, self.layout.size))
+        return Adaptation(linear, non_centring, np.zeros((1, size)), np.zeros((1, self.members, p)))
 
     def _no_summaries(self) -> PopulationSummaries:
         calendar = self.layout.calendar_months
@@ -354,12 +336,7 @@ class NonCentredPosterior:
         centre, width = v.mean(axis=0), np.maximum(v.std(axis=0), 1e-6)
         apart = LinearPreconditioner(centre, np.eye(layout.size), sinh_arcsinh, level)
         columns = np.arange(layout.size)
-        following = self._no_following()
-        if not blind:
-            more = np.linspace(0, len(point) - 1, _FOLLOWED).astype(np.int64)
-            following = self._following(apart, non_centring, v[more], ridge[more], width)
-        data = self._data(apart, non_centring, following)
-        precision = self._curvature(data, v[at], ridge[at], width, columns)
+        precision = self._curvature(apart, non_centring, v[at], ridge[at], width, columns)
         precision *= np.outer(width, width)
         scale = width[:, None] * _root_of_inverse(precision)
         u = np.linalg.solve(scale, (v - centre).T).T
@@ -372,7 +349,7 @@ class NonCentredPosterior:
             u = np.linalg.solve(scale, (v - centre).T).T
         linear = LinearPreconditioner(centre, scale, sinh_arcsinh, level)
         starts = np.ascontiguousarray(u[some])
-        return Adaptation(linear, non_centring, starts, ridge[some], following @ scale)
+        return Adaptation(linear, non_centring, starts, ridge[some])
 
     def _with_period(
         self,
@@ -392,8 +369,7 @@ class NonCentredPosterior:
             centre, np.eye(layout.size), no_sinh_arcsinh(layout.size), level
         )
         columns = np.arange(block.start, block.stop)
-        data = self._data(plain, non_centring)
-        hessian = self._curvature(data, psi, ridge, np.ones(layout.size), columns)
+        hessian = self._curvature(plain, non_centring, psi, ridge, np.ones(layout.size), columns)
         hessian = hessian[columns[:, None], columns]
         # From the standardised innovations, whose own precision is 1, to the effects.
         middle = layout.read(point.mean(axis=0))
@@ -406,48 +382,14 @@ class NonCentredPosterior:
             period_precision=np.ascontiguousarray(precision), period_weighted=weighted
         )
 
-    def _at(self, u: Floats, ridge: Floats, data: Data) -> Floats:
-        """All coordinates, where the population has `u` and base models are at `ridge`."""
-        x = np.concatenate([u, np.zeros(ridge.size)])
-        point = posterior_density(x, data)[2]
-        y = self.non_centred(point, ridge, data.non_centring)
-        x[self.layout.size :] = (y - (data.following @ u)[data.cohort]).ravel()
-        return x
-
-    def _following(
+    def _curvature(
         self,
         linear: LinearPreconditioner,
         non_centring: NonCentring,
         v: Floats,
         ridge: Floats,
         width: Floats,
-    ) -> Floats:
-        """How base models move along with `v`; see `bayes_hfgrowth.inference.decorrelation`."""
-        data, size = self._data(linear, non_centring), self.layout.size
-        shape = self.layout.parameters, size
-        found = Following(self._cohort, len(data.following), shape)
-        step = _DIFFERENCE * width
-
-        def derivatives(row: int) -> Floats:
-            x = self._at(v[row] - linear.centre, ridge[row], data)
-            here, by_v = posterior_density(x, data)[1][size:], np.empty((size, len(x) - size))
-            for k in range(size):
-                moved = x.copy()
-                moved[k] += step[k]
-                by_v[k] = (posterior_density(moved, data)[1][size:] - here) / step[k]
-            return by_v
-
-        draws = 0
-        with ThreadPoolExecutor(2) as pool:
-            for by_v in pool.map(derivatives, range(len(v))):
-                if np.isfinite(by_v).all():
-                    draws += 1
-                    for k, by in enumerate(by_v):
-                        found.add(k, by.reshape(-1, shape[0]))
-        return found.estimate(draws)
-
-    def _curvature(
-        self, data: Data, v: Floats, ridge: Floats, width: Floats, columns: Integers
+        columns: Integers,
     ) -> Floats:
         """Minus the Hessian of the log density by the population, a median over draws.
 
@@ -459,10 +401,13 @@ class NonCentredPosterior:
         ndarray, shape (size, size)
             Only the rows and columns asked for are filled.
         """
-        size, step = self.layout.size, _DIFFERENCE * width
+        data, size = self._data(linear, non_centring), self.layout.size
+        step = _DIFFERENCE * width
 
         def hessian(row: int) -> Floats:
-            x = self._at(v[row] - data.linear.centre, ridge[row], data)
+            x = np.concatenate([v[row] - linear.centre, np.zeros(ridge[row].size)])
+            point = posterior_density(x, data)[2]
+            x[size:] = self.non_centred(point, ridge[row], non_centring).ravel()
             here, found = posterior_density(x, data)[1][:size], np.zeros((size, size))
             for k in columns:
                 moved = x.copy()
@@ -524,7 +469,10 @@ class NonCentredPosterior:
         at = int(np.random.default_rng(seed).integers(len(adaptation.starts)))
         ridge = adaptation.ridge[at]
         for further in (apart, 1.0, 0.0):  # far out nothing may be possible any more
-            x = self._at(further * adaptation.starts[at], ridge, data)
+            x = np.concatenate([further * adaptation.starts[at], np.zeros(ridge.size)])
+            point = posterior_density(x, data)[2]
+            own = self.non_centred(point, ridge, adaptation.non_centring)
+            x[self.layout.size :] = own.ravel()
             if np.isfinite(posterior_density(x, data)[0]):
                 break
         return x

@@ -96,10 +96,6 @@ class Data:
         Coordinates of the base models.
     group : ndarray of int64, shape (base models,)
         Organization of each base model; those with fine-tunes come first.
-    cohort : ndarray of int64, shape (base models,)
-    following : ndarray, shape (cohorts, parameters, size of the population)
-        How the base models of each cohort move along with the population, see
-        `bayes_hfgrowth.inference.decorrelation`.
     organizations : int
         How many there are.
     observed, zeros : Observed
@@ -110,8 +106,6 @@ class Data:
     linear: LinearPreconditioner
     non_centring: NonCentring
     group: Integers
-    cohort: Integers
-    following: Floats
     organizations: int
     observed: Observed
     zeros: Observed
@@ -216,7 +210,6 @@ def posterior_density(
     """
     layout, n = data.layout, len(data.non_centring.weighted)
     y = x[layout.size :].reshape(-1, layout.parameters)
-    y = y + (data.following @ x[: layout.size])[data.cohort]
     theta, by_y = np.empty(y.shape), np.empty(y.shape)
     begun = Begun(
         psi=np.empty(layout.size),
@@ -239,9 +232,6 @@ def posterior_density(
     slopes = np.empty(len(x))
     slopes[layout.size :] = by_y.ravel()
     _finish(begun, data.linear, layout, by, slopes)
-    by_cohort = np.zeros(data.following.shape[:2])
-    np.add.at(by_cohort, data.cohort, by_y)
-    slopes[: layout.size] += np.tensordot(by_cohort, data.following, 2)
     total += value + more
     return total if total == total else -np.inf, slopes, begun.point, theta
 
