@@ -155,7 +155,7 @@ class GrowthModel:
         self,
         panel: Panel,
         *,
-        draws: int = 300,
+        draws: int = 1000,
         tune: int = 100,
         chains: int = 4,
         seed: int | None = None,

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bayes_hfgrowth.evaluation.calibration import COMMAND, Calibration
 from bayes_hfgrowth.forecast.answers import DAYS_IN_MONTH, percent
+from bayes_hfgrowth.posterior.convergence import MAX_R_HAT
 from bayes_hfgrowth.posterior.importance import GOOD_K
 from bayes_hfgrowth.posterior.population import PopulationPosterior
 from bayes_hfgrowth.sources.events import BURST_CHILDREN, BURST_SHARE, LINEAGE_SINCE
@@ -97,6 +98,14 @@ def checks_of_forecast(
         found.append(
             Check(
                 "good", f"Calibration has been measured up to {calibration.longest} months ahead."
+            )
+        )
+    if calibration.r_hat >= MAX_R_HAT:
+        found.append(
+            Check(
+                "mind",
+                "The fits behind the measured calibration had not fully converged: their "
+                f"largest R-hat was {calibration.r_hat:.3f}, where {MAX_R_HAT} is asked for.",
             )
         )
     return tuple(found)

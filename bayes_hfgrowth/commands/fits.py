@@ -107,7 +107,7 @@ def fit(
     min_finetunes: Annotated[
         int, typer.Option(min=0, help="Leave out base models with fewer fine-tunes.")
     ] = 0,
-    draws: Annotated[int, typer.Option(help="Kept draws of each chain.")] = 300,
+    draws: Annotated[int, typer.Option(help="Kept draws of each chain.")] = 1000,
     tune: Annotated[int, typer.Option(help="Warm-up draws of each chain; nuts needs more.")] = 100,
     chains: Annotated[int, typer.Option(help="Independent chains, at least 2.")] = 4,
     target_accept: Annotated[

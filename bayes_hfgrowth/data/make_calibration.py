@@ -15,7 +15,11 @@ from bayes_hfgrowth.evaluation.calibration import CLASSES, COLUMNS
 from bayes_hfgrowth.support.errors import ForecastError, HFGrowthError
 from bayes_hfgrowth.support.files import read_csv, write_table
 
-__all__ = ["calibration_of", "main"]
+__all__ = ["WORST_R_HAT", "calibration_of", "main"]
+
+WORST_R_HAT = 1.1
+"""Above it the intervals of forecasts are not those of the posterior. Coverage asks less of a fit
+than its parameters do, whose R-hat is to be below 1.01; the table tells the R-hat."""
 
 
 def calibration_of(folder: Path, method: str = "surge") -> pd.DataFrame:
@@ -36,29 +40,33 @@ def calibration_of(folder: Path, method: str = "surge") -> pd.DataFrame:
     Raises
     ------
     ForecastError
-        When the folder holds no backtest of the growth model, or a fit in it did not converge.
+        When the folder holds no backtest of the growth model, or the chains of a fit in it
+        disagree so much that its intervals cannot be believed.
     """
     scores = read_csv(folder / "scores.csv", ForecastError, text=("group", "method", "as_of"))
     own = scores[(scores["method"] == method) & (scores["grouping"] == "count")]
     own = own[own["group"].isin(CLASSES)].rename(columns={"group": "finetunes"})
     if own.empty:
         raise ForecastError(f"{folder} holds no backtest of {method!r}; name another --method")
-    digests = {}
+    digests, r_hats = {}, {}
     for date in own["as_of"].unique():
         path = folder / str(date).replace(":", "") / method / "about.json"
         try:
             about = json.loads(path.read_text(encoding="utf-8"))
-            if not about["convergence"]["converged"]:
+            r_hats[date] = float(about["convergence"]["r_hat"])
+            if not r_hats[date] < WORST_R_HAT:
                 raise ForecastError(
-                    f"{path}: the fit did not converge, so its calibration tells nothing; "
-                    "run the backtest with more draws"
+                    f"{path}: the chains disagree (R-hat {r_hats[date]:.3f}), so the fit's "
+                    "calibration tells nothing; run the backtest with more draws"
                 )
             digests[date] = about["specification"]
         except (OSError, ValueError, KeyError, TypeError) as failure:
             if isinstance(failure, ForecastError):
                 raise
             raise ForecastError(f"{path} cannot be read; run the backtest again") from failure
-    own = own.assign(specification=own["as_of"].map(digests))
+    own = own.assign(
+        specification=own["as_of"].map(digests), r_hat=own["as_of"].map(r_hats).round(3)
+    )
     return own[list(COLUMNS)].reset_index(drop=True)
 
 

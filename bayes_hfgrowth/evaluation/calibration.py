@@ -42,10 +42,12 @@ COLUMNS = (
     "pit_80",
     "pit_95",
     "bias",
+    "r_hat",
 )
 """Columns of the table: digest and name of the growth model, date and months ahead, class of
 fine-tunes at the date, number of base models, shares of outcomes in the central intervals and of
-the randomised PIT, and mean of ln(1 + new fine-tunes) forecast over observed, less 1."""
+the randomised PIT, mean of ln(1 + new fine-tunes) forecast over observed, less 1, and largest R-hat
+of a population parameter in the fit behind the forecasts."""
 
 COMMAND = "hfgrowth backtest PANEL --as-of DATE --months H --out DIR"
 """What measures it."""
@@ -79,6 +81,11 @@ class Calibration:
     """
 
     table: pd.DataFrame
+
+    @property
+    def r_hat(self) -> float:
+        """Largest R-hat of the fits behind it; 1 where none was measured."""
+        return float(self.table["r_hat"].max()) if len(self.table) else 1.0
 
     @property
     def longest(self) -> int:

@@ -62,7 +62,7 @@ class Settings:
         but no more than 300 for that reason: a long run pays for better coordinates.
     """
 
-    draws: int = 300
+    draws: int = 1000
     tune: int = 100
     chains: int = 4
     seed: int = 0

@@ -31,7 +31,7 @@ def folder(make_fit, tmp_path):
     summarize(scores, ["as_of", "method"]).to_csv(tmp_path / "scores.csv", index=False)
     place = tmp_path / "2024-08-21" / "surge"
     place.mkdir(parents=True)
-    about = {"specification": "ab" * 32, "convergence": {"converged": True}}
+    about = {"specification": "ab" * 32, "convergence": {"converged": False, "r_hat": 1.0237}}
     (place / "about.json").write_text(json.dumps(about))
     return tmp_path
 
@@ -42,6 +42,7 @@ def test_the_classes_by_horizon_are_taken(folder):
     assert set(table["finetunes"]) <= set(CLASSES)
     assert set(table["horizon"]) == {1, 2, 3}
     assert (table["specification"] == "ab" * 32).all()
+    assert (table["r_hat"] == 1.024).all()
     scores = pd.read_csv(folder / "scores.csv", dtype={"group": str})
     for row in table.itertuples():
         [same] = scores[
@@ -62,10 +63,10 @@ def test_the_module_writes_the_table(folder, capsys):
     assert not (folder / "c.csv").exists()
 
 
-def test_fits_that_did_not_converge_are_refused(folder):
+def test_fits_whose_chains_disagree_are_refused(folder):
     path = folder / "2024-08-21" / "surge" / "about.json"
-    path.write_text(json.dumps({"specification": "x", "convergence": {"converged": False}}))
-    with pytest.raises(ForecastError, match="did not converge"):
+    path.write_text(json.dumps({"specification": "x", "convergence": {"r_hat": 1.31}}))
+    with pytest.raises(ForecastError, match="the chains disagree"):
         calibration_of(folder)
     path.unlink()
     with pytest.raises(ForecastError, match="cannot be read"):
