@@ -10,6 +10,7 @@ from scipy.special import expit, logit
 from bayes_hfgrowth.model.priors import LOG_SCALE, frozen
 from bayes_hfgrowth.model.specification import GrowthSpec, Prior
 from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.posterior.population import PopulationPosterior
 
 __all__ = ["prior_posterior_table"]
 
@@ -17,7 +18,7 @@ type Floats = npt.NDArray[np.float64]
 type Scale = Callable[[Floats], Floats]
 
 
-def prior_posterior_table(fit: FittedDraws) -> pd.DataFrame:
+def prior_posterior_table(fit: FittedDraws | PopulationPosterior) -> pd.DataFrame:
     """Prior against posterior of every population parameter that has a prior of its own.
 
     The prior's numbers are exact, from the specification. The ratio of the standard deviations
@@ -28,8 +29,8 @@ def prior_posterior_table(fit: FittedDraws) -> pd.DataFrame:
 
     Parameters
     ----------
-    fit : FittedDraws
-        The fit.
+    fit : FittedDraws or PopulationPosterior
+        A fit, or the population taken out of one.
 
     Returns
     -------
