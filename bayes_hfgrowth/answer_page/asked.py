@@ -4,13 +4,17 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from huggingface_hub.constants import HUGGINGFACE_CO_URL_HOME
+
 from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.sources.client import Patience, UnreachableError
+from bayes_hfgrowth.sources.example import load_example
 from bayes_hfgrowth.sources.hub import collect
 from bayes_hfgrowth.sources.relations import Relation
 from bayes_hfgrowth.support.errors import PanelError, SourceError
 from bayes_hfgrowth.support.horizon import Date
 
-__all__ = ["Asked", "from_hub", "from_panel"]
+__all__ = ["Asked", "from_example", "from_hub", "from_panel"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +53,7 @@ def from_hub(
     refresh: bool = False,
     token: str | bool | None = None,
     endpoint: str | None = None,
+    patience: Patience | None = None,
     progress: bool = True,
 ) -> Asked:
     """Collect what is asked for from the Hub.
@@ -57,7 +62,7 @@ def from_hub(
     ----------
     names : iterable of str
         Ids, ``namespace/name``, or namespaces, for all their base models.
-    relation, cache, refresh, token, endpoint, progress
+    relation, cache, refresh, token, endpoint, patience, progress
         As in `bayes_hfgrowth.sources.hub.collect`, which goes on where it stopped after an
         interruption.
 
@@ -71,7 +76,7 @@ def from_hub(
     namespaces = [name for name in asked if "/" not in name]
     found = collect(
         ids, namespaces=namespaces, relation=relation, cache=cache, refresh=refresh,
-        token=token, endpoint=endpoint, progress=progress,
+        token=token, endpoint=endpoint, patience=patience, progress=progress,
     )  # fmt: skip
     told = found.summary.table.set_index("base_model")
     status = told["status"]
@@ -130,8 +135,43 @@ def from_panel(panel: Panel, names: Iterable[str], as_of: Date | None, source: s
     return Asked(asked, part, source, (), whole)
 
 
+def from_example(
+    names: Iterable[str], as_of: Date | None, failure: UnreachableError | None = None
+) -> Asked:
+    """Take what is asked for from the data that come with the package.
+
+    Parameters
+    ----------
+    names, as_of
+        As in `from_panel`; without a name nothing is asked for.
+    failure : UnreachableError, optional
+        Why they stand in for the Hub.
+
+    Raises
+    ------
+    SourceError
+        When they do not hold a name.
+    PanelError
+        When nothing was known at the date.
+    """
+    asked = _checked(names)
+    panel = load_example()
+    models = panel.base_models
+    owners = {name.partition("/")[0].lower() for name in models.index}
+    groups = owners | set(models["organization"].str.lower())
+    missing = [
+        name for name in asked if name not in models.index and name.lower() not in groups
+    ]  # fmt: skip
+    shipped = "the data that come with the package"
+    if missing:
+        lacks = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not in {shipped}"
+        raise SourceError(lacks if failure is None else f"{failure}; {lacks}")
+    source = shipped if failure is None else f"{shipped}, since the Hub does not answer"
+    return from_panel(panel, asked, as_of, source)
+
+
 def _checked(names: Iterable[str]) -> tuple[str, ...]:
-    asked = tuple(dict.fromkeys(name.strip() for name in names))
+    asked = tuple(dict.fromkeys(_id(name.strip()) for name in names))
     if not asked or not all(asked):
         raise SourceError(
             "nothing is asked for; give the id of a base model, namespace/name, or a namespace"
@@ -140,6 +180,12 @@ def _checked(names: Iterable[str]) -> tuple[str, ...]:
         if name.count("/") > 1 or name.startswith("/") or name.endswith("/"):
             raise SourceError(f"{name!r} is not a Hub id; write it as namespace/name")
     return asked
+
+
+def _id(name: str) -> str:
+    """Take the id out of an address, as it is copied from a browser."""
+    found = name.removeprefix(HUGGINGFACE_CO_URL_HOME)
+    return name if found == name else found.rstrip("/")
 
 
 def _organizations(panel: Panel, namespaces: Iterable[str]) -> tuple[str, ...]:
