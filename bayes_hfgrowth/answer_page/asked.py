@@ -13,6 +13,7 @@ from bayes_hfgrowth.sources.hub import collect
 from bayes_hfgrowth.sources.relations import Relation
 from bayes_hfgrowth.support.errors import PanelError, SourceError
 from bayes_hfgrowth.support.horizon import Date
+from bayes_hfgrowth.support.months import as_utc
 
 __all__ = ["Asked", "from_example", "from_hub", "from_panel"]
 
@@ -116,7 +117,14 @@ def from_panel(panel: Panel, names: Iterable[str], as_of: Date | None, source: s
     """
     known = panel if as_of is None else panel.as_of(as_of)
     asked = tuple(dict.fromkeys(names))
-    models = known.base_models
+    models, later = known.base_models, panel.base_models
+    for name in asked:
+        if as_of is not None and name in later.index and name not in models.index:
+            created = later.loc[name, "created_at"]
+            raise PanelError(
+                f"{name} was created on {created:%Y-%m-%d}, so nothing was known of it on "
+                f"{as_utc(as_of):%Y-%m-%d}; give a later date"
+            )
     ids = [name for name in asked if "/" in name or name in models.index]
     groups = [name for name in asked if name not in ids]
     chosen = list(ids)
