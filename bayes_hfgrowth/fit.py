@@ -159,7 +159,7 @@ class GrowthModel:
         tune: int = 100,
         chains: int = 4,
         seed: int | None = None,
-        target_accept: float = 0.8,
+        target_accept: float = 0.7,
         cores: int | None = None,
         engine: Engine = "marginal",
         progress: bool = True,

@@ -1,5 +1,6 @@
 """The files around the package agree with each other, and the set-up finds a Python."""
 
+import ast
 import json
 import os
 import re
@@ -231,3 +232,19 @@ def test_find_python_finds_the_one_that_is_running(machine):
     folder = os.fspath(Path(sys.executable).parent)
     found = find_python(machine, PATH=folder)
     assert found.stdout.startswith(folder)
+
+
+# --- Layout of the code ---------------------------------------------------------------------
+
+
+def test_no_function_takes_more_than_eight_positional_parameters():
+    """What belongs together goes in a record; options go by name, after ``*``."""
+    long = []
+    for path in sorted((ROOT / "bayes_hfgrowth").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                count = len(node.args.posonlyargs) + len(node.args.args)
+                if count > 8:
+                    name = getattr(node, "name", "lambda")
+                    long.append(f"{path.relative_to(ROOT)}:{node.lineno} {name} ({count})")
+    assert not long, "\n".join(long)

@@ -197,12 +197,12 @@ def gather(
                 few,
                 table,
                 passed[i],
-                asked,
-                forecast,
-                population,
-                example,
-                learned,
-                calibration,
+                asked=asked,
+                forecast=forecast,
+                population=population,
+                example=example,
+                learned=learned,
+                calibration=calibration,
             )
             for i in range(len(first))
         )
@@ -247,6 +247,7 @@ def _subject(
     series: DatedSeries,
     table: pd.DataFrame,
     passing: str,
+    *,
     asked: Asked,
     forecast: Forecast,
     population: PopulationPosterior,

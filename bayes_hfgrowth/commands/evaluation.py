@@ -25,6 +25,7 @@ _SHOWN = ("base_models", "crps_log", "crps", "pit_50", "pit_80", "pit_95", "cove
 
 
 def backtest(
+    *,
     panel: PanelFile,
     as_of: Annotated[
         list[str], typer.Option(metavar="DATE", help="Forecast from this date; repeatable.")

@@ -70,6 +70,7 @@ FitOrNone = Annotated[
 
 
 def fit(
+    *,
     panel: Annotated[Path, typer.Argument(metavar="PANEL", help="Panel file, .csv or .parquet.")],
     out: Annotated[Path, typer.Option("--out", metavar="FIT", help="Fit file to write, .nc.")],
     model: Annotated[
@@ -98,7 +99,7 @@ def fit(
             metavar="P",
             help="Acceptance the step size is tuned to, 0.5 to below 1; more after divergences.",
         ),
-    ] = 0.8,
+    ] = 0.7,
     seed: Seed = None,
     engine: Annotated[
         str,
@@ -145,6 +146,7 @@ def fit(
 
 
 def forecast(
+    *,
     out: Annotated[
         Path,
         typer.Option(

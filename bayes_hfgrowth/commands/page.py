@@ -13,6 +13,7 @@ from bayes_hfgrowth.support.errors import ForecastError
 
 
 def page(
+    *,
     out: Annotated[Path, typer.Option("--out", metavar="FILE.html", help="Page to write.")],
     names: Annotated[
         list[str] | None,

@@ -32,6 +32,7 @@ MOST_SHOWN = 20
 
 
 def rank(
+    *,
     fit_file: FitOrNone = None,
     months: Months = None,
     until: Until = None,

@@ -15,6 +15,7 @@ MONTHS = 12
 
 
 def update(
+    *,
     fit_file: FitFile,
     panel: Annotated[
         Path,

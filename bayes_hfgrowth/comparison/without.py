@@ -21,8 +21,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from bayes_hfgrowth.growth.law import LIKELIHOODS
+from bayes_hfgrowth.growth.law import Shared
 from bayes_hfgrowth.growth.points import log_likelihoods
+from bayes_hfgrowth.model.observed import observed_of
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.draws import FittedDraws
@@ -156,16 +157,14 @@ def _log_likelihoods(
     spec: GrowthSpec, history: History, points: Floats, shared: SharedDraws
 ) -> Floats:
     """Log likelihoods of a base model that is not dormant; shape (draws of shared, points)."""
-    law = LIKELIHOODS[spec.likelihood]
-    months = history.months_of(law, spec.m)
+    observed = observed_of(spec, history)
     theta = np.ascontiguousarray(points.T)[None]
     period = shared.over(*history.calendar_span)
     found = np.empty((len(shared), len(points)))
 
     def fill(draw: int) -> None:
-        log_likelihoods(
-            law, months, spec.m, theta, shared.values[draw], period[draw], found[draw : draw + 1]
-        )
+        own = Shared(shared.values[draw], period[draw])
+        log_likelihoods(observed, theta, own, found[draw : draw + 1])
 
     with ThreadPoolExecutor() as pool:  # what is compiled holds no lock
         list(pool.map(fill, range(len(shared))))

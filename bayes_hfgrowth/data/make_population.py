@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--tune", type=int, default=100, help="warm-up draws of each chain")
     parser.add_argument("--chains", type=int, default=4, help="independent chains")
     parser.add_argument("--seed", type=int, default=1, help="makes the run repeatable")
-    parser.add_argument("--target-accept", type=float, default=0.8, metavar="P")
+    parser.add_argument("--target-accept", type=float, default=0.7, metavar="P")
     parser.add_argument("--keep", type=int, default=2000, help="draws to keep, at most")
     parser.add_argument("--even-if-not-converged", action="store_true", help="write it anyway")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder")

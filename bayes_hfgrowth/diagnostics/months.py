@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from bayes_hfgrowth.growth.law import LIKELIHOODS
+from bayes_hfgrowth.growth.law import LawDraws
 from bayes_hfgrowth.growth.monthwise import regular_laws
+from bayes_hfgrowth.model.observed import observed_of
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.simulation import Floats, SharedDraws
@@ -46,12 +47,12 @@ def month_laws(
         Of the negative binomial, whose variance is mean + mean² / size; infinite for a
         Poisson law.
     """
-    law = LIKELIHOODS[spec.likelihood]
     mean, size = (np.empty((len(theta), len(history.new))) for _ in range(2))
-    regular_laws(
-        law, history.months_of(law, spec.m), spec.m, np.ascontiguousarray(theta), shared.values,
-        shared.over(*history.calendar_span), mean, size,
-    )  # fmt: skip
+    none = np.zeros((len(theta), max(1, len(history.organizations))))
+    period = shared.over(*history.calendar_span)
+    theta = np.ascontiguousarray(theta)
+    draws = LawDraws(theta, shared.values, period, history.organization_of, none)
+    regular_laws(observed_of(spec, history), draws, mean, size)
     return np.clip(np.nan_to_num(mean, nan=_LEAST), _LEAST, 1.0 / _LEAST), size
 
 

@@ -218,9 +218,13 @@ def _fitted_curve(
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore", OptimizeWarning)  # of covariances, unused here
                 best, _ = curve_fit(
-                    curve, age, counts.astype(np.float64), p0=(0.5, 2.0, 0.5),
-                    bounds=(0.0, np.inf), maxfev=most,
-                )  # fmt: skip
+                    curve,
+                    age,
+                    counts.astype(np.float64),
+                    p0=(0.5, 2.0, 0.5),
+                    bounds=(0.0, np.inf),
+                    maxfev=most,
+                )
                 value = curve(ahead, *best)
         except (RuntimeError, ValueError):  # gave up; residuals that are no numbers
             continue

@@ -29,9 +29,20 @@ CLASSES = tuple(name for name in COUNT_CLASSES if name != "5+")
 """Classes of fine-tunes at the as-of date; each count is in one of them."""
 
 COLUMNS = (
-    "specification", "method", "as_of", "horizon", "finetunes", "base_models",
-    "coverage_50", "coverage_80", "coverage_95", "pit_50", "pit_80", "pit_95", "bias",
-)  # fmt: skip
+    "specification",
+    "method",
+    "as_of",
+    "horizon",
+    "finetunes",
+    "base_models",
+    "coverage_50",
+    "coverage_80",
+    "coverage_95",
+    "pit_50",
+    "pit_80",
+    "pit_95",
+    "bias",
+)
 """Columns of the table: digest and name of the growth model, date and months ahead, class of
 fine-tunes at the date, number of base models, shares of outcomes in the central intervals and of
 the randomised PIT, and mean of ln(1 + new fine-tunes) forecast over observed, less 1."""

@@ -151,18 +151,23 @@ def average_of_releases(scores: pd.DataFrame) -> pd.DataFrame:
     """
     own = scores[scores["organization"] != SUMS[1]]
     keys = [name for name in ("as_of", "horizon", WITH_NEW) if name in own]
-    since = {name: np.log1p(np.maximum(own[name] - own["observed"], 0)) for name in
-             ("median", "actual")}  # fmt: skip
+    since = {
+        name: np.log1p(np.maximum(own[name] - own["observed"], 0)) for name in ("median", "actual")
+    }
     own = own.assign(bias_log=since["median"] - since["actual"])
     averages = {f"inside_{level}": (f"inside_{level}", "mean") for level in LEVELS}
-    return own.groupby(keys, sort=True).agg(
-        organizations=("organization", "size"),
-        **averages,
-        crps_log=("crps_log", "mean"),
-        bias_log=("bias_log", "mean"),
-        new_base_models=("new_base_models", "sum"),
-        expected_base_models=("expected_base_models", "sum"),
-    ).reset_index()  # fmt: skip
+    return (
+        own.groupby(keys, sort=True)
+        .agg(
+            organizations=("organization", "size"),
+            **averages,
+            crps_log=("crps_log", "mean"),
+            bias_log=("bias_log", "mean"),
+            new_base_models=("new_base_models", "sum"),
+            expected_base_models=("expected_base_models", "sum"),
+        )
+        .reset_index()
+    )
 
 
 def _scored(totals: Totals, came: dict[str, tuple[Floats, npt.NDArray[np.int64]]]) -> pd.DataFrame:

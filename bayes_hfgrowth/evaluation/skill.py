@@ -68,9 +68,15 @@ def skill(scores: pd.DataFrame, method: str, *, min_finetunes: int = 5) -> pd.Da
                 }
             )
     columns = [
-        "as_of", "rival", "horizon", "base_models", "crps_log", "crps_log_rival", "skill",
+        "as_of",
+        "rival",
+        "horizon",
+        "base_models",
+        "crps_log",
+        "crps_log_rival",
+        "skill",
         "skill_se",
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -166,10 +166,14 @@ def _best_weights(near: Floats, apart: Floats) -> Floats:
     """Minimise the CRPS of the mixture on the simplex."""
     number = len(near)
     found = minimize(
-        _crps, np.full(number, 1.0 / number), args=(near, apart),
-        jac=lambda w, a, b: a - b @ w, method="SLSQP", bounds=[(0.0, 1.0)] * number,
+        _crps,
+        np.full(number, 1.0 / number),
+        args=(near, apart),
+        jac=lambda w, a, b: a - b @ w,
+        method="SLSQP",
+        bounds=[(0.0, 1.0)] * number,
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1.0, "jac": np.ones_like},
         options={"ftol": 1e-12, "maxiter": 1000},
-    )  # fmt: skip
+    )
     weights = np.where(found.x < _CLEAR, 0.0, found.x)
     return np.asarray(weights / weights.sum())

@@ -6,7 +6,7 @@ and derivatives against a second form of the law in doubles and, for the derivat
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -35,12 +35,13 @@ from bayes_hfgrowth.growth.law import (
     SURGE,
     TINY,
     Floats,
-    Integers,
     Months,
+    Observed,
+    Shared,
     log1p_ratio,
 )
 
-__all__ = ["backward", "gradients_of"]
+__all__ = ["Gradients", "backward", "gradients_of"]
 
 _LANES = 64  # of a block
 _DENSITY_0 = 1.0 / math.sqrt(2.0 * math.pi)
@@ -82,9 +83,15 @@ def _back_memory(by_s: Floats, s: Floats, ratio: Floats, memory: float, by_memor
 
 @inner()
 def _back_weights(
-    weight: Floats, p: Floats, by_regular: Floats, new: Floats, mean: Floats, by_law: Floats,
-    share: float, sign: float,
-) -> None:  # fmt: skip
+    weight: Floats,
+    p: Floats,
+    by_regular: Floats,
+    new: Floats,
+    mean: Floats,
+    by_law: Floats,
+    share: float,
+    sign: float,
+) -> None:
     """Derivatives by the log density of one part of the mixture."""
     for i in range(len(by_law)):
         over = max(new[i] - mean[i], 0.0)
@@ -94,9 +101,14 @@ def _back_weights(
 
 @inner()
 def _back_mean(
-    by_regular: Floats, p: Floats, new: Floats, mean: Floats, by_burst_law: Floats,
-    burst_mean: Floats, by_log_mean: Floats,
-) -> None:  # fmt: skip
+    by_regular: Floats,
+    p: Floats,
+    new: Floats,
+    mean: Floats,
+    by_burst_law: Floats,
+    burst_mean: Floats,
+    by_log_mean: Floats,
+) -> None:
     for i in range(len(by_log_mean)):
         own = by_regular[i] * p[i] * mean[i] if new[i] > mean[i] else 0.0
         by_log_mean[i] = own + by_burst_law[i] * burst_mean[i]
@@ -151,9 +163,13 @@ def _back_u(by_log_f: Floats, growth: Floats, u: Floats, less: float, by_log_u: 
 
 @inner()
 def _back_exponent(
-    by_log_f: Floats, growth: Floats, by_less: Floats, by_log_u: Floats, log_count: Floats,
+    by_log_f: Floats,
+    growth: Floats,
+    by_less: Floats,
+    by_log_u: Floats,
+    log_count: Floats,
     total: Floats,
-) -> None:  # fmt: skip
+) -> None:
     for i in range(len(total)):
         by_g = by_log_f[i] * (growth[i] + 1.0) / growth[i]
         total[i] -= by_g * by_less[i] - by_log_u[i] * log_count[i]
@@ -258,12 +274,13 @@ def _surge_back(
 
 
 @inner()
-def backward(law: int, m: float, block: Block, months: Months, shared: Floats) -> None:
+def backward(observed: Observed, block: Block, shared: Shared) -> None:
     """Derivatives of the sum of seed · value over lanes, each lane's part by itself.
 
     Parameters are those of `forward`, which must have gone before. Where a value is -inf the
     derivatives are 0.
     """
+    law, m, months = observed
     state, by_theta, by_shared = block.state, block.by_theta, block.by_shared
     for i in range(len(block.value)):
         if not math.isfinite(block.value[i]):
@@ -275,17 +292,13 @@ def backward(law: int, m: float, block: Block, months: Months, shared: Floats) -
         fill(0.0, by_shared[k])
     for k in range(len(block.by_period)):
         fill(0.0, block.by_period[k])
-    weight, by_log_hazard, by_share = (
-        state[blocks.EFFECT],
-        state[blocks.BY_LOG_U],
-        state[blocks.BY_SHARE],
-    )
-    inverse = state[blocks.INVERSE]
+    values, weight, inverse = shared.values, state[blocks.EFFECT], state[blocks.INVERSE]
+    by_log_hazard, by_share = state[blocks.BY_LOG_U], state[blocks.BY_SHARE]
     for k in range(longest_of(block) - 1, -1, -1):
         row = block.tape[k]
         _weights(block.seed, row[blocks.VALID], weight)
         if law == SURGE:
-            _surge_back(k, m, shared, block, months, row)
+            _surge_back(k, m, values, block, months, row)
         else:
             _back_simple(weight, row[blocks.BY_HAZARD], row[blocks.HAZARD], by_log_hazard)
         add_to(by_log_hazard, by_theta[0])
@@ -301,10 +314,10 @@ def backward(law: int, m: float, block: Block, months: Months, shared: Floats) -
                 _subtract(by_share, by_lower, by_share)
             _back_z(1.0, by_share, last[blocks.Z], inverse, by_theta[1])
             _back_longevity(1.0, by_share, last[blocks.Z], by_theta[2])
-    probability = shared[PROBABILITY]
+    probability = values[PROBABILITY]
     for i in range(len(block.value)):
-        by_shared[FACTOR, i] /= max(shared[FACTOR], TINY)
-        by_shared[SIZE, i] /= max(shared[SIZE], TINY)
+        by_shared[FACTOR, i] /= max(values[FACTOR], TINY)
+        by_shared[SIZE, i] /= max(values[SIZE], TINY)
         by_shared[PROBABILITY, i] /= max(probability * (1.0 - probability), TINY)
         if not math.isfinite(block.value[i]):
             by_theta[:, i] = 0.0
@@ -312,54 +325,69 @@ def backward(law: int, m: float, block: Block, months: Months, shared: Floats) -
             block.by_period[:, i] = 0.0
 
 
+class Gradients(NamedTuple):
+    """Log density of each base model, and its derivatives.
+
+    Parameters
+    ----------
+    value : ndarray, shape (base models,)
+        The log density.
+    theta, values, period : ndarray, shape (base models, …)
+        Derivatives by the growth parameters, the shared parameters and the period effects.
+    """
+
+    value: Floats
+    theta: Floats
+    values: Floats
+    period: Floats
+
+
 def _compiled(sources: int) -> Any:
     """Make `gradients`; Numba's cache on disk tells versions apart by what it closes over."""
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def gradients(  # type: ignore[no-untyped-def]
-        law, months, first, length, m, theta, shared, period, value, by_theta, by_shared, by_period
-    ):
-        """Log density of every lane's months if it is not dormant, and its gradient.
+    def gradients(observed, theta, shared, out):  # type: ignore[no-untyped-def]
+        """Log density of every base model's months if it is not dormant, and its gradient.
 
         Parameters
         ----------
-        law, months, m, shared, period
-            As in `forward`.
-        first, length : ndarray of int64, shape (lanes,)
-            Where the months of each lane begin, and how many there are. Lanes of the same age
-            should stand together.
-        theta : ndarray, shape (lanes, 3 or 4)
+        observed : Observed
+            Law and months. Base models of the same age should stand together.
+        theta : ndarray, shape (base models, 3 or 4)
             Growth parameters.
-        value, by_theta, by_shared, by_period : ndarray
-            Overwritten, a row for each lane.
+        shared : Shared
+            What all base models share.
+        out : Gradients
+            Overwritten.
         """
         _ = sources
         number, parameters = theta.shape
+        start = observed.months.start
         longest = 1
         for i in range(number):
-            longest = max(longest, length[i])
+            longest = max(longest, start[i + 1] - start[i])
         lanes = min(_LANES, max(number, 1))
-        block = block_for(lanes, longest, parameters, len(period))
+        block = block_for(lanes, longest, parameters, len(shared.period))
         for begin in range(0, number, lanes):
             end = min(begin + lanes, number)
             for lane in range(lanes):
                 i = min(begin + lane, number - 1)
-                block.first[lane] = first[i]
-                block.length[lane] = length[i] if begin + lane < end else 0
+                block.first[lane] = start[i]
+                block.length[lane] = start[i + 1] - start[i] if begin + lane < end else 0
                 for k in range(parameters):
                     block.theta[k, lane] = theta[i, k]
                 block.seed[lane] = 1.0
-            forward(law, m, block, months, shared, period)
-            backward(law, m, block, months, shared)
+            forward(observed, block, shared)
+            backward(observed, block, shared)
             for i in range(begin, end):
                 lane = i - begin
-                value[i] = block.value[lane]
+                out.value[i] = block.value[lane]
                 for k in range(parameters):
-                    by_theta[i, k] = block.by_theta[k, lane]
+                    out.theta[i, k] = block.by_theta[k, lane]
                 for k in range(SHARED):
-                    by_shared[i, k] = block.by_shared[k, lane]
-                for k in range(len(period)):
-                    by_period[i, k] = block.by_period[k, lane]
+                    out.values[i, k] = block.by_shared[k, lane]
+                for k in range(len(shared.period)):
+                    out.period[i, k] = block.by_period[k, lane]
 
     return gradients
 
@@ -369,18 +397,15 @@ gradients = _compiled(
 )
 
 
-def gradients_of(
-    law: int, months: Months, first: Integers, length: Integers, m: float, theta: Floats,
-    shared: Floats, period: Floats,
-) -> tuple[Floats, Floats, Floats, Floats]:  # fmt: skip
+def gradients_of(observed: Observed, theta: Floats, shared: Shared) -> Gradients:
     """As `gradients`; returns what that fills."""
-    number, calendar = len(theta), len(period)
-    found = (
-        np.empty(number), np.empty(theta.shape), np.empty((number, SHARED)),
-        np.empty((number, calendar)),
-    )  # fmt: skip
-    gradients(
-        law, months, first, length, m, np.ascontiguousarray(theta, dtype=np.float64), shared,
-        np.ascontiguousarray(period), *found,
-    )  # fmt: skip
+    number = len(theta)
+    found = Gradients(
+        value=np.empty(number),
+        theta=np.empty(theta.shape),
+        values=np.empty((number, SHARED)),
+        period=np.empty((number, len(shared.period))),
+    )
+    shared = Shared(shared.values, np.ascontiguousarray(shared.period))
+    gradients(observed, np.ascontiguousarray(theta, dtype=np.float64), shared, found)
     return found

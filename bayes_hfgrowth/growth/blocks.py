@@ -30,6 +30,8 @@ from bayes_hfgrowth.growth.law import (
     Floats,
     Integers,
     Months,
+    Observed,
+    Shared,
     attention,
     burst_given,
     burst_lead,
@@ -116,11 +118,17 @@ class Block(NamedTuple):
 def block_for(lanes: int, longest: int, parameters: int, calendar: int) -> Block:
     """An empty block for so many lanes, of so many months at most."""
     return Block(
-        np.zeros(lanes, dtype=np.int64), np.zeros(lanes, dtype=np.int64),
-        np.zeros((parameters, lanes)), np.zeros(lanes), np.ones(lanes),
-        np.zeros((parameters, lanes)), np.zeros((SHARED, lanes)), np.zeros((calendar, lanes)),
-        np.zeros((longest, _TAPE, lanes)), np.zeros((_STATE, lanes)),
-    )  # fmt: skip
+        np.zeros(lanes, dtype=np.int64),
+        np.zeros(lanes, dtype=np.int64),
+        np.zeros((parameters, lanes)),
+        np.zeros(lanes),
+        np.ones(lanes),
+        np.zeros((parameters, lanes)),
+        np.zeros((SHARED, lanes)),
+        np.zeros((calendar, lanes)),
+        np.zeros((longest, _TAPE, lanes)),
+        np.zeros((_STATE, lanes)),
+    )
 
 
 @inner()
@@ -202,9 +210,13 @@ def _read(k: int, block: Block, months: Months, m: float, period: Floats, row: F
 
 @inner()
 def _shares(
-    z_before: Floats, lower_before: Floats, upper_before: Floats, lower: Floats, upper: Floats,
+    z_before: Floats,
+    lower_before: Floats,
+    upper_before: Floats,
+    lower: Floats,
+    upper: Floats,
     share: Floats,
-) -> None:  # fmt: skip
+) -> None:
     for i in range(len(share)):
         share[i] = attention(z_before[i], lower_before[i], upper_before[i], lower[i], upper[i])
 
@@ -222,17 +234,27 @@ def _worse(growth: Floats, valid: Floats, worst: Floats) -> None:
 
 
 @inner()
-def _poisson(
-    m: float, fitness: Floats, lower_before: Floats, hazard: Floats, new: Floats, valid: Floats,
-    value: Floats, by_hazard: Floats, by_lower: Floats,
-) -> None:  # fmt: skip
-    for i in range(len(by_lower)):
+def _poisson_means(
+    m: float, fitness: Floats, lower_before: Floats, hazard: Floats, log_f: Floats
+) -> None:
+    for i in range(len(log_f)):
         growth = growth_of(hazard[i])
-        log_f = log(m * growth) + min(fitness[i] * lower_before[i], 0.5 * HUGE)
-        mean = exp(min(log_f, HUGE))
-        value[i] += valid[i] * (new[i] * log_f - mean)
+        log_f[i] = log(m * growth) + min(fitness[i] * lower_before[i], 0.5 * HUGE)
+
+
+@inner()
+def _poisson(new: Floats, valid: Floats, log_f: Floats, value: Floats, by_lower: Floats) -> None:
+    for i in range(len(by_lower)):
+        mean = exp(min(log_f[i], HUGE))
+        value[i] += valid[i] * (new[i] * log_f[i] - mean)
         by_lower[i] = new[i] - mean
-        by_hazard[i] = (new[i] - mean) * (growth + 1.0) / growth
+
+
+@inner()
+def _poisson_slopes(by_lower: Floats, hazard: Floats, by_hazard: Floats) -> None:
+    for i in range(len(by_hazard)):
+        growth = growth_of(hazard[i])
+        by_hazard[i] = by_lower[i] * (growth + 1.0) / growth
 
 
 @inner()
@@ -306,9 +328,7 @@ def _densities(size: Floats, vacancy: Floats, density: Floats) -> None:
 
 
 @inner()
-def _add_counts(
-    new: Floats, mean: Floats, size: Floats, gammas: Floats, density: Floats
-) -> None:  # fmt: skip
+def _add_counts(new: Floats, mean: Floats, size: Floats, gammas: Floats, density: Floats) -> None:
     for i in range(len(density)):
         density[i] += gammas[i] + new[i] * log_occupancy(mean[i], size[i])
 
@@ -332,9 +352,15 @@ def _by_sizes(
 
 @inner()
 def _negative_binomial(
-    some: bool, new: Floats, mean: Floats, size: Floats, state: Floats, density: Floats,
-    by_mean: Floats, by_size: Floats,
-) -> None:  # fmt: skip
+    some: bool,
+    new: Floats,
+    mean: Floats,
+    size: Floats,
+    state: Floats,
+    density: Floats,
+    by_mean: Floats,
+    by_size: Floats,
+) -> None:
     """Log density but for its constant, and derivatives by ln mean and ln size."""
     _vacancies(mean, size, state[_VACANCY])
     _densities(size, state[_VACANCY], density)
@@ -423,9 +449,15 @@ def _surge(some: bool, m: float, shared: Floats, odds: float, block: Block, row:
         fill(shared[SIZE], state[_SIZE])
         _rising_each(some, new, state[_SIZE], state[_GAMMAS], state[_BY_GAMMAS])
         _negative_binomial(
-            some, new, state[_BURSTS], state[_SIZE], state, state[_BURST], row[BURST_MEAN],
+            some,
+            new,
+            state[_BURSTS],
+            state[_SIZE],
+            state,
+            state[_BURST],
+            row[BURST_MEAN],
             row[BURST_SIZE],
-        )  # fmt: skip
+        )
         _leads(state[_BURST], density, odds, state[_LEAD])
         _burst_given(state[_LEAD], row[P])
         _mixtures(state[_LEAD], math.log1p(-probability), density)
@@ -448,27 +480,20 @@ def longest_of(block: Block) -> int:
 
 
 @inner()
-def forward(
-    law: int, m: float, block: Block, months: Months, shared: Floats, period: Floats
-) -> None:
+def forward(observed: Observed, block: Block, shared: Shared) -> None:
     """Log density of the months of every lane if it is not dormant.
 
     Parameters
     ----------
-    law : int
-        One of ``POISSON``, ``BIRTH``, ``SURGE``.
-    m : float
-        The constant m of the curve.
+    observed : Observed
+        Law and months of all base models.
     block : Block
         Lanes and growth parameters; gets ``value``, which is -inf where the growth or the mean of
         a month overflows, or a growth parameter is not a number or beyond 300.
-    months : Months
-        The months of all base models.
-    shared : ndarray, shape (SHARED,)
-        Parameters that all base models share.
-    period : ndarray, shape (calendar months,)
-        Period effects.
+    shared : Shared
+        What all base models share.
     """
+    law, m, months = observed
     state, value = block.state, block.value
     natural_at(block.theta, state[: _PRECISION + 1])
     for i in range(len(block.value)):
@@ -476,33 +501,36 @@ def forward(
         state[_WORST, i], state[_AGE, i] = 0.0, 0.0
         state[_NOW_S, i], state[_NOW_COUNT, i] = 0.0, 0.0
         state[_BIRTH_Z, i], state[_BIRTH_LOWER, i], state[_BIRTH_UPPER, i] = -np.inf, 0.0, 1.0
-    odds = log_odds(shared[PROBABILITY])
+    odds = log_odds(shared.values[PROBABILITY])
     longest = longest_of(block)
     for k in range(longest):
         row = block.tape[k]
-        some = _read(k, block, months, m, period, row)
+        some = _read(k, block, months, m, shared.period, row)
         attention_ended_each(
             state[_AGE], state[_IMMEDIACY], state[INVERSE], row[Z], row[LOWER], row[_UPPER]
         )
         if k == 0:
             _shares(
-                state[_BIRTH_Z], state[_BIRTH_LOWER], state[_BIRTH_UPPER], row[LOWER],
-                row[_UPPER], row[SHARE],
-            )  # fmt: skip
+                state[_BIRTH_Z],
+                state[_BIRTH_LOWER],
+                state[_BIRTH_UPPER],
+                row[LOWER],
+                row[_UPPER],
+                row[SHARE],
+            )
         else:
             last = block.tape[k - 1]
             _shares(last[Z], last[LOWER], last[_UPPER], row[LOWER], row[_UPPER], row[SHARE])
         _hazards(state[FITNESS], row[SHARE], row[HAZARD])
         if law == SURGE:
-            _surge(some, m, shared, odds, block, row)
+            _surge(some, m, shared.values, odds, block, row)
             continue
         _worse(row[HAZARD], row[VALID], state[_WORST])
         if law == POISSON:
             lower = block.tape[k - 1, LOWER] if k > 0 else state[_BIRTH_LOWER]
-            _poisson(
-                m, state[FITNESS], lower, row[HAZARD], row[NEW], row[VALID], value,
-                row[BY_HAZARD], row[BY_LOWER],
-            )  # fmt: skip
+            _poisson_means(m, state[FITNESS], lower, row[HAZARD], state[G])
+            _poisson(row[NEW], row[VALID], state[G], value, row[BY_LOWER])
+            _poisson_slopes(row[BY_LOWER], row[HAZARD], row[BY_HAZARD])
         else:
             _birth(state[_BEFORE], row[HAZARD], row[NEW], row[VALID], value, row[BY_HAZARD])
         fill(0.0, state[_DENSITY])
@@ -519,7 +547,7 @@ def forward(
 def attention_ended_each(
     log_age: Floats, immediacy: Floats, inverse: Floats, z: Floats, lower: Floats, upper: Floats
 ) -> None:
-    """As `bayes_hfgrowth.growth.points.attention_ended`, lanes being of different ages."""
+    """Standardised log age at the end of each month, and both tails of the normal there."""
     for i in range(len(upper)):
         x = (log_age[i] - immediacy[i]) * inverse[i]
         z[i] = x

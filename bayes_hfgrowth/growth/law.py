@@ -32,9 +32,10 @@ short of its mean is no burst. Then
 
 from c = s = 0 at birth.
 
-A base model may be dormant: then it never gets any fine-tune. Before its first month that has
-the probability that its organization's share of dormant base models says; with each month that
-stays empty it becomes likelier, by Bayes' rule, and with the first fine-tune it is ruled out.
+A base model may be dormant, a structural zero: then it never gets any fine-tune. Before its first
+month that has the probability that its organization's share of structural zeros says; with each
+month that stays empty it becomes likelier, by Bayes' rule, and with the first fine-tune it is ruled
+out.
 """
 
 import math
@@ -59,7 +60,10 @@ __all__ = [
     "SIZE",
     "STRENGTH",
     "SURGE",
+    "LawDraws",
     "Months",
+    "Observed",
+    "Shared",
     "month_constants",
 ]
 
@@ -115,6 +119,63 @@ class Months(NamedTuple):
     constants: Floats
     calendar: Integers
     share: Floats
+
+
+class Observed(NamedTuple):
+    """What was observed of some base models, and the law that they follow.
+
+    Parameters
+    ----------
+    law : int
+        One of ``POISSON``, ``BIRTH``, ``SURGE``.
+    m : float
+        The constant m of the curve.
+    months : Months
+        The months.
+    """
+
+    law: int
+    m: float
+    months: Months
+
+
+class Shared(NamedTuple):
+    """What all base models share.
+
+    Parameters
+    ----------
+    values : ndarray, shape (SHARED,)
+        Parameters of the law.
+    period : ndarray, shape (calendar months,)
+        Period effects; zeros where the growth model has none.
+    """
+
+    values: Floats
+    period: Floats
+
+
+class LawDraws(NamedTuple):
+    """Draws of all that the law depends on.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (draws, base models, 3 or 4)
+        Growth parameters of each base model.
+    values : ndarray, shape (draws, SHARED)
+        Parameters that all base models share.
+    period : ndarray, shape (draws, calendar months)
+        Period effects; zeros where the growth model has none.
+    group : ndarray of int, shape (base models,)
+        Organization of each base model.
+    dormancy : ndarray, shape (draws, organizations)
+        Share of structural zeros.
+    """
+
+    theta: Floats
+    values: Floats
+    period: Floats
+    group: Integers
+    dormancy: Floats
 
 
 def month_constants(law: int, previous: Floats, new: Floats, m: float) -> Floats:
@@ -286,10 +347,10 @@ def regular_part(new: float, mean: float, burst: float) -> float:
 
 
 @scalar
-def unless_dormant(value: float, dormant: float, new: float) -> tuple[float, float]:
-    """Log density of a month when the base model may be dormant, and how likely that is then.
+def with_structural_zero(value: float, dormant: float, new: float) -> tuple[float, float]:
+    """Log density of a month of what may be a structural zero, and how likely that is after it.
 
-    `value` is the log density if it is not; `dormant` the probability before this month.
+    `value` is the log density if it is none; `dormant` the probability before this month.
     """
     if new > 0.0:
         return value + math.log1p(-dormant), 0.0

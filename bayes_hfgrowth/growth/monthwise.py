@@ -23,8 +23,8 @@ from bayes_hfgrowth.growth.law import (
     SURGE,
     TINY,
     Floats,
-    Integers,
-    Months,
+    LawDraws,
+    Observed,
     attention,
     burst_given,
     burst_lead,
@@ -42,12 +42,17 @@ from bayes_hfgrowth.growth.law import (
     scalar,
     size_of,
     tails,
-    unless_dormant,
+    with_structural_zero,
 )
 
 __all__ = [
-    "draw_count", "draw_poisson", "negative_binomial", "pointwise", "regular_laws", "replicate",
-]  # fmt: skip
+    "draw_count",
+    "draw_poisson",
+    "negative_binomial",
+    "pointwise",
+    "regular_laws",
+    "replicate",
+]
 
 _FEW = 4.0  # mean of a month up to which its count is drawn by inversion
 _SCATTERED = 1e-3  # size as a share of the mean below which that could take very many steps
@@ -86,9 +91,13 @@ def negative_binomial(mean: float, size: float, rng: np.random.Generator) -> flo
 
 @njit(error_model="numpy", nogil=True)
 def draw_count(
-    mean: float, size: float, probability: float, factor: float, burst_size: float,
+    mean: float,
+    size: float,
+    probability: float,
+    factor: float,
+    burst_size: float,
     rng: np.random.Generator,
-) -> float:  # fmt: skip
+) -> float:
     """Draw the count of a month that may be a burst."""
     if probability > 0.0 and rng.random() < probability:
         return negative_binomial(min(factor * mean, _MOST), burst_size, rng)
@@ -97,9 +106,15 @@ def draw_count(
 
 @scalar
 def _expected(
-    law: int, m: float, count: float, hazard: float, fitness: float, lower_before: float,
-    exponent: float, period: float,
-) -> float:  # fmt: skip
+    law: int,
+    m: float,
+    count: float,
+    hazard: float,
+    fitness: float,
+    lower_before: float,
+    exponent: float,
+    period: float,
+) -> float:
     """f, what growth and period alone would bring."""
     if law == POISSON:
         return math.exp(
@@ -112,19 +127,20 @@ def _expected(
 
 @njit(error_model="numpy")
 def _gone_through(
-    law: int, months: Months, m: float, theta: Floats, shared: Floats, period: Floats,
-    group: Integers, dormancy: Floats, density: Any, mean: Floats, size: Floats,
-) -> None:  # fmt: skip
+    observed: Observed, draws: LawDraws, density: Any, mean: Floats, size: Floats
+) -> None:
     """Go through all months under all draws; of the last three, what has a row per draw is filled.
 
     Parameters
     ----------
-    law, months, m, theta, shared, period, group, dormancy, density, mean, size
+    observed, draws, density, mean, size
         As in `pointwise` and `regular_laws`, which call it.
     """
-    told, described = len(density) > 0, len(mean) > 0
+    law, m, months = observed
+    theta, period, group, dormancy = draws.theta, draws.period, draws.group, draws.dormancy
+    with_density, with_moments = len(density) > 0, len(mean) > 0
     for d in range(theta.shape[0]):
-        row = shared[d]
+        row = draws.values[d]
         odds = log_odds(row[PROBABILITY])
         for i in range(theta.shape[1]):
             fitness = math.exp(theta[d, i, 0])
@@ -156,7 +172,7 @@ def _gone_through(
                     centre = f * math.exp(log_carried(s, row[STRENGTH]))
                     scatter = size_of(centre, precision)
                     regular = x
-                    if told or row[PROBABILITY] > 0.0:
+                    if with_density or row[PROBABILITY] > 0.0:
                         value = log_density(x, centre, scatter, rising(scatter, x))
                     if row[PROBABILITY] > 0.0:
                         burst = log_density(
@@ -167,12 +183,12 @@ def _gone_through(
                         value += mixed(lead) + math.log1p(-row[PROBABILITY])
                     count += regular
                     s = row[MEMORY] * s + (1.0 - row[MEMORY]) * log_ratio(regular, f)
-                if told:
+                if with_density:
                     value += months.constants[j]
                     if dormant > 0.0:
-                        value, dormant = unless_dormant(value, dormant, x)
+                        value, dormant = with_structural_zero(value, dormant, x)
                     density[d, j] = value
-                if described:
+                if with_moments:
                     mean[d, j], size[d, j] = centre, scatter
 
 
@@ -180,63 +196,44 @@ def _compiled(sources: int) -> Any:
     """Make the functions; Numba's cache on disk tells versions apart by what they close over."""
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def pointwise(  # type: ignore[no-untyped-def]
-        law, months, m, theta, shared, period, group, dormancy, out
-    ):
+    def pointwise(observed, draws, out):  # type: ignore[no-untyped-def]
         """Log density of every month under every draw.
 
         Parameters
         ----------
-        law : int
-            One of ``POISSON``, ``BIRTH``, ``SURGE``.
-        months : Months
+        observed : Observed
             What was observed.
-        m : float
-            The constant m of the curve.
-        theta : ndarray, shape (draws, base models, 3 or 4)
-            Growth parameters of each base model.
-        shared : ndarray, shape (draws, SHARED)
-            Parameters that all base models share.
-        period : ndarray, shape (draws, calendar months)
-            Period effects; zeros where the growth model has none.
-        group : ndarray of int, shape (base models,)
-            Organization of each base model.
-        dormancy : ndarray, shape (draws, organizations)
-            Share of dormant base models.
+        draws : LawDraws
+            The draws.
         out : ndarray, shape (draws, months)
             Filled with the log densities, each given the months before it.
         """
         _ = sources
         none = np.empty((0, 0))
-        _gone_through(law, months, m, theta, shared, period, group, dormancy, out, none, none)
+        _gone_through(observed, draws, out, none, none)
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def regular_laws(law, months, m, theta, shared, period, mean, size):  # type: ignore[no-untyped-def]
-        """Mean and size of every month's negative binomial, were it neither burst nor dormant.
+    def regular_laws(observed, draws, mean, size):  # type: ignore[no-untyped-def]
+        """Mean and size of every month's negative binomial, given no burst and no structural zero.
 
         Parameters
         ----------
-        law, months, m, theta, shared, period
+        observed, draws
             As in `pointwise`.
         mean, size : ndarray, shape (draws, months)
             Filled, given the months before each one. The variance is mean + mean² / size; the
             size is infinite under ``POISSON``.
         """
         _ = sources
-        group = np.zeros(theta.shape[1], np.int64)
-        awake = np.zeros((theta.shape[0], 1))
-        none = np.empty((0, 0))
-        _gone_through(law, months, m, theta, shared, period, group, awake, none, mean, size)
+        _gone_through(observed, draws, np.empty((0, 0)), mean, size)
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def replicate(  # type: ignore[no-untyped-def]
-        law, months, m, theta, shared, period, group, dormancy, rng, out
-    ):
+    def replicate(observed, draws, rng, out):  # type: ignore[no-untyped-def]
         """Draw every observed month anew, given the months that were really observed before it.
 
         Parameters
         ----------
-        law, months, m, theta, shared, period, group, dormancy
+        observed, draws
             As in `pointwise`.
         rng : numpy.random.Generator
             Source of randomness.
@@ -244,8 +241,10 @@ def _compiled(sources: int) -> Any:
             Filled with the replicated fine-tunes of each month, at most `CAP`.
         """
         _ = sources
+        law, m, months = observed
+        theta, period, group, dormancy = draws.theta, draws.period, draws.group, draws.dormancy
         for d in range(theta.shape[0]):
-            row = shared[d]
+            row = draws.values[d]
             odds = log_odds(row[PROBABILITY])
             for i in range(theta.shape[1]):
                 fitness = math.exp(theta[d, i, 0])
@@ -267,25 +266,29 @@ def _compiled(sources: int) -> Any:
                     f = _expected(
                         law, m, before, hazard, fitness, lower_before, row[EXPONENT], effect
                     )
-                    asleep = dormant > 0.0 and rng.random() < dormant
+                    never = dormant > 0.0 and rng.random() < dormant
                     drawn = 0.0
                     if law == POISSON:
                         empty = -f
-                        if not asleep:
+                        if not never:
                             drawn = draw_poisson(min(f, _MOST), rng)
                     elif law == BIRTH:
                         empty = -(before + m) * hazard
-                        if not asleep:
+                        if not never:
                             drawn = negative_binomial(min(f, _MOST), before + m, rng)
                     else:
                         mean = f * math.exp(log_carried(s, row[STRENGTH]))
                         size = size_of(mean, precision)
                         empty = size * log_vacancy(mean, size)
-                        if not asleep:
+                        if not never:
                             drawn = draw_count(
-                                min(mean, _MOST), size_of(min(mean, _MOST), precision),
-                                row[PROBABILITY], row[FACTOR], row[SIZE], rng,
-                            )  # fmt: skip
+                                min(mean, _MOST),
+                                size_of(min(mean, _MOST), precision),
+                                row[PROBABILITY],
+                                row[FACTOR],
+                                row[SIZE],
+                                rng,
+                            )
                         regular = x
                         if row[PROBABILITY] > 0.0:
                             bursts = row[FACTOR] * mean
@@ -300,7 +303,7 @@ def _compiled(sources: int) -> Any:
                         s = row[MEMORY] * s + (1.0 - row[MEMORY]) * log_ratio(regular, f)
                     out[d, j] = np.int64(min(drawn, CAP))
                     if dormant > 0.0:
-                        dormant = unless_dormant(empty, dormant, x)[1]
+                        dormant = with_structural_zero(empty, dormant, x)[1]
 
     return pointwise, regular_laws, replicate
 

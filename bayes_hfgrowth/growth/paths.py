@@ -5,7 +5,7 @@ draws and become vector instructions; only the counts themselves are drawn one b
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -26,6 +26,7 @@ from bayes_hfgrowth.growth.law import (
     STRENGTH,
     SURGE,
     Floats,
+    Integers,
     burst_given,
     burst_lead,
     growth_of,
@@ -37,36 +38,53 @@ from bayes_hfgrowth.growth.law import (
 )
 from bayes_hfgrowth.growth.monthwise import draw_count, draw_poisson, negative_binomial
 from bayes_hfgrowth.growth.points import (
-    attention_at,
-    attention_ended,
+    ROWS,
+    Rows,
     born,
     expected_at,
     filled,
+    hazards_at,
     laws_at,
     means_at,
     natural_at,
     reinforced_at,
     remembered_at,
+    rows_of,
     surge_month,
 )
 
-__all__ = ["simulate"]
+__all__ = ["Ahead", "simulate"]
 
 _MOST = 1e17  # a mean beyond it is taken as it; the counts stop at CAP long before
 _BLOCK = 250  # draws at a time, whose working space stays in the cache
-_ROWS = 26 + SHARED + 1
+
+
+class Ahead(NamedTuple):
+    """Months of age to come.
+
+    Parameters
+    ----------
+    calendar : ndarray of int64, shape (base models, further months)
+        The calendar month in which each begins, as in `bayes_hfgrowth.growth.law.Months`.
+    share : ndarray, shape (base models, further months)
+        Share of each that lies in that calendar month.
+    """
+
+    calendar: Integers
+    share: Floats
 
 
 @inner()
-def _empty(law: int, size: float, fitness: Floats, lower: Floats, m: float, hazard: Floats,
-           value: Floats) -> None:  # fmt: skip
-    """Add the log probability of an empty month under the classic laws."""
+def _empty(
+    law: int, m: float, fitness: Floats, lower: Floats, hazard: Floats, value: Floats
+) -> None:
+    """Add the log probability of an empty month before any fine-tune, under the classic laws."""
     for s in range(len(value)):
         if law == POISSON:
             log_mean = log(m * growth_of(hazard[s])) + min(fitness[s] * lower[s], 0.5 * HUGE)
             value[s] -= exp(min(log_mean, HUGE))
         else:
-            value[s] -= size * hazard[s]
+            value[s] -= m * hazard[s]
 
 
 @inner()
@@ -86,13 +104,13 @@ def _bounded(precision: Floats, mean: Floats, size: Floats) -> None:
 
 @njit(error_model="numpy")
 def _draw_surges(
-    asleep: Any, laws: Floats, mean: Floats, size: Floats, fresh: Floats, regular: Floats,
-    rng: np.random.Generator,
-) -> None:  # fmt: skip
+    never: Any, rows: Rows, fresh: Floats, regular: Floats, rng: np.random.Generator
+) -> None:
     """Draw the month, and what of it is regular."""
+    laws, mean, size = rows.laws, rows.mean, rows.size
     for s in range(len(mean)):
         x = 0.0
-        if not asleep[s]:
+        if not never[s]:
             x = draw_count(
                 mean[s], size[s], laws[PROBABILITY, s], laws[FACTOR, s], laws[SIZE, s], rng
             )
@@ -107,13 +125,19 @@ def _draw_surges(
 
 @njit(error_model="numpy")
 def _draw_classic(
-    law: int, m: float, asleep: Any, count: Floats, fitness: Floats, lower: Floats, hazard: Floats,
-    fresh: Floats, rng: np.random.Generator,
-) -> None:  # fmt: skip
+    law: int,
+    m: float,
+    never: Any,
+    rows: Rows,
+    lower: Floats,
+    fresh: Floats,
+    rng: np.random.Generator,
+) -> None:
     """Draw the month under the classic laws."""
+    count, fitness, hazard = rows.counts, rows.fitness, rows.hazard
     for s in range(len(fresh)):
         x = 0.0
-        if not asleep[s]:
+        if not never[s]:
             if law == POISSON:
                 log_mean = math.log(m * growth_of(hazard[s])) + min(
                     fitness[s] * lower[s], 0.5 * HUGE
@@ -129,100 +153,80 @@ def _compiled(sources: int) -> Any:
     """Make `simulate`; Numba's cache on disk tells versions apart by what it closes over."""
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def simulate(  # type: ignore[no-untyped-def]
-        law, months, m, theta, shared, period, ahead, shares, group, dormancy, rng, out
-    ):
+    def simulate(observed, draws, ahead, rng, out):  # type: ignore[no-untyped-def]
         """Continue every base model from what was observed, one path for each draw.
 
         Parameters
         ----------
-        law, months, m, theta, shared, period, group, dormancy
-            As in `bayes_hfgrowth.growth.monthwise.pointwise`; the period effects also cover the
-            months to come. A base model without months starts from count 0 at age 0.
-        ahead, shares : ndarray, shape (base models, further months)
-            The calendar month in which each further month begins, and its share of it, as in
-            `bayes_hfgrowth.growth.law.Months`.
+        observed : Observed
+            What was observed. A base model without months starts from count 0 at age 0.
+        draws : LawDraws
+            The draws; the period effects also cover the months to come.
+        ahead : Ahead
+            The months to come.
         rng : numpy.random.Generator
             Source of randomness.
         out : ndarray of int, shape (draws, base models, further months)
             Filled with cumulative counts at the end of each further month, at most `CAP`.
         """
         _ = sources
+        law, m, months = observed
+        theta, period = draws.theta, draws.period
         for i in range(theta.shape[1]):
             start, end = months.start[i], months.start[i + 1]
-            observed = 0.0
+            known = 0.0
             for j in range(start, end):
-                observed += months.new[j]
+                known += months.new[j]
             for first in range(0, theta.shape[0], _BLOCK):
                 last = min(first + _BLOCK, theta.shape[0])
-                work = np.zeros((_ROWS, last - first))
-                fitness, immediacy, inverse, precision = work[0], work[1], work[2], work[3]
-                z, lower, upper = work[4], work[5], work[6]
-                z_before, lower_before, upper_before = work[7], work[8], work[9]
-                hazard, s, count, effect = work[10], work[11], work[12], work[13]
-                f, mean, size, g = work[14], work[15], work[16], work[19]
-                fresh, regular, total, silence = work[20], work[21], work[22], work[23]
-                laws = work[26:]
-                rows = np.ascontiguousarray(theta[first:last, i].T)
-                natural_at(rows, work[:4])
-                laws_at(shared[first:last], laws)
+                work = np.zeros((ROWS + 4, last - first))
+                rows, fresh, regular = rows_of(work), work[ROWS], work[ROWS + 1]
+                total, empty = work[ROWS + 2], work[ROWS + 3]
+                f, s, count, g, laws = rows.f, rows.s, rows.counts, rows.spare, rows.laws
+                natural_at(np.ascontiguousarray(theta[first:last, i].T), rows.natural)
+                laws_at(draws.values[first:last], laws)
                 bursts = False
                 for k in range(last - first):
                     bursts = bursts or laws[PROBABILITY, k] > 0.0
-                born(z_before, lower_before, upper_before, s, count)
+                born(rows)
                 for j in range(start, end):
-                    attention_ended(months.log_age[j], immediacy, inverse, z, lower, upper)
-                    attention_at(
-                        z_before, lower_before, upper_before, lower, upper, fitness, hazard
-                    )
+                    hazards_at(j - start, months.log_age[j], rows)
                     if law == SURGE:
-                        _period(period, first, months.calendar[j], months.share[j], effect)
-                        surge_month(
-                            months.new[j], m, bursts, precision, effect, laws, hazard, s, count,
-                            silence, work[14:20],
-                        )  # fmt: skip
-                    elif observed == 0.0:
-                        _empty(law, m, fitness, lower_before, m, hazard, silence)
-                    z, z_before = z_before, z
-                    lower, lower_before = lower_before, lower
-                    upper, upper_before = upper_before, upper
+                        _period(period, first, months.calendar[j], months.share[j], rows.period)
+                        surge_month(months.new[j], m, bursts, rows, empty)
+                    elif known == 0.0:
+                        lower = rows.ended[1 - (j - start) % 2, 1]
+                        _empty(law, m, rows.fitness, lower, rows.hazard, empty)
                 if law != SURGE:
-                    filled(observed, count)
-                filled(observed, total)
-                # Whoever is dormant never gets a fine-tune; months without any make it likelier.
-                asleep = np.zeros(last - first, np.bool_)
-                if observed == 0.0:
+                    filled(known, count)
+                filled(known, total)
+                # A structural zero never gets a fine-tune; months without any make it likelier.
+                never = np.zeros(last - first, np.bool_)
+                if known == 0.0:
                     for k in range(last - first):
-                        share = dormancy[first + k, group[i]]
-                        awake = (1.0 - share) * math.exp(min(silence[k], 0.0))
-                        asleep[k] = share > 0.0 and rng.random() * (share + awake) < share
+                        share = draws.dormancy[first + k, draws.group[i]]
+                        others = (1.0 - share) * math.exp(min(empty[k], 0.0))
+                        never[k] = share > 0.0 and rng.random() * (share + others) < share
                 for month in range(out.shape[2]):
-                    attention_ended(
-                        math.log(end - start + month + 1.0), immediacy, inverse, z, lower, upper
-                    )
-                    attention_at(
-                        z_before, lower_before, upper_before, lower, upper, fitness, hazard
-                    )
+                    age = end - start + month
+                    hazards_at(age, math.log(age + 1.0), rows)
                     if law == SURGE:
-                        _period(period, first, ahead[i, month], shares[i, month], effect)
-                        reinforced_at(m, laws[EXPONENT], count, hazard, g)
-                        expected_at(m, effect, count, g, f)
-                        means_at(laws[STRENGTH], f, s, precision, mean, size)
-                        _bounded(precision, mean, size)
-                        _draw_surges(asleep, laws, mean, size, fresh, regular, rng)
+                        at, share = ahead.calendar[i, month], ahead.share[i, month]
+                        _period(period, first, at, share, rows.period)
+                        reinforced_at(m, laws[EXPONENT], count, rows.hazard, g)
+                        expected_at(m, rows.period, count, g, f)
+                        means_at(laws[STRENGTH], f, s, rows.precision, rows.mean, rows.size)
+                        _bounded(rows.precision, rows.mean, rows.size)
+                        _draw_surges(never, rows, fresh, regular, rng)
                         remembered_at(laws[MEMORY], regular, f, s, count)
                     else:
-                        _draw_classic(
-                            law, m, asleep, count, fitness, lower_before, hazard, fresh, rng
-                        )
+                        lower = rows.ended[1 - age % 2, 1]
+                        _draw_classic(law, m, never, rows, lower, fresh, rng)
                         for k in range(last - first):
                             count[k] += fresh[k]
                     for k in range(last - first):
                         total[k] = min(total[k] + fresh[k], CAP)
                         out[first + k, i, month] = np.int64(total[k])
-                    z, z_before = z_before, z
-                    lower, lower_before = lower_before, lower
-                    upper, upper_before = upper_before, upper
 
     return simulate
 

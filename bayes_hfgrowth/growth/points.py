@@ -6,7 +6,7 @@ of `bayes_hfgrowth.growth.law`; each loop fills one array from a few others, sin
 loops are turned into vector instructions.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -28,7 +28,8 @@ from bayes_hfgrowth.growth.law import (
     TINY,
     WIDEST,
     Floats,
-    Months,
+    Observed,
+    Shared,
     attention,
     burst_given,
     burst_lead,
@@ -47,16 +48,95 @@ from bayes_hfgrowth.growth.law import (
 )
 
 __all__ = [
-    "ROWS", "attention_at", "attention_ended", "born", "copied", "expected_at", "filled", "laws_at",
-    "log_likelihoods", "log_likelihoods_at", "means_at", "natural_at", "regular_at",
-    "reinforced_at", "remembered_at", "surge_month",
-]  # fmt: skip
+    "ROWS",
+    "Rows",
+    "born",
+    "expected_at",
+    "filled",
+    "hazards_at",
+    "laws_at",
+    "log_likelihoods",
+    "log_likelihoods_at",
+    "means_at",
+    "natural_at",
+    "reinforced_at",
+    "remembered_at",
+    "rows_of",
+    "surge_month",
+]
 
 ROWS = 20 + SHARED + 1
-"""Rows of the working space of `log_likelihoods_at`."""
+"""Rows of the working space that `rows_of` names."""
 
 _FEW = 12  # fine-tunes of a month up to which gamma functions are products
 _LARGE = 1e8  # a size beyond which two terms of the series in 1 / size say it better
+
+
+class Rows(NamedTuple):
+    """What is known of every point while the months are gone through; rows of a working space.
+
+    Parameters
+    ----------
+    natural : ndarray, shape (4, points)
+        From `natural_at`; the next four are its rows.
+    fitness, immediacy, inverse, precision : ndarray, shape (points,)
+        Fitness, immediacy, 1 / longevity, and 1 / dispersion under ``SURGE``.
+    ended : ndarray, shape (2, 3, points)
+        Standardised log age at the end of even and of odd months, and both tails of the normal
+        there: what was found for one month is kept for the next.
+    hazard : ndarray, shape (points,)
+        Fitness times the attention of the month.
+    s, counts : ndarray, shape (points,)
+        Carry-over and effective counts before the month.
+    period : ndarray, shape (points,)
+        Period effect of the month.
+    f, mean, size, density, burst, spare : ndarray, shape (points,)
+        Of the count of the month, and working space.
+    laws : ndarray, shape (SHARED + 1, points)
+        From `laws_at`.
+    """
+
+    natural: Floats
+    fitness: Floats
+    immediacy: Floats
+    inverse: Floats
+    precision: Floats
+    ended: Floats
+    hazard: Floats
+    s: Floats
+    counts: Floats
+    period: Floats
+    f: Floats
+    mean: Floats
+    size: Floats
+    density: Floats
+    burst: Floats
+    spare: Floats
+    laws: Floats
+
+
+@inner()
+def rows_of(work: Floats) -> Rows:
+    """Name the rows of a working space of shape (ROWS, points)."""
+    return Rows(
+        work[:4],
+        work[0],
+        work[1],
+        work[2],
+        work[3],
+        work[4:10].reshape((2, 3, work.shape[1])),
+        work[10],
+        work[11],
+        work[12],
+        work[13],
+        work[14],
+        work[15],
+        work[16],
+        work[17],
+        work[18],
+        work[19],
+        work[20:ROWS],
+    )
 
 
 # --- Steps of a month, shared with `bayes_hfgrowth.growth.paths` ------------------------------
@@ -75,16 +155,17 @@ def natural_at(theta: Floats, natural: Floats) -> None:
 
 
 @inner()
-def born(z: Floats, lower: Floats, upper: Floats, s: Floats, count: Floats) -> None:
+def born(rows: Rows) -> None:
     """What there is before the first month."""
-    for i in range(len(z)):
-        z[i], lower[i], upper[i] = -np.inf, 0.0, 1.0
-    for i in range(len(z)):
-        s[i], count[i] = 0.0, 0.0
+    filled(-np.inf, rows.ended[1, 0])
+    filled(0.0, rows.ended[1, 1])
+    filled(1.0, rows.ended[1, 2])
+    filled(0.0, rows.s)
+    filled(0.0, rows.counts)
 
 
 @inner()
-def attention_ended(
+def _attention_ended(
     log_age: float, immediacy: Floats, inverse: Floats, z: Floats, lower: Floats, upper: Floats
 ) -> None:
     """Standardised log age at the end of a month, and both tails of the normal there."""
@@ -95,14 +176,26 @@ def attention_ended(
 
 
 @inner()
-def attention_at(
-    z_before: Floats, lower_before: Floats, upper_before: Floats, lower: Floats, upper: Floats,
-    fitness: Floats, hazard: Floats,
-) -> None:  # fmt: skip
-    """Fitness times the attention of the month."""
+def _attention_at(
+    z_before: Floats,
+    lower_before: Floats,
+    upper_before: Floats,
+    lower: Floats,
+    upper: Floats,
+    fitness: Floats,
+    hazard: Floats,
+) -> None:
     for i in range(len(hazard)):
         share = attention(z_before[i], lower_before[i], upper_before[i], lower[i], upper[i])
         hazard[i] = max(fitness[i] * share, TINY)
+
+
+@inner()
+def hazards_at(k: int, log_age: float, rows: Rows) -> None:
+    """Fitness times the attention of month k, counted from 0, which ends at an age."""
+    now, last = rows.ended[k % 2], rows.ended[1 - k % 2]
+    _attention_ended(log_age, rows.immediacy, rows.inverse, now[0], now[1], now[2])
+    _attention_at(last[0], last[1], last[2], now[1], now[2], rows.fitness, rows.hazard)
 
 
 @inner()
@@ -131,24 +224,24 @@ def means_at(
 
 
 @inner()
-def bursts_at(
+def _bursts_at(
     new: float, factor: Floats, size: Floats, mean: Floats, bursts: Floats, density: Floats
 ) -> None:
     """Log density of the count if the month was a burst; `bursts` gets the mean, then is free."""
     for i in range(len(mean)):
         bursts[i] = factor[i] * mean[i]
-    densities_at(new, bursts, size, density)
+    _densities_at(new, bursts, size, density)
 
 
 @inner()
-def leads_at(odds: Floats, regular: Floats, burst: Floats, lead: Floats) -> None:
+def _leads_at(odds: Floats, regular: Floats, burst: Floats, lead: Floats) -> None:
     """How far a burst is likelier than a regular month, on the log scale."""
     for i in range(len(lead)):
         lead[i] = burst_lead(regular[i], burst[i], odds[i])
 
 
 @inner()
-def regular_at(new: float, mean: Floats, lead: Floats, regular: Floats) -> None:
+def _regular_at(new: float, mean: Floats, lead: Floats, regular: Floats) -> None:
     """What of the count feeds later months."""
     for i in range(len(mean)):
         regular[i] = regular_part(new, mean[i], burst_given(lead[i]))
@@ -202,7 +295,7 @@ def _birth(new: float, size: float, hazard: Floats, value: Floats) -> None:
 
 
 @inner()
-def densities_at(new: float, mean: Floats, size: Floats, density: Floats) -> None:
+def _densities_at(new: float, mean: Floats, size: Floats, density: Floats) -> None:
     """Log density of a negative binomial count but for its constant; `mean` is free after it."""
     for i in range(len(mean)):
         density[i] = size[i] * log_vacancy(mean[i], size[i])
@@ -259,14 +352,14 @@ def _add(density: Floats, value: Floats) -> None:
 
 
 @inner()
-def mixed_at(probability: Floats, regular: Floats, lead: Floats, value: Floats) -> None:
+def _mixed_at(probability: Floats, regular: Floats, lead: Floats, value: Floats) -> None:
     """Add the log density of a month that may be a burst."""
     for i in range(len(value)):
         value[i] += regular[i] + mixed(lead[i]) + log(1.0 - probability[i])
 
 
 @inner()
-def copied(values: Floats, out: Floats) -> None:
+def _copied(values: Floats, out: Floats) -> None:
     """Copy; a loop compiles faster than an assignment of arrays."""
     for i in range(len(out)):
         out[i] = values[i]
@@ -280,10 +373,7 @@ def filled(number: float, out: Floats) -> None:
 
 
 @inner()
-def surge_month(
-    new: float, m: float, bursts: bool, precision: Floats, period: Floats, laws: Floats,
-    hazard: Floats, s: Floats, count: Floats, value: Floats, work: Floats,
-) -> None:  # fmt: skip
+def surge_month(new: float, m: float, bursts: bool, rows: Rows, value: Floats) -> None:
     """Add the log density of an observed month under ``SURGE``, and take it in.
 
     Parameters
@@ -294,31 +384,27 @@ def surge_month(
         The constant m of the curve.
     bursts : bool
         Whether months may be bursts.
-    precision, period : ndarray, shape (points,)
-        1 / dispersion, and period effects.
-    laws : ndarray, shape (SHARED + 1, points)
-        From `laws_at`.
-    hazard : ndarray, shape (points,)
-        Fitness times the attention of the month; gets g.
-    s, count, value : ndarray, shape (points,)
-        Carry-over, effective count and log density before the month; get those after it.
-    work : ndarray, shape (6, points)
-        Working space.
+    rows : Rows
+        Carry-over and effective counts get those after the month, the hazard becomes g.
+    value : ndarray, shape (points,)
+        Log density before the month; gets that after it.
     """
-    f, mean, size, density, burst, spare = work[0], work[1], work[2], work[3], work[4], work[5]
+    laws, hazard, s, count = rows.laws, rows.hazard, rows.s, rows.counts
+    f, mean, size, density = rows.f, rows.mean, rows.size, rows.density
+    burst, spare = rows.burst, rows.spare
     reinforced_at(m, laws[EXPONENT], count, hazard, spare)
-    expected_at(m, period, count, spare, f)
-    copied(spare, hazard)
-    means_at(laws[STRENGTH], f, s, precision, mean, size)
+    expected_at(m, rows.period, count, spare, f)
+    _copied(spare, hazard)
+    means_at(laws[STRENGTH], f, s, rows.precision, mean, size)
     if bursts:
-        copied(mean, spare)
-        densities_at(new, spare, size, density)
-        bursts_at(new, laws[FACTOR], laws[SIZE], mean, spare, burst)
-        leads_at(laws[SHARED], density, burst, spare)
-        mixed_at(laws[PROBABILITY], density, spare, value)
-        regular_at(new, mean, spare, burst)
+        _copied(mean, spare)
+        _densities_at(new, spare, size, density)
+        _bursts_at(new, laws[FACTOR], laws[SIZE], mean, spare, burst)
+        _leads_at(laws[SHARED], density, burst, spare)
+        _mixed_at(laws[PROBABILITY], density, spare, value)
+        _regular_at(new, mean, spare, burst)
     else:
-        densities_at(new, mean, size, density)
+        _densities_at(new, mean, size, density)
         filled(new, burst)
         _add(density, value)
     remembered_at(laws[MEMORY], burst, f, s, count)
@@ -340,84 +426,58 @@ def laws_at(shared: Floats, laws: Floats) -> None:
         laws[SHARED, i] = log_odds(row[PROBABILITY])
 
 
-@inner()
-def _add_month(
-    j: int, law: int, log_age: float, before: float, x: float, constant: float, effect: float,
-    m: float, bursts: bool, value: Floats, work: Floats,
-) -> None:  # fmt: skip
-    """Add the log density of month j, of x fine-tunes after so many before."""
-    fitness, immediacy, inverse, precision = work[0], work[1], work[2], work[3]
-    # What was found for one month is kept for the next, which writes into the other three rows.
-    now, last = (4, 7) if j % 2 == 0 else (7, 4)
-    z, lower, upper = work[now], work[now + 1], work[now + 2]
-    z_before, lower_before, upper_before = work[last], work[last + 1], work[last + 2]
-    hazard, s, count, period = work[10], work[11], work[12], work[13]
-    attention_ended(log_age, immediacy, inverse, z, lower, upper)
-    attention_at(z_before, lower_before, upper_before, lower, upper, fitness, hazard)
-    if law == POISSON:
-        _poisson(x, m, fitness, lower_before, hazard, value)
-    elif law == BIRTH:
-        _birth(x, before + m, hazard, value)
-    else:
-        filled(effect, period)
-        surge_month(
-            x, m, bursts, precision, period, work[20:], hazard, s, count, value, work[14:20]
-        )
-    _refuse(hazard, constant, value)
-
-
 @njit(error_model="numpy")
 def log_likelihoods_at(
-    law: int, i: int, months: Months, m: float, theta: Floats, shared: Floats, period: Floats,
-    value: Floats, work: Floats,
-) -> None:  # fmt: skip
+    observed: Observed, i: int, theta: Floats, shared: Shared, value: Floats, work: Floats
+) -> None:
     """Log density of one base model's months if it is not dormant, at many growth parameters.
 
     Parameters
     ----------
-    law : int
-        One of ``POISSON``, ``BIRTH``, ``SURGE``.
+    observed : Observed
+        Law and months of all.
     i : int
         Which base model.
-    months : Months
-        The months of all.
-    m : float
-        The constant m of the curve.
     theta : ndarray, shape (3 or 4, points)
         Ln fitness, immediacy, ln longevity, and under ``SURGE`` ln dispersion.
-    shared : ndarray, shape (SHARED,)
-        Parameters that all base models share.
-    period : ndarray, shape (calendar months,)
-        Period effects.
+    shared : Shared
+        What all base models share.
     value : ndarray, shape (points,)
         Filled with the log densities; -inf where the growth of a month overflows, or a growth
         parameter is not a number or beyond 300.
     work : ndarray, shape (ROWS, points)
         Working space.
     """
+    law, m, months = observed
+    rows = rows_of(work)
     _possible(theta, value)
-    natural_at(theta, work[:4])
-    laws_at(shared.reshape((1, SHARED)), work[20:])
-    bursts = shared[PROBABILITY] > 0.0
-    born(work[7], work[8], work[9], work[11], work[12])
+    natural_at(theta, rows.natural)
+    laws_at(shared.values.reshape((1, SHARED)), rows.laws)
+    bursts = shared.values[PROBABILITY] > 0.0
+    born(rows)
     for j in range(months.start[i], months.start[i + 1]):
-        effect = period_at(period, months.calendar[j], months.share[j])
-        _add_month(
-            j - months.start[i], law, months.log_age[j], months.previous[j], months.new[j],
-            months.constants[j], effect, m, bursts, value, work,
-        )  # fmt: skip
+        k, new = j - months.start[i], months.new[j]
+        hazards_at(k, months.log_age[j], rows)
+        if law == POISSON:
+            _poisson(new, m, rows.fitness, rows.ended[1 - k % 2, 1], rows.hazard, value)
+        elif law == BIRTH:
+            _birth(new, months.previous[j] + m, rows.hazard, value)
+        else:
+            filled(period_at(shared.period, months.calendar[j], months.share[j]), rows.period)
+            surge_month(new, m, bursts, rows, value)
+        _refuse(rows.hazard, months.constants[j], value)
 
 
 def _compiled(sources: int) -> Any:
     """Make the function; Numba's cache on disk tells versions apart by what it closes over."""
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def log_likelihoods(law, months, m, theta, shared, period, out):  # type: ignore[no-untyped-def]
+    def log_likelihoods(observed, theta, shared, out):  # type: ignore[no-untyped-def]
         """Log density of every base model's months at points of its own.
 
         Parameters
         ----------
-        law, months, m, shared, period
+        observed, shared
             As in `log_likelihoods_at`.
         theta : ndarray, shape (base models, 3 or 4, points)
         out : ndarray, shape (base models, points)
@@ -426,7 +486,7 @@ def _compiled(sources: int) -> Any:
         _ = sources
         work = np.empty((ROWS, theta.shape[2]))
         for i in range(len(theta)):
-            log_likelihoods_at(law, i, months, m, theta[i], shared, period, out[i], work)
+            log_likelihoods_at(observed, i, theta[i], shared, out[i], work)
 
     return log_likelihoods
 

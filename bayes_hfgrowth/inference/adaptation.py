@@ -16,8 +16,13 @@ import numpy.typing as npt
 import xarray as xr
 from scipy.special import expit
 
-from bayes_hfgrowth.growth.law import EXPONENT, Floats, Integers
-from bayes_hfgrowth.inference.coordinates import PopulationLayout, period_whitening, unbounded
+from bayes_hfgrowth.growth.law import EXPONENT, Floats, Integers, Shared
+from bayes_hfgrowth.inference.coordinates import (
+    PopulationLayout,
+    PopulationSummaries,
+    period_whitening,
+    unbounded,
+)
 from bayes_hfgrowth.inference.posterior_density import Data, Turning, posterior_density
 from bayes_hfgrowth.inference.preconditioner import find_skews, no_skews, unskewed
 from bayes_hfgrowth.inference.ridge import pivot_of, pivots_at, straightened, straighter
@@ -26,13 +31,13 @@ from bayes_hfgrowth.inference.summaries import (
     Summaries,
     curvatures,
     laplace,
-    law_of,
     log_likelihood_gradients,
     normal_summaries,
     whitened_draws,
 )
 from bayes_hfgrowth.inference.variational import first_look
 from bayes_hfgrowth.inference.whitening import Whitening
+from bayes_hfgrowth.model.observed import observed_of
 from bayes_hfgrowth.model.priors import LOG_SCALE, frozen
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.history import History
@@ -45,7 +50,7 @@ _LOOKS, _LOOK_DRAWS = 2, 400  # first looks before the pilots, and draws that ai
 _STEP = 1e-3  # of exponent and period effects, for differences
 _CURVED = 4  # draws at which the curvature of the density is taken
 _DIFFERENCE = 0.02  # of a standard deviation, for its differences
-_MOST_HEARD = 1e6  # precision of a period effect; beyond it nothing more is gained
+_MOST_PRECISE = 1e6  # precision of a period effect; beyond it nothing more is gained
 _LONG = 3.0  # variance of a direction in which draws show that it is longer than curvature says
 _FLATTEST, _STEEPEST = 0.1, 1e4  # curvatures that are believed, in units of the draws' widths
 
@@ -96,8 +101,8 @@ class WhitenedPosterior:
         self.told = len(own)
         self._members = np.concatenate([own, others]).astype(np.int64)
         self._newborn = np.flatnonzero(history.months == 0)
-        self.law = law_of(spec, history.subset(own), first)
-        self.zeros = law_of(spec, history.subset(others), first)
+        self.observed = observed_of(spec, history.subset(own), first)
+        self.zeros = observed_of(spec, history.subset(others), first)
         self.group = history.organization_of[self._members]
         self._last_age, self._many = np.log(history.months[own]), history.finetunes[own] >= _MANY
 
@@ -117,35 +122,38 @@ class WhitenedPosterior:
 
     def _data(self, turning: Turning, whitening: Whitening) -> Data:
         return Data(
-            self.law.number, self.law.m, self.layout.encoded, turning, whitening, self.group,
-            len(self.history.organizations), self.law.months, self.zeros.months,
-        )  # fmt: skip
+            layout=self.layout.encoded,
+            turning=turning,
+            whitening=whitening,
+            group=self.group,
+            organizations=len(self.history.organizations),
+            observed=self.observed,
+            zeros=self.zeros,
+        )
 
     def blank_aim(self) -> Aim:
         """An aim that knows nothing, to compile with."""
         size, p = self.layout.size, self.layout.parameters
-        turning = Turning(
-            np.zeros(size), np.eye(size), no_skews(size), *self._groups_untold(), *self._unheard()
-        )
+        turning = Turning(np.zeros(size), np.eye(size), no_skews(size), self._no_summaries())
         shape = (self.told, p)
         whitening = Whitening(
             np.zeros((*shape, p)), np.zeros(shape), *self._no_cross(), np.zeros((self.told, 7))
         )
         return Aim(turning, whitening, np.zeros((1, size)), np.zeros((1, self.members, p)))
 
-    def _groups_untold(self) -> tuple[Floats, Floats]:
-        shape = (self.layout.organizations, self.layout.columns)
-        return np.zeros((*shape, self.layout.columns)), np.zeros(shape)
-
-    def _unheard(self) -> tuple[Floats, Floats]:
+    def _no_summaries(self) -> PopulationSummaries:
         calendar = self.layout.calendar_months
-        return np.zeros((calendar, calendar)), np.zeros(calendar)
+        shape = (self.layout.organizations, self.layout.columns)
+        return PopulationSummaries(
+            group_precision=np.zeros((*shape, self.layout.columns)),
+            group_weighted=np.zeros(shape),
+            period_precision=np.zeros((calendar, calendar)),
+            period_weighted=np.zeros(calendar),
+        )
 
     def _no_cross(self) -> tuple[Floats, Floats]:
-        calendar = self.layout.calendar_months
-        return (
-            np.zeros((self.told, self.layout.parameters, 1 + calendar)), np.zeros(1 + calendar)
-        )  # fmt: skip
+        columns = 1 + self.layout.calendar_months
+        return np.zeros((self.told, self.layout.parameters, columns)), np.zeros(columns)
 
     # --- Where to aim -------------------------------------------------------------------
 
@@ -183,24 +191,24 @@ class WhitenedPosterior:
         if layout.pooled:
             point[blocks["means"]] = np.tile(point[blocks["location"]], layout.organizations)
         parts = layout.read(point)
-        population = Population(parts["means"], parts["spreads"], parts["shared"], parts["period"])
+        shared = Shared(parts["shared"], parts["period"])
+        population = Population(parts["means"], parts["spreads"], shared)
         own = self.group[: self.told]
-        modes, summaries = laplace(self.law, population, population.means[own], 20)
+        modes, summaries = laplace(self.observed, own, population, population.means[own], 20)
         locations = np.arange(blocks["location"].start, blocks["location"].start + p)
         scale[locations] = np.minimum(scale[locations], 0.2)
         scale[blocks["within"]] = 0.1
-        whole, part = self._groups_untold()
+        level = self._no_summaries()
         prior = prior_precision = np.diag(population.spreads**-2.0)
         if layout.pooled:
             # A base model tells its organization's mean with its own uncertainty and the spread.
             heard = prior @ np.linalg.inv(summaries.precision + prior)
-            np.add.at(whole[:, :p, :p], own, prior - heard @ prior)
-            np.add.at(part[:, :p], own, np.einsum("nij,nj->ni", heard, summaries.weighted))
-        turning = Turning(
-            centre, np.diag(scale), no_skews(layout.size), whole, part, *self._unheard()
-        )
+            np.add.at(level.group_precision[:, :p, :p], own, prior - heard @ prior)
+            part = np.einsum("nij,nj->ni", heard, summaries.weighted)
+            np.add.at(level.group_weighted[:, :p], own, part)
+        turning = Turning(centre, np.diag(scale), no_skews(layout.size), level)
         pivots = pivots_at(self._last_age, modes, self._many)
-        shift, origin = self._shift(modes, parts["shared"], parts["period"], population.spreads)
+        shift, origin = self._shift(modes, shared, population.spreads)
         cross = (summaries.precision + prior_precision) @ shift
         whitening = self._whitening(summaries.precision, summaries.weighted, cross, origin, pivots)
         return self._data(turning, whitening)
@@ -210,39 +218,41 @@ class WhitenedPosterior:
         precision: Floats, weighted: Floats, cross: Floats, origin: Floats, pivots: Floats
     ) -> Whitening:
         return Whitening(
-            np.ascontiguousarray(precision), np.ascontiguousarray(weighted),
-            np.ascontiguousarray(cross), origin, np.ascontiguousarray(pivots),
-        )  # fmt: skip
+            np.ascontiguousarray(precision),
+            np.ascontiguousarray(weighted),
+            np.ascontiguousarray(cross),
+            origin,
+            np.ascontiguousarray(pivots),
+        )
 
-    def _shift(
-        self, theta: Floats, shared: Floats, period: Floats, spreads: Floats
-    ) -> tuple[Floats, Floats]:
+    def _shift(self, theta: Floats, shared: Shared, spreads: Floats) -> tuple[Floats, Floats]:
         """How base models move with the exponent and the period effects, to first order.
 
         By the implicit function theorem: the mode of a base model moves by its curvature's inverse
         times the change of its slopes.
         """
         cross, origin = self._no_cross()
-        origin[0], origin[1:] = shared[EXPONENT], period
-        law = self.law
+        values, period = shared
+        origin[0], origin[1:] = values[EXPONENT], period
         moves: list[tuple[int, Floats, Floats]] = []
         if "reinforcement_exponent" in self.layout.learned:
-            step = np.zeros(len(shared))
-            step[EXPONENT] = min(_STEP, 0.5 * (1.0 - shared[EXPONENT]))
+            step = np.zeros(len(values))
+            step[EXPONENT] = min(_STEP, 0.5 * (1.0 - values[EXPONENT]))
             moves.append((0, step, np.zeros(len(period))))
         if self.spec.period_effect is not None:
             steps = _STEP * np.eye(len(period))
-            moves += [(1 + k, np.zeros(len(shared)), step) for k, step in enumerate(steps)]
-        for column, by_shared, by_period in moves:
-            up = log_likelihood_gradients(law, theta, shared + by_shared, period + by_period)[1]
-            down = log_likelihood_gradients(law, theta, shared - by_shared, period - by_period)[1]
-            length = 2.0 * (by_shared.sum() + by_period.sum())
+            moves += [(1 + k, np.zeros(len(values)), step) for k, step in enumerate(steps)]
+        for column, by_values, by_period in moves:
+            above = Shared(values + by_values, period + by_period)
+            below = Shared(values - by_values, period - by_period)
+            up = log_likelihood_gradients(self.observed, theta, above)[1]
+            down = log_likelihood_gradients(self.observed, theta, below)[1]
+            length = 2.0 * (by_values.sum() + by_period.sum())
             cross[:, :, column] = (up - down) / length
         cross = np.nan_to_num(cross, posinf=0.0, neginf=0.0)
-        population = Population(np.empty((0, 0)), spreads, shared, period)
-        return np.ascontiguousarray(
-            np.linalg.solve(curvatures(law, theta, population), cross)
-        ), origin
+        population = Population(np.empty((0, 0)), spreads, shared)
+        shift = np.linalg.solve(curvatures(self.observed, theta, population), cross)
+        return np.ascontiguousarray(shift), origin
 
     def _prior_point(self) -> tuple[Floats, Floats]:
         """Medians of the coordinates under the prior, and steps small beside it."""
@@ -284,9 +294,8 @@ class WhitenedPosterior:
         straight = straightened(pivots, own)
         spreads = np.exp(np.log(parts["spreads"]).mean(axis=0))
         means = parts["means"].mean(axis=0)
-        shift, origin = self._shift(
-            own.mean(axis=0), parts["shared"].mean(axis=0), parts["period"].mean(axis=0), spreads
-        )
+        shared = Shared(parts["shared"].mean(axis=0), parts["period"].mean(axis=0))
+        shift, origin = self._shift(own.mean(axis=0), shared, spreads)
         # Base models as they would be, were exponent and period effects at the origin.
         moved = np.concatenate([parts["shared"][:, [EXPONENT]], parts["period"]], axis=1) - origin
         settled = straight - np.einsum("nkc,sc->snk", shift, moved)
@@ -294,21 +303,20 @@ class WhitenedPosterior:
         cross = (summaries.precision + np.diag(spreads**-2.0)) @ shift
         whitening = self._whitening(summaries.precision, summaries.weighted, cross, origin, pivots)
         straight = np.concatenate([straight, theta[:, self.told :]], axis=1)
-        groups = self._groups_untold()
+        level = self._no_summaries()
         if layout.pooled:
             groups_of = point[:, layout.blocks["means"]].reshape(len(point), -1, layout.columns)
             overall = np.tile(parts["location"].mean(axis=0), (groups_of.shape[1], 1))
             between = np.exp(np.log(parts["between"]).mean(axis=0))
-            level = normal_summaries(groups_of, overall, between)
-            groups = level.precision, level.weighted
+            groups = normal_summaries(groups_of, overall, between)
+            level = level._replace(group_precision=groups.precision, group_weighted=groups.weighted)
         at = np.linspace(0, len(point) - 1, _CURVED).astype(np.int64)
-        heard = self._heard(point[at], straight[at], groups, whitening, parts)
-        told_of = (*groups, *heard)
-        psi = layout.coordinates(point, *told_of)
+        level = self._with_period(level, point[at], straight[at], whitening, parts)
+        psi = layout.coordinates(point, level)
         skews = no_skews(layout.size) if blind else find_skews(psi)
         v = unskewed(psi, skews)
         centre, width = v.mean(axis=0), np.maximum(v.std(axis=0), 1e-6)
-        apart = Turning(centre, np.eye(layout.size), skews, *told_of)
+        apart = Turning(centre, np.eye(layout.size), skews, level)
         columns = np.arange(layout.size)
         precision = self._curvature(apart, whitening, v[at], straight[at], width, columns)
         precision *= np.outer(width, width)
@@ -321,39 +329,38 @@ class WhitenedPosterior:
             # Any root serves; a triangular one is cheap.
             scale = np.linalg.cholesky(scale @ scale.T)
             u = np.linalg.solve(scale, (v - centre).T).T
-        turning = Turning(centre, scale, skews, *told_of)
+        turning = Turning(centre, scale, skews, level)
         starts = np.ascontiguousarray(u[some])
         return Aim(turning, whitening, starts, straight[some])
 
-    def _heard(
+    def _with_period(
         self,
+        level: PopulationSummaries,
         point: Floats,
         straight: Floats,
-        groups: tuple[Floats, Floats],
         whitening: Whitening,
         parts: dict[str, Floats],
-    ) -> tuple[Floats, Floats]:
-        """What the months of all base models say of the period effects, as a normal summary."""
+    ) -> PopulationSummaries:
+        """Summaries, with what the months of all base models say of the period effects."""
         layout, block = self.layout, self.layout.blocks["period"]
-        heard, weighted = self._unheard()
         if block.stop == block.start:
-            return heard, weighted
-        psi = layout.coordinates(point, *groups, *self._unheard())
+            return level
+        psi = layout.coordinates(point, level)
         centre = psi.mean(axis=0)
-        plain = Turning(
-            centre, np.eye(layout.size), no_skews(layout.size), *groups, *self._unheard()
-        )
+        plain = Turning(centre, np.eye(layout.size), no_skews(layout.size), level)
         columns = np.arange(block.start, block.stop)
         hessian = self._curvature(plain, whitening, psi, straight, np.ones(layout.size), columns)
         hessian = hessian[columns[:, None], columns]
         # From the standardised innovations, whose own precision is 1, to the effects.
         middle = layout.read(point.mean(axis=0))
         hyper = float(middle["persistence"]), float(middle["innovation"])
-        root = period_whitening(*hyper, heard, weighted)[1]
+        root = period_whitening(*hyper, level)[1]
         values, vectors = np.linalg.eigh(root @ (hessian - np.eye(len(columns))) @ root.T)
-        heard = (vectors * np.clip(values, 0.0, _MOST_HEARD)) @ vectors.T
-        prior = root @ root.T
-        return np.ascontiguousarray(heard), (heard + prior) @ parts["period"].mean(axis=0)
+        precision = (vectors * np.clip(values, 0.0, _MOST_PRECISE)) @ vectors.T
+        weighted = (precision + root @ root.T) @ parts["period"].mean(axis=0)
+        return level._replace(
+            period_precision=np.ascontiguousarray(precision), period_weighted=weighted
+        )
 
     def _curvature(
         self,
@@ -410,19 +417,20 @@ class WhitenedPosterior:
         weighted = aim.weighted + aim.cross @ (shared - aim.origin)
         told, means = self.told, parts["means"][self.group]
         own = whitened_draws(
-            straight[None, :told], means[None, :told], parts["spreads"][None],
+            straight[None, :told],
+            means[None, :told],
+            parts["spreads"][None],
             Summaries(aim.precision, weighted),
-        )[0]  # fmt: skip
+        )[0]
         return np.concatenate([own, (straight[told:] - means[told:]) / parts["spreads"]])
 
     def _slopes(self, theta: Floats, parts: dict[str, Floats]) -> Floats:
         """Derivatives of each base model's log density, given draws of the population."""
         means = parts["means"][:, self.group[: self.told]]
         slopes = (means - theta) / parts["spreads"][:, None] ** 2
-        for own, point, shared, period in zip(
-            slopes, theta, parts["shared"], parts["period"], strict=True
-        ):
-            own += log_likelihood_gradients(self.law, point, shared, period)[1]
+        draws = zip(slopes, theta, parts["shared"], parts["period"], strict=True)
+        for own, point, values, period in draws:
+            own += log_likelihood_gradients(self.observed, point, Shared(values, period))[1]
         return np.asarray(slopes)
 
     def start(self, aim: Aim, seed: int, apart: float) -> Floats:

@@ -43,17 +43,21 @@ from bayes_hfgrowth.growth.law import (
     Integers,
 )
 from bayes_hfgrowth.inference.whitening import (
+    Level,
+    LevelSlopes,
     back,
     by_log_normal,
     factorise,
     log_normal,
     precisions,
+    room_for,
 )
 from bayes_hfgrowth.model.specification import FIXED, GrowthSpec, Prior
 
 __all__ = [
     "Layout",
     "PopulationLayout",
+    "PopulationSummaries",
     "add_by_shared",
     "period_whitening",
     "shared_at",
@@ -121,6 +125,25 @@ class Layout(NamedTuple):
     source: Integers
     kind: Integers
     fixed: Floats
+
+
+class PopulationSummaries(NamedTuple):
+    """Normal summaries of what the months of all base models say of the population.
+
+    Parameters
+    ----------
+    group_precision : ndarray, shape (organizations, columns, columns)
+    group_weighted : ndarray, shape (organizations, columns)
+        Precision matrix and precision-weighted centre for the means of each organization.
+    period_precision : ndarray, shape (calendar months, calendar months)
+    period_weighted : ndarray, shape (calendar months,)
+        The same, H and b, for the period effects.
+    """
+
+    group_precision: Floats
+    group_weighted: Floats
+    period_precision: Floats
+    period_weighted: Floats
 
 
 @dataclass(frozen=True)
@@ -218,13 +241,23 @@ class PopulationLayout:
             else:
                 fixed[_PLACES[name]] = value
         return Layout(
-            self.columns, self.organizations if self.pooled else 0, self.parameters,
-            blocks["period"].start, blocks["location"].start, blocks["between"].start,
-            blocks["means"].start, blocks["within"].start,
-            self.calendar_months, self.size, self.held,
-            np.array([_encode(prior) for prior in self.priors.values()]),
-            np.array(list(self.priors), dtype=np.int64), source.astype(np.int64), kind, fixed,
-        )  # fmt: skip
+            columns=self.columns,
+            organizations=self.organizations if self.pooled else 0,
+            parameters=self.parameters,
+            period=blocks["period"].start,
+            location=blocks["location"].start,
+            between=blocks["between"].start,
+            means=blocks["means"].start,
+            within=blocks["within"].start,
+            calendar=self.calendar_months,
+            size=self.size,
+            held=self.held,
+            priors=np.array([_encode(prior) for prior in self.priors.values()]),
+            at=np.array(list(self.priors), dtype=np.int64),
+            source=source.astype(np.int64),
+            kind=kind,
+            fixed=fixed,
+        )
 
     def read(self, points: Floats) -> dict[str, Floats]:
         """Population at points.
@@ -292,20 +325,15 @@ class PopulationLayout:
             found["period_effect"] = (("chain", "draw", "calendar_month"), parts["period"])
         return found
 
-    def coordinates(
-        self, points: Floats, precision: Floats, weighted: Floats, heard: Floats, sum_heard: Floats
-    ) -> Floats:
+    def coordinates(self, points: Floats, summaries: PopulationSummaries) -> Floats:
         """Coordinates of points, the inverse of `to_point`.
 
         Parameters
         ----------
         points : ndarray, shape (draws, size)
             On the unbounded scale.
-        precision : ndarray, shape (organizations, columns, columns)
-        weighted : ndarray, shape (organizations, columns)
-            Normal summaries of what the base models say of the organization means.
-        heard, sum_heard : ndarray
-            Normal summary H, b of what their months say of the period effects.
+        summaries : PopulationSummaries
+            As there.
 
         Returns
         -------
@@ -317,12 +345,13 @@ class PopulationLayout:
             parts = self.read(points)
             pairs = zip(parts["persistence"], parts["innovation"], strict=True)
             for row, (persistence, scale) in zip(out[:, block], pairs, strict=True):
-                centre, root, _ = period_whitening(persistence, scale, heard, sum_heard)
+                centre, root, _ = period_whitening(persistence, scale, summaries)
                 row[:] = root.T @ (row - centre)
         if self.pooled:
             blocks = self.blocks
             q = np.exp(-2.0 * points[:, blocks["between"]])
             location = points[:, blocks["location"]]
+            precision, weighted = summaries.group_precision, summaries.group_weighted
             means = points[:, blocks["means"]].reshape(len(points), *weighted.shape).copy()
             for o in range(self.organizations):
                 joint = precision[o] + q[:, :, None] * np.eye(self.columns)
@@ -396,7 +425,7 @@ def log_prior_at(prior: Floats, t: float) -> tuple[float, float]:
 
 @njit(error_model="numpy")
 def period_whitening(
-    persistence: float, scale: float, heard: Floats, sum_heard: Floats
+    persistence: float, scale: float, summaries: PopulationSummaries
 ) -> tuple[Floats, Floats, float]:
     """Centre c, root L and ln|L| of Q + H.
 
@@ -404,16 +433,17 @@ def period_whitening(
     ----------
     persistence, scale : float
         Coefficient of the autoregression, and the standard deviation of what a month adds.
-    heard, sum_heard : ndarray, shape (months[, months])
-        H and b.
+    summaries : PopulationSummaries
+        Hold H and b.
     """
-    months = len(sum_heard)
+    precision, weighted = summaries.period_precision, summaries.period_weighted
+    months = len(weighted)
     root, centre = np.zeros((months, months)), np.empty(months)
     log_root = 0.0
     weight = 1.0 / (scale * scale)
     for r in range(months):
         for c in range(r + 1):
-            value = heard[r, c]
+            value = precision[r, c]
             if r == c:
                 inner = 0 < r < months - 1
                 square = persistence * persistence
@@ -428,7 +458,7 @@ def period_whitening(
             else:
                 root[r, c] = value / root[c, c]
     for r in range(months):
-        value = sum_heard[r]
+        value = weighted[r]
         for k in range(r):
             value -= root[r, k] * centre[k]
         centre[r] = value / root[r, r]
@@ -461,11 +491,11 @@ def _hyper(psi: Floats, layout: Layout, moved: int, by: float) -> tuple[float, f
 
 @njit(error_model="numpy")
 def _effects(
-    psi: Floats, heard: Floats, sum_heard: Floats, layout: Layout, moved: int, by: float
+    psi: Floats, summaries: PopulationSummaries, layout: Layout, moved: int, by: float
 ) -> tuple[Floats, float]:
     """Period effects at coordinates, and ln|L|."""
     persistence, scale = _hyper(psi, layout, moved, by)
-    centre, root, log_root = period_whitening(persistence, scale, heard, sum_heard)
+    centre, root, log_root = period_whitening(persistence, scale, summaries)
     effects = psi[layout.period : layout.location].copy()
     _solve_upper(root, effects)
     for k in range(len(effects)):
@@ -475,16 +505,20 @@ def _effects(
 
 @njit(error_model="numpy")
 def _by_period(
-    psi: Floats, heard: Floats, sum_heard: Floats, layout: Layout, by_point: Floats,
-    jacobian: bool, slope: Floats,
-) -> None:  # fmt: skip
+    psi: Floats,
+    summaries: PopulationSummaries,
+    layout: Layout,
+    by_point: Floats,
+    jacobian: bool,
+    slope: Floats,
+) -> None:
     """Take a derivative by the period effects back to the coordinates.
 
     Those by persistence and innovation are central differences: there are but two of them, and
     the sampler needs its forces to be good, not exact.
     """
     persistence, scale = _hyper(psi, layout, -1, 0.0)
-    _, root, _ = period_whitening(persistence, scale, heard, sum_heard)
+    _, root, _ = period_whitening(persistence, scale, summaries)
     by = by_point[layout.period : layout.location]
     turned = by.copy()
     for r in range(len(by)):
@@ -495,8 +529,8 @@ def _by_period(
     for k in range(2):
         at = layout.source[_PERSISTENCE + k]
         if at >= 0:
-            up, log_up = _effects(psi, heard, sum_heard, layout, k, _NEAR)
-            down, log_down = _effects(psi, heard, sum_heard, layout, k, -_NEAR)
+            up, log_up = _effects(psi, summaries, layout, k, _NEAR)
+            down, log_down = _effects(psi, summaries, layout, k, -_NEAR)
             change = -(log_up - log_down) if jacobian else 0.0
             for r in range(len(by)):
                 change += by[r] * (up[r] - down[r])
@@ -505,10 +539,10 @@ def _by_period(
 
 @njit(error_model="numpy")
 def _period_to_point(
-    psi: Floats, heard: Floats, sum_heard: Floats, layout: Layout, point: Floats, slope: Floats
+    psi: Floats, summaries: PopulationSummaries, layout: Layout, point: Floats, slope: Floats
 ) -> float:
     """Fill in the period effects; their log density in the coordinates, and its derivatives."""
-    effects, log_root = _effects(psi, heard, sum_heard, layout, -1, 0.0)
+    effects, log_root = _effects(psi, summaries, layout, -1, 0.0)
     point[layout.period : layout.location] = effects
     persistence, scale = _hyper(psi, layout, -1, 0.0)
     months, left = len(effects), 1.0 - persistence * persistence
@@ -523,7 +557,7 @@ def _period_to_point(
         by_point[layout.period + k - 1] += persistence * step / (scale * scale)
         by_persistence += effects[k - 1] * step / (scale * scale)
     squares /= scale * scale
-    _by_period(psi, heard, sum_heard, layout, by_point, True, slope)
+    _by_period(psi, summaries, layout, by_point, True, slope)
     at = layout.source[_PERSISTENCE]
     if at >= 0:
         slope[at] += by_persistence * persistence * (1.0 - persistence)
@@ -537,21 +571,33 @@ def _period_to_point(
 
 
 @njit(error_model="numpy")
+def _above(psi: Floats, layout: Layout) -> Level:
+    """The global level, from which organizations are drawn."""
+    here, apart, columns = layout.location, layout.between, layout.columns
+    location = psi[here : here + columns].reshape((1, columns))
+    return Level(location, precisions(psi[apart : apart + columns]))
+
+
+@njit(error_model="numpy")
+def _by_above(slope: Floats, layout: Layout) -> LevelSlopes:
+    """Where the derivatives by the global level stand."""
+    here, apart, columns = layout.location, layout.between, layout.columns
+    by_location = slope[here : here + columns].reshape((1, columns))
+    return LevelSlopes(by_location, slope[apart : apart + columns], np.empty(columns))
+
+
+@njit(error_model="numpy")
 def to_point(
-    psi: Floats, precision: Floats, weighted: Floats, heard: Floats, sum_heard: Floats,
-    layout: Layout, point: Floats, slope: Floats,
-) -> float:  # fmt: skip
+    psi: Floats, summaries: PopulationSummaries, layout: Layout, point: Floats, slope: Floats
+) -> float:
     """Point at coordinates, with the log prior density of the latter.
 
     Parameters
     ----------
     psi : ndarray, shape (size,)
         Coordinates: a point, but for whitened ones in the place of the organization means.
-    precision : ndarray, shape (organizations, columns, columns)
-    weighted : ndarray, shape (organizations, columns)
-        Normal summaries of what the base models say of the organization means.
-    heard, sum_heard : ndarray, shape (calendar months[, calendar months])
-        Normal summary H, b of what their months say of the period effects.
+    summaries : PopulationSummaries
+        What the coordinates follow.
     layout : Layout
         Where everything stands.
     point : ndarray, shape (size,)
@@ -575,47 +621,42 @@ def to_point(
         total += value
         slope[at] += by
     if layout.location > layout.period:
-        total += _period_to_point(psi, heard, sum_heard, layout, point, slope)
+        total += _period_to_point(psi, summaries, layout, point, slope)
     if organizations == 0:
         return total
     own = slice(layout.means, layout.means + organizations * columns)
-    here, apart = layout.location, layout.between
-    location = psi[here : here + columns].reshape((1, columns))
-    q = precisions(psi[apart : apart + columns])
+    level = _above(psi, layout)
     y = psi[own].reshape((organizations, columns))
     means = point[own].reshape((organizations, columns))
     by_y = slope[own].reshape((organizations, columns))
-    by_location = slope[here : here + columns].reshape((1, columns))
-    by_log_spreads = slope[apart : apart + columns]
-    shape = (1, columns, columns)
-    chol, inverse, centre = np.zeros(shape), np.zeros(shape), np.zeros((1, columns))
-    by_means, scratch = np.zeros((organizations, columns)), np.zeros((2, columns, columns))
-    by_weighted = np.empty(columns)
+    by_level = _by_above(slope, layout)
+    factors, by_means = room_for(1, columns), np.zeros((organizations, columns))
     for o in range(organizations):
-        factorise(o, 0, 0, precision, weighted, location, q, chol, inverse, centre)
+        factorise(o, 0, 0, summaries.group_precision, summaries.group_weighted, level, factors)
         for r in range(columns):
-            means[o, r] = centre[0, r]
+            means[o, r] = factors.centre[0, r]
             for k in range(r, columns):
-                means[o, r] += inverse[0, k, r] * y[o, k]
-        total += log_normal(0, means[o], location[0], q, chol)
-        by_log_normal(o, 0, means, location, q, by_means, by_location, by_log_spreads)
-        back(
-            o, 0, 0, by_means, means, location, q, chol, inverse, centre, scratch, by_y,
-            by_location, by_log_spreads, by_weighted, True,
-        )  # fmt: skip
+                means[o, r] += factors.inverse[0, k, r] * y[o, k]
+        total += log_normal(0, means[o], level.means[0], level.q, factors.chol)
+        by_log_normal(o, 0, means, level, by_means, by_level)
+        back((o, 0, 0), means, by_means, level, factors, by_level, by_y, True)
     return total
 
 
 @njit(error_model="numpy")
 def to_coordinates(
-    psi: Floats, precision: Floats, weighted: Floats, heard: Floats, sum_heard: Floats,
-    layout: Layout, point: Floats, by_point: Floats, slope: Floats,
-) -> None:  # fmt: skip
+    psi: Floats,
+    summaries: PopulationSummaries,
+    layout: Layout,
+    point: Floats,
+    by_point: Floats,
+    slope: Floats,
+) -> None:
     """Take a derivative by the point back to one by the coordinates.
 
     Parameters
     ----------
-    psi, precision, weighted, heard, sum_heard, layout, point
+    psi, summaries, layout, point
         As in `to_point`, filled by it.
     by_point : ndarray, shape (size,)
         Derivative of something by the point.
@@ -629,26 +670,17 @@ def to_coordinates(
         if not first <= at < after and not (some and layout.period <= at < layout.location):
             slope[at] += by_point[at]
     if some:
-        _by_period(psi, heard, sum_heard, layout, by_point, False, slope)
+        _by_period(psi, summaries, layout, by_point, False, slope)
     if organizations == 0:
         return
     own = slice(first, after)
-    here, apart = layout.location, layout.between
-    location = psi[here : here + columns].reshape((1, columns))
-    q = precisions(psi[apart : apart + columns])
+    level, by = _above(psi, layout), _by_above(slope, layout)
     means = point[own].reshape((organizations, columns))
     by_means = by_point[own].reshape((organizations, columns))
-    by_location = slope[here : here + columns].reshape((1, columns))
-    shape = (1, columns, columns)
-    chol, inverse, centre = np.zeros(shape), np.zeros(shape), np.zeros((1, columns))
-    by_y, scratch = np.zeros((organizations, columns)), np.zeros((2, columns, columns))
-    by_weighted = np.empty(columns)
+    factors, by_y = room_for(1, columns), np.zeros((organizations, columns))
     for o in range(organizations):
-        factorise(o, 0, 0, precision, weighted, location, q, chol, inverse, centre)
-        back(
-            o, 0, 0, by_means, means, location, q, chol, inverse, centre, scratch, by_y,
-            by_location, slope[apart : apart + columns], by_weighted, False,
-        )  # fmt: skip
+        factorise(o, 0, 0, summaries.group_precision, summaries.group_weighted, level, factors)
+        back((o, 0, 0), means, by_means, level, factors, by, by_y, False)
     for o in range(organizations):
         for k in range(columns):
             slope[first + o * columns + k] += by_y[o, k]

@@ -61,10 +61,14 @@ def compiled_for(posterior: WhitenedPosterior, aim: Aim) -> PyFuncModel:
 
     shapes = (layout.size,), (posterior.members * layout.parameters,)
     return from_pyfunc(
-        posterior.dimensions, make_density, make_expansion, [np.dtype(np.float64)] * 2,
-        list(shapes), ["point", "theta"],
+        posterior.dimensions,
+        make_density,
+        make_expansion,
+        [np.dtype(np.float64)] * 2,
+        list(shapes),
+        ["point", "theta"],
         make_initial_point_fn=lambda seed: posterior.start(aim, seed, OVERDISPERSED),
-    )  # fmt: skip
+    )
 
 
 def draws_of(posterior: WhitenedPosterior, found: xr.Dataset) -> xr.Dataset:

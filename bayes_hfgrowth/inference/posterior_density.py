@@ -17,17 +17,25 @@ from bayes_hfgrowth.growth import elementary
 from bayes_hfgrowth.growth import law as formulas
 from bayes_hfgrowth.growth.adjoint import gradients_of
 from bayes_hfgrowth.growth.elementary import inner, version_of
-from bayes_hfgrowth.growth.law import SHARED, Floats, Integers, Months
+from bayes_hfgrowth.growth.law import SHARED, Floats, Integers, Observed, Shared
 from bayes_hfgrowth.inference import coordinates, preconditioner, ridge, whitening
 from bayes_hfgrowth.inference.coordinates import (
     Layout,
+    PopulationSummaries,
     add_by_shared,
     shared_at,
     to_coordinates,
     to_point,
 )
 from bayes_hfgrowth.inference.preconditioner import turned, turned_back
-from bayes_hfgrowth.inference.whitening import Drawn, Whitening, to_coordinates_back, to_parameters
+from bayes_hfgrowth.inference.whitening import (
+    Drawn,
+    Factors,
+    Placed,
+    Whitening,
+    to_coordinates_back,
+    to_parameters,
+)
 from bayes_hfgrowth.inference.zero_counts import log_zero_counts
 
 __all__ = [
@@ -45,19 +53,34 @@ class Turning(NamedTuple):
     ----------
     centre, scale, skews : ndarray
         Of `bayes_hfgrowth.inference.preconditioner`.
-    group_precision, group_weighted : ndarray
-        Normal summaries of what base models say of the organization means.
-    period_precision, period_weighted : ndarray
-        The same of the period effects.
+    summaries : PopulationSummaries
+        Of what base models say of the organization means and of the period effects.
     """
 
     centre: Floats
     scale: Floats
     skews: Floats
-    group_precision: Floats
-    group_weighted: Floats
-    period_precision: Floats
-    period_weighted: Floats
+    summaries: PopulationSummaries
+
+
+class Begun(NamedTuple):
+    """A place and the population there, for the way back.
+
+    Parameters
+    ----------
+    psi, slope, point : ndarray, shape (size of the population,)
+        Coordinates of the population, the slope of the log density there so far, and the point.
+    stretch : ndarray, shape (2, size of the population)
+        From `bayes_hfgrowth.inference.preconditioner.turned`.
+    values : ndarray, shape (SHARED + 2,)
+        From `bayes_hfgrowth.inference.coordinates.shared_at`.
+    """
+
+    psi: Floats
+    slope: Floats
+    point: Floats
+    stretch: Floats
+    values: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +89,6 @@ class Data:
 
     Parameters
     ----------
-    law : int
-        One of the laws of `bayes_hfgrowth.growth.law`.
-    m : float
-        The constant m of the curve.
     layout : Layout
         Where the parts of the population stand in a point.
     turning : Turning
@@ -80,20 +99,17 @@ class Data:
         Organization of each base model; those with fine-tunes come first.
     organizations : int
         How many there are.
-    months, zeros : Months
-        Months of the base models with and without fine-tunes. Those of an age should stand
-        together.
+    observed, zeros : Observed
+        Base models with and without fine-tunes. Those of an age should stand together.
     """
 
-    law: int
-    m: float
     layout: Layout
     turning: Turning
     whitening: Whitening
     group: Integers
     organizations: int
-    months: Months
-    zeros: Months
+    observed: Observed
+    zeros: Observed
 
 
 @inner()
@@ -120,26 +136,17 @@ def _compiled(sources: int) -> Any:
     """
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def begin(x, turning, layout, rows, point):  # type: ignore[no-untyped-def]
-        """From x to the population: log density so far, what `finish` needs, the population."""
+    def begin(x, turning, layout, rows, begun):  # type: ignore[no-untyped-def]
+        """From x to the population: log density so far, and the population; fills `begun`."""
         _ = sources
-        psi, slope, stretch = (
-            np.empty(layout.size),
-            np.empty(layout.size),
-            np.empty((2, layout.size)),
-        )
-        total = turned(x, turning.centre, turning.scale, turning.skews, psi, stretch)
-        total += to_point(
-            psi, turning.group_precision, turning.group_weighted, turning.period_precision,
-            turning.period_weighted, layout, point, slope,
-        )  # fmt: skip
-        population, values = _population(point, layout, rows)
-        return total, psi, slope, stretch, population, values
+        total = turned(x, turning.centre, turning.scale, turning.skews, begun.psi, begun.stretch)
+        total += to_point(begun.psi, turning.summaries, layout, begun.point, begun.slope)
+        population, values = _population(begun.point, layout, rows)
+        begun.values[:] = values
+        return total, population
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def finish(  # type: ignore[no-untyped-def]
-        psi, slope, stretch, turning, layout, point, population, values, by, slopes
-    ):
+    def finish(begun, turning, layout, by, slopes):  # type: ignore[no-untyped-def]
         """Take the derivatives by the population back to x; fills the first places of `slopes`."""
         _ = sources
         parameters = layout.parameters
@@ -152,30 +159,22 @@ def _compiled(sources: int) -> Any:
                 by_point[at + parameters] += by.logits[o]
         for k in range(parameters):
             by_point[layout.within + k] += by.log_spreads[k]
-        add_by_shared(layout, values, by.shared, by.period, by_point)
-        to_coordinates(
-            psi, turning.group_precision, turning.group_weighted, turning.period_precision,
-            turning.period_weighted, layout, point, by_point, slope,
-        )  # fmt: skip
-        turned_back(slope, turning.scale, stretch, slopes)
+        add_by_shared(layout, begun.values, by.shared, by.period, by_point)
+        psi, slope = begun.psi, begun.slope
+        to_coordinates(psi, turning.summaries, layout, begun.point, by_point, slope)
+        turned_back(slope, turning.scale, begun.stretch, slopes)
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def parameters(y, group, aim, population, weighted, chol, inverse, centre, straight, theta):  # type: ignore[no-untyped-def]
+    def parameters(y, group, aim, population, placed):  # type: ignore[no-untyped-def]
         """As `bayes_hfgrowth.inference.whitening.to_parameters`."""
         _ = sources
-        return to_parameters(
-            y, group, aim, population, weighted, chol, inverse, centre, straight, theta
-        )
+        return to_parameters(y, group, aim, population, placed)
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def parameters_back(  # type: ignore[no-untyped-def]
-        group, aim, population, chol, inverse, centre, straight, theta, by_theta, by, by_y
-    ):
+    def parameters_back(group, aim, population, placed, by_theta, by, by_y):  # type: ignore[no-untyped-def]
         """As `bayes_hfgrowth.inference.whitening.to_coordinates_back`."""
         _ = sources
-        return to_coordinates_back(
-            group, aim, population, chol, inverse, centre, straight, theta, by_theta, by, by_y
-        )
+        return to_coordinates_back(group, aim, population, placed, by_theta, by, by_y)
 
     @njit(error_model="numpy", nogil=True, cache=True)
     def population_of(point, layout, rows):  # type: ignore[no-untyped-def]
@@ -228,16 +227,18 @@ def posterior_density(
     """
     layout, told = data.layout, len(data.whitening.weighted)
     y = x[layout.size :].reshape(-1, layout.parameters)
-    point, theta, by_y = np.empty(layout.size), np.empty(y.shape), np.empty(y.shape)
-    total, psi, slope, stretch, population, values = _begin(
-        x, data.turning, layout, data.organizations, point
+    theta, by_y = np.empty(y.shape), np.empty(y.shape)
+    begun = Begun(
+        psi=np.empty(layout.size),
+        slope=np.empty(layout.size),
+        point=np.empty(layout.size),
+        stretch=np.empty((2, layout.size)),
+        values=np.empty(SHARED + 2),
     )
+    total, population = _begin(x, data.turning, layout, data.organizations, begun)
     population = Drawn(*population)
     by, by_zeros = (Drawn(*(np.zeros(part.shape) for part in population)) for _ in range(2))
-    zeros = (
-        data.law, data.m, y[told:], data.group[told:], data.zeros, population, theta[told:],
-        by_zeros,
-    )  # fmt: skip
+    zeros = data.zeros, y[told:], data.group[told:], population, theta[told:], by_zeros
     running = None if pool is None else pool.submit(log_zero_counts, *zeros)
     value, by_y[:told] = _base_models(y[:told], data, population, theta[:told], by)
     more, by_y[told:] = log_zero_counts(*zeros) if running is None else running.result()
@@ -245,9 +246,9 @@ def posterior_density(
         part += addend
     slopes = np.empty(len(x))
     slopes[layout.size :] = by_y.ravel()
-    _finish(psi, slope, stretch, data.turning, layout, point, population, values, by, slopes)
+    _finish(begun, data.turning, layout, by, slopes)
     total += value + more
-    return total if total == total else -np.inf, slopes, point, theta
+    return total if total == total else -np.inf, slopes, begun.point, theta
 
 
 def _base_models(
@@ -255,21 +256,13 @@ def _base_models(
 ) -> tuple[float, Floats]:
     """Log density of base models with fine-tunes at whitened coordinates, and its gradient."""
     n, size = y.shape
-    matrices = (np.zeros((n, size, size)), np.zeros((n, size, size)))  # L and its inverse
-    weighted, centre, straight, by_y = (np.empty((n, size)) for _ in range(4))
-    value = _parameters(
-        y, data.group[:n], data.whitening, population, weighted, *matrices, centre, straight,
-        theta,
-    )  # fmt: skip
-    start = data.months.start
-    months, by_theta, by_shared, by_period = gradients_of(
-        data.law, data.months, start[:-1], np.diff(start), data.m, theta, population.shared,
-        population.period,
-    )  # fmt: skip
-    by.shared[:] += by_shared.sum(axis=0)
-    by.period[:] += by_period.sum(axis=0)
-    value += _parameters_back(
-        data.group[:n], data.whitening, population, *matrices, centre, straight, theta, by_theta,
-        by, by_y,
-    )  # fmt: skip
-    return value + months.sum(), by_y
+    group, by_y = data.group[:n], np.empty((n, size))
+    matrices = np.zeros((n, size, size)), np.zeros((n, size, size))
+    factors = Factors(*matrices, np.empty((n, size)), np.zeros((2, size, size)))
+    placed = Placed(factors, np.empty((n, size)), theta)
+    value = _parameters(y, group, data.whitening, population, placed)
+    months = gradients_of(data.observed, theta, Shared(population.shared, population.period))
+    by.shared[:] += months.values.sum(axis=0)
+    by.period[:] += months.period.sum(axis=0)
+    value += _parameters_back(group, data.whitening, population, placed, months.theta, by, by_y)
+    return value + months.value.sum(), by_y

@@ -56,14 +56,15 @@ class Settings:
         How to sample.
     pilots : tuple of (int, int)
         Warm-up draws and draws of the pilot runs of ``marginal``, each in coordinates that come of
-        what went before it. They enter no result.
+        what went before it. They enter no result. The last one has at least a quarter of `draws`:
+        a long run pays for coordinates that are better found.
     """
 
     draws: int = 300
     tune: int = 100
     chains: int = 4
     seed: int = 0
-    target_accept: float = 0.8
+    target_accept: float = 0.7
     cores: int | None = None
     engine: Engine = "marginal"
     pilots: tuple[tuple[int, int], ...] = ((60, 40), (60, 60))
@@ -191,9 +192,11 @@ def _sample_aimed(
     with progress.stage("aim"):
         aim = posterior.aim_blind(np.random.default_rng(_stage_seed(settings.seed, 6)))
     for number, (tune, draws) in enumerate(settings.pilots, start=1):
+        least = settings.draws // 4 if number == len(settings.pilots) else 0
         pilot = replace(
-            settings, tune=tune, draws=draws, chains=4, seed=_stage_seed(settings.seed, number)
-        )
+            settings, tune=tune, draws=max(draws, least), chains=4,
+            seed=_stage_seed(settings.seed, number),
+        )  # fmt: skip
         compiled = compiled_for(posterior, aim)
         tree = _run(compiled, pilot, progress, f"pilot {number}", **_NEARLY_NORMAL)
         with progress.stage("aim"):

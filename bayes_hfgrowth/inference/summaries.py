@@ -9,62 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayes_hfgrowth.growth.adjoint import gradients_of
-from bayes_hfgrowth.growth.law import LIKELIHOODS, Floats, Months
-from bayes_hfgrowth.model.specification import GrowthSpec
-from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.growth.law import Floats, Integers, Observed, Shared
 
 __all__ = [
-    "Law",
     "Population",
     "Summaries",
     "curvatures",
     "laplace",
-    "law_of",
     "log_likelihood_gradients",
     "normal_summaries",
     "whitened_draws",
 ]
 
 _LARGEST = 1e8  # precision of a summary in units of the prior's; keeps factorisations finite
-
-
-@dataclass(frozen=True, eq=False)
-class Law:
-    """What the compiled law reads of a history.
-
-    Parameters
-    ----------
-    number : int
-        One of the laws of `bayes_hfgrowth.growth.law`.
-    m : float
-        The constant m of the curve.
-    months : Months
-        The observed months.
-    history : History
-        Where they come from.
-    """
-
-    number: int
-    m: float
-    months: Months
-    history: History
-
-
-def law_of(spec: GrowthSpec, history: History, first: int | None = None) -> Law:
-    """What the compiled law reads of a history.
-
-    Parameters
-    ----------
-    spec : GrowthSpec
-        Names the law.
-    history : History
-        The months.
-    first : int, optional
-        Calendar month of the first period effect, counted from January 1970; by default the
-        first one that the history touches.
-    """
-    law = LIKELIHOODS[spec.likelihood]
-    return Law(law, float(spec.m), history.months_of(law, spec.m, first), history)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,16 +34,13 @@ class Population:
         Organization means.
     spreads : ndarray, shape (parameters,)
         Standard deviations of base models within their organization.
-    shared : ndarray, shape (SHARED,)
-        Parameters of the law that all base models share.
-    period : ndarray, shape (calendar months,)
-        Period effects.
+    shared : Shared
+        What all base models share.
     """
 
     means: Floats
     spreads: Floats
-    shared: Floats
-    period: Floats
+    shared: Shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,42 +60,38 @@ class Summaries:
 
 
 def log_likelihood_gradients(
-    law: Law, theta: Floats, shared: Floats, period: Floats
+    observed: Observed, theta: Floats, shared: Shared
 ) -> tuple[Floats, Floats]:
     """Log likelihood of each base model and its gradient in the growth parameters.
 
     Parameters
     ----------
-    law : Law
+    observed : Observed
         The data.
     theta : ndarray, shape (base models, parameters)
         Growth parameters.
-    shared, period : ndarray
-        As in `Population`.
+    shared : Shared
+        What all base models share.
 
     Returns
     -------
     value : ndarray, shape (base models,)
     slope : ndarray, shape (base models, parameters)
     """
-    start = law.months.start
-    value, slope, _, _ = gradients_of(
-        law.number, law.months, start[:-1], np.diff(start), law.m, theta, shared, period
-    )
+    value, slope, _, _ = gradients_of(observed, theta, shared)
     return np.nan_to_num(value, nan=-np.inf), np.nan_to_num(slope, posinf=0.0, neginf=0.0)
 
 
-def _eigen(law: Law, theta: Floats, population: Population) -> tuple[Floats, Floats]:
+def _eigen(observed: Observed, theta: Floats, population: Population) -> tuple[Floats, Floats]:
     """Eigenvalues (at least 0) and vectors of minus the Hessian, in units of the spreads."""
     step = 1e-4
-    size = theta.shape[1]
-    shared = population.shared, population.period
+    size, shared = theta.shape[1], population.shared
     hessian = np.empty((len(theta), size, size))
     for k in range(size):
         shift = np.zeros(size)
         shift[k] = step
-        up = log_likelihood_gradients(law, theta + shift, *shared)[1]
-        down = log_likelihood_gradients(law, theta - shift, *shared)[1]
+        up = log_likelihood_gradients(observed, theta + shift, shared)[1]
+        down = log_likelihood_gradients(observed, theta - shift, shared)[1]
         hessian[:, :, k] = (down - up) / (2.0 * step)
     hessian = 0.5 * (hessian + hessian.transpose(0, 2, 1))
     hessian *= np.outer(population.spreads, population.spreads)
@@ -149,37 +99,39 @@ def _eigen(law: Law, theta: Floats, population: Population) -> tuple[Floats, Flo
     return np.clip(values, 0.0, _LARGEST), vectors
 
 
-def curvatures(law: Law, theta: Floats, population: Population) -> Floats:
+def curvatures(observed: Observed, theta: Floats, population: Population) -> Floats:
     """Minus the Hessian of each base model's log density, months and population together.
 
     Parameters
     ----------
-    law : Law
+    observed : Observed
         The data.
     theta : ndarray, shape (base models, parameters)
         Where it is taken.
     population : Population
-        Its spreads, shared parameters and period effects are used.
+        Its spreads are used, and what all base models share.
 
     Returns
     -------
     ndarray, shape (base models, parameters, parameters)
         Directions in which the months curve upwards count as flat.
     """
-    values, vectors = _eigen(law, theta, population)
+    values, vectors = _eigen(observed, theta, population)
     found = np.einsum("nij,nj,nkj->nik", vectors, values + 1.0, vectors)
     return np.asarray(found / np.outer(population.spreads, population.spreads))
 
 
 def laplace(
-    law: Law, population: Population, theta: Floats, steps: int
+    observed: Observed, group: Integers, population: Population, theta: Floats, steps: int
 ) -> tuple[Floats, Summaries]:
     """Summarise every base model at its mode under a population.
 
     Parameters
     ----------
-    law : Law
+    observed : Observed
         The data.
+    group : ndarray of int64, shape (base models,)
+        Organization of each base model.
     population : Population
         Where the population is taken to be.
     theta : ndarray, shape (base models, parameters)
@@ -195,19 +147,18 @@ def laplace(
         centred so that the mode under `population` stays where it is.
     """
     spreads = population.spreads
-    prior = population.means[law.history.organization_of]
-    shared = population.shared, population.period
+    prior, shared = population.means[group], population.shared
 
     def density(points: Floats) -> Floats:
         distance = (points - prior) / spreads
-        value = log_likelihood_gradients(law, points, *shared)[0]
+        value = log_likelihood_gradients(observed, points, shared)[0]
         return np.asarray(value - 0.5 * (distance**2).sum(axis=1))
 
     theta = theta.copy()
     current = density(theta)
     for _ in range(steps):
-        values, vectors = _eigen(law, theta, population)
-        slope = log_likelihood_gradients(law, theta, *shared)[1] * spreads
+        values, vectors = _eigen(observed, theta, population)
+        slope = log_likelihood_gradients(observed, theta, shared)[1] * spreads
         slope -= (theta - prior) / spreads
         if np.abs(slope).max(initial=0.0) < 1e-4:
             break
@@ -223,7 +174,7 @@ def laplace(
             better |= improved
         if not better.any():
             break
-    values, vectors = _eigen(law, theta, population)
+    values, vectors = _eigen(observed, theta, population)
     precision = np.einsum("nij,nj,nkj->nik", vectors, values, vectors)
     precision /= np.outer(spreads, spreads)
     weighted = np.einsum("nij,nj->ni", precision, theta) + (theta - prior) / spreads**2

@@ -30,12 +30,17 @@ from bayes_hfgrowth.inference.ridge import bend, bend_back
 
 __all__ = [
     "Drawn",
+    "Factors",
+    "Level",
+    "LevelSlopes",
+    "Placed",
     "Whitening",
     "back",
     "by_log_normal",
     "factorise",
     "log_normal",
     "precisions",
+    "room_for",
     "to_coordinates_back",
     "to_parameters",
 ]
@@ -87,6 +92,85 @@ class Whitening(NamedTuple):
     pivots: Floats
 
 
+class Level(NamedTuple):
+    """Normal prior of the members of some groups.
+
+    Parameters
+    ----------
+    means : ndarray, shape (groups, parameters)
+        Mean of each group.
+    q : ndarray, shape (parameters,)
+        spread⁻², from `precisions`.
+    """
+
+    means: Floats
+    q: Floats
+
+
+class LevelSlopes(NamedTuple):
+    """Derivatives by what is above some members.
+
+    Parameters
+    ----------
+    means : ndarray, shape (groups, parameters)
+        By the means of their groups.
+    log_spreads : ndarray, shape (parameters,)
+        By ln of the spreads.
+    weighted : ndarray, shape (parameters,)
+        By the weighted centre b of one member.
+    """
+
+    means: Floats
+    log_spreads: Floats
+    weighted: Floats
+
+
+class Factors(NamedTuple):
+    """Coordinates of some members, which `factorise` finds.
+
+    Parameters
+    ----------
+    chol, inverse : ndarray, shape (places, parameters, parameters)
+        L and L⁻¹, lower triangles.
+    centre : ndarray, shape (places, parameters)
+        The centre c.
+    scratch : ndarray, shape (2, parameters, parameters)
+        Working space.
+    """
+
+    chol: Floats
+    inverse: Floats
+    centre: Floats
+    scratch: Floats
+
+
+class Placed(NamedTuple):
+    """Base models at coordinates of theirs, which `to_parameters` fills for the way back.
+
+    Parameters
+    ----------
+    factors : Factors
+        Their coordinates.
+    straight : ndarray, shape (base models, parameters)
+        Their growth parameters before they are bent.
+    theta : ndarray, shape (base models, parameters)
+        Their growth parameters.
+    """
+
+    factors: Factors
+    straight: Floats
+    theta: Floats
+
+
+@njit(error_model="numpy")
+def room_for(places: int, size: int) -> Factors:
+    """Factors of so many members of so many parameters, not filled."""
+    shape = (places, size, size)
+    return Factors(
+        np.zeros(shape), np.zeros(shape), np.zeros((places, size)), np.zeros((2, size, size))
+    )
+
+
 # Loops in the place of expressions of whole arrays take a fraction of their time to compile.
 
 
@@ -110,26 +194,24 @@ def factorise(
     at: int,
     precision: Floats,
     weighted: Floats,
-    means: Floats,
-    q: Floats,
-    chol: Floats,
-    inverse: Floats,
-    centre: Floats,
+    level: Level,
+    factors: Factors,
 ) -> None:
     """Coordinates of one member: L, its inverse, and the centre c.
 
     Parameters
     ----------
     i, o, at : int
-        Positions of the member in the summaries, of its group in `means`, and where in
-        `chol`, `inverse` and `centre` to write.
+        Positions of the member in the summaries, of its group, and where in `factors` to write.
     precision, weighted : ndarray, shape (members, parameters[, parameters])
         The normal summaries H, b.
-    means, q : ndarray, shape (groups, parameters) and (parameters,)
-        Means of the groups, and spread⁻².
-    chol, inverse, centre : ndarray, shape (places, parameters[, parameters])
-        Get L, L⁻¹ (lower triangles) and c.
+    level : Level
+        Prior of the members.
+    factors : Factors
+        Gets L, L⁻¹ and c.
     """
+    means, q = level
+    chol, inverse, centre = factors.chol, factors.inverse, factors.centre
     size = len(q)
     for r in range(size):
         for c in range(r + 1):
@@ -182,67 +264,60 @@ def log_normal(at: int, theta: Floats, mean: Floats, q: Floats, chol: Floats) ->
 
 @njit(error_model="numpy")
 def by_log_normal(
-    i: int,
-    o: int,
-    theta: Floats,
-    means: Floats,
-    q: Floats,
-    by_theta: Floats,
-    by_means: Floats,
-    by_log_spreads: Floats,
+    i: int, o: int, theta: Floats, level: Level, by_theta: Floats, by: LevelSlopes
 ) -> None:
     """Add the derivatives of `log_normal`, but for those of ln|L|, which `back` has.
 
-    Parameters are those of `back`.
+    Parameters
+    ----------
+    i, o : int
+        Positions of the member and of its group.
+    theta, by_theta : ndarray, shape (members, parameters)
+        The members, and what gets the derivatives by them added.
+    level : Level
+        Their prior.
+    by : LevelSlopes
+        Gets the derivatives by that added.
     """
-    for k in range(len(q)):
-        distance = theta[i, k] - means[o, k]
-        pull = distance * q[k]
+    for k in range(len(level.q)):
+        distance = theta[i, k] - level.means[o, k]
+        pull = distance * level.q[k]
         by_theta[i, k] -= pull
-        by_means[o, k] += pull
-        by_log_spreads[k] += distance * pull - 1.0
+        by.means[o, k] += pull
+        by.log_spreads[k] += distance * pull - 1.0
 
 
 @njit(error_model="numpy")
 def back(
-    i: int,
-    o: int,
-    at: int,
-    by_theta: Floats,
+    places: tuple[int, int, int],
     theta: Floats,
-    means: Floats,
-    q: Floats,
-    chol: Floats,
-    inverse: Floats,
-    centre: Floats,
-    scratch: Floats,
+    by_theta: Floats,
+    level: Level,
+    factors: Factors,
+    by: LevelSlopes,
     by_y: Floats,
-    by_means: Floats,
-    by_log_spreads: Floats,
-    by_weighted: Floats,
     jacobian: bool,
 ) -> None:
     """Take a derivative by θ back through θ = c + L⁻ᵀ y.
 
     Parameters
     ----------
-    i, o, at : int
+    places : tuple of (int, int, int)
         Positions of the member, of its group, and of its coordinates.
-    by_theta, theta : ndarray, shape (members, parameters)
-        The derivative, and where it is taken.
-    means, q, chol, inverse, centre
-        As in `factorise`.
-    scratch : ndarray, shape (2, parameters, parameters)
-        Working space.
+    theta, by_theta : ndarray, shape (members, parameters)
+        Where the derivative is taken, and the derivative.
+    level, factors
+        As in `factorise`, which filled the latter.
+    by : LevelSlopes
+        Gets the derivatives by means and ln spreads added; filled with those by b.
     by_y : ndarray, shape (members, parameters)
         Gets the derivative by y.
-    by_means, by_log_spreads : ndarray, shape (groups, parameters) and (parameters,)
-        Get the derivatives by the mean and ln spreads added.
-    by_weighted : ndarray, shape (parameters,)
-        Filled with the derivatives by the weighted centre b.
     jacobian : bool
         Whether to add the derivative of -ln|L|.
     """
+    i, o, at = places
+    means, q = level
+    chol, inverse, centre, scratch = factors
     size = len(q)
     for r in range(size):
         value = 0.0
@@ -265,20 +340,19 @@ def back(
         by_centre = 0.0
         for r in range(k, size):
             by_centre += inverse[at, r, k] * by_y[i, r]
-        by_weighted[k] = by_centre
+        by.weighted[k] = by_centre
         by_q = by_centre * (means[o, k] - centre[at, k])
         for r in range(k, size):
             for c in range(k, r + 1):
                 by_q += inverse[at, r, k] * scratch[1, r, c] * inverse[at, c, k]
-        by_log_spreads[k] -= 2.0 * q[k] * by_q
-        by_means[o, k] += by_centre * q[k]
+        by.log_spreads[k] -= 2.0 * q[k] * by_q
+        by.means[o, k] += by_centre * q[k]
 
 
 @njit(error_model="numpy")
 def to_parameters(
-    y: Floats, group: Integers, aim: Whitening, population: Drawn, weighted: Floats, chol: Floats,
-    inverse: Floats, centre: Floats, straight: Floats, theta: Floats,
-) -> float:  # fmt: skip
+    y: Floats, group: Integers, aim: Whitening, population: Drawn, placed: Placed
+) -> float:
     """Growth parameters at whitened coordinates, and their log prior density in the latter.
 
     Parameters
@@ -291,14 +365,13 @@ def to_parameters(
         The normal summaries.
     population : Drawn
         The population.
-    weighted, chol, inverse, centre, straight : ndarray
-        Filled with the moved centres b, with what `factorise` finds, and with the parameters
-        before they are bent.
-    theta : ndarray, shape (base models, parameters)
-        Filled with the growth parameters.
+    placed : Placed
+        Filled.
     """
     n, size = y.shape
-    means, q, calendar = population.means, precisions(population.log_spreads), len(aim.origin) - 1
+    factors, straight, theta = placed
+    level = Level(population.means, precisions(population.log_spreads))
+    calendar, weighted = len(aim.origin) - 1, np.empty((n, size))
     # Where the summaries' centres move with what all base models share.
     moved = np.empty(1 + calendar)
     moved[0] = population.shared[EXPONENT] - aim.origin[0]
@@ -311,28 +384,33 @@ def to_parameters(
             weighted[i, k] = aim.weighted[i, k]
             for c in range(1 + calendar):
                 weighted[i, k] += aim.cross[i, k, c] * moved[c]
-        factorise(i, o, i, aim.precision, weighted, means, q, chol, inverse, centre)
+        factorise(i, o, i, aim.precision, weighted, level, factors)
         for r in range(size):
-            value = centre[i, r]
+            value = factors.centre[i, r]
             for k in range(r, size):
-                value += inverse[i, k, r] * y[i, k]
+                value += factors.inverse[i, k, r] * y[i, k]
             straight[i, r] = value
         total += bend(i, aim.pivots, straight, theta)
-        total += log_normal(i, theta[i], means[o], q, chol)
+        total += log_normal(i, theta[i], level.means[o], level.q, factors.chol)
     return total
 
 
 @njit(error_model="numpy")
 def to_coordinates_back(
-    group: Integers, aim: Whitening, population: Drawn, chol: Floats, inverse: Floats,
-    centre: Floats, straight: Floats, theta: Floats, by_theta: Floats, by: Drawn, by_y: Floats,
-) -> float:  # fmt: skip
+    group: Integers,
+    aim: Whitening,
+    population: Drawn,
+    placed: Placed,
+    by_theta: Floats,
+    by: Drawn,
+    by_y: Floats,
+) -> float:
     """Take derivatives of `to_parameters` and by growth parameters back to the coordinates.
 
     Parameters
     ----------
-    group, aim, population, chol, inverse, centre, straight, theta
-        As in `to_parameters`, filled by it.
+    group, aim, population, placed
+        As in `to_parameters`, which filled the last.
     by_theta : ndarray, shape (base models, parameters)
         Derivatives of the months' log density, overwritten.
     by : Drawn
@@ -345,9 +423,10 @@ def to_coordinates_back(
     float
         Log probability that no base model is dormant.
     """
+    factors, straight, theta = placed
     n, size = theta.shape
-    means, q = population.means, precisions(population.log_spreads)
-    scratch, by_weighted = np.zeros((2, size, size)), np.empty(size)
+    level = Level(population.means, precisions(population.log_spreads))
+    by_level = LevelSlopes(by.means, by.log_spreads, np.empty(size))
     calendar = len(aim.origin) - 1
     by_moved = np.zeros(1 + calendar)
     total = 0.0
@@ -356,15 +435,12 @@ def to_coordinates_back(
         dormant = 1.0 / (1.0 + math.exp(-population.logits[o]))
         total += math.log1p(-dormant)
         by.logits[o] -= dormant
-        by_log_normal(i, o, theta, means, q, by_theta, by.means, by.log_spreads)
+        by_log_normal(i, o, theta, level, by_theta, by_level)
         bend_back(i, aim.pivots, theta, by_theta)
-        back(
-            i, o, i, by_theta, straight, means, q, chol, inverse, centre, scratch, by_y, by.means,
-            by.log_spreads, by_weighted, True,
-        )  # fmt: skip
+        back((i, o, i), straight, by_theta, level, factors, by_level, by_y, True)
         for k in range(size):
             for c in range(1 + calendar):
-                by_moved[c] += by_weighted[k] * aim.cross[i, k, c]
+                by_moved[c] += by_level.weighted[k] * aim.cross[i, k, c]
     by.shared[EXPONENT] += by_moved[0]
     for k in range(calendar):
         by.period[k] += by_moved[1 + k]

@@ -12,30 +12,25 @@ organization has it. So whether a base model is dormant is summed over and nowhe
 import numpy as np
 
 from bayes_hfgrowth.growth.adjoint import gradients_of
-from bayes_hfgrowth.growth.law import Floats, Integers, Months
+from bayes_hfgrowth.growth.law import Floats, Integers, Observed, Shared
 from bayes_hfgrowth.inference.whitening import Drawn
 
 __all__ = ["log_zero_counts"]
 
 
 def log_zero_counts(
-    law: int, m: float, y: Floats, group: Integers, months: Months, population: Drawn,
-    theta: Floats, by: Drawn,
-) -> tuple[float, Floats]:  # fmt: skip
+    observed: Observed, y: Floats, group: Integers, population: Drawn, theta: Floats, by: Drawn
+) -> tuple[float, Floats]:
     """Log density of base models without fine-tunes, and its gradient.
 
     Parameters
     ----------
-    law : int
-        One of the laws of `bayes_hfgrowth.growth.law`.
-    m : float
-        The constant m of the curve.
+    observed : Observed
+        Law and months, all empty.
     y : ndarray, shape (base models, parameters)
         Growth parameters in units of the spreads, from the organization means.
     group : ndarray of int64, shape (base models,)
         Organization of each base model.
-    months : Months
-        Their months, all empty.
     population : Drawn
         The population.
     theta : ndarray, shape (base models, parameters)
@@ -53,9 +48,8 @@ def log_zero_counts(
     away = np.exp(population.log_spreads) * y
     theta[:] = population.means[group] + away
     value, slope, by_shared, by_period = gradients_of(
-        law, months, months.start[:-1], np.diff(months.start), m, theta, population.shared,
-        population.period,
-    )  # fmt: skip
+        observed, theta, Shared(population.shared, population.period)
+    )
     logit = population.logits[group]
     awake = -np.logaddexp(0.0, logit)  # ln(1 - d)
     both = np.logaddexp(awake + logit, awake + value)

@@ -285,7 +285,7 @@ class Births:
         middle, spread = cells[at_rate].T
         return BirthDraws(
             self.organizations, np.exp(log_rate), np.exp(log_size), middle, spread, self.half_life
-        )  # fmt: skip
+        )
 
 
 def _chosen(weights: Floats, rng: np.random.Generator) -> Integers:

@@ -38,7 +38,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bayes_hfgrowth.growth.law import FACTOR, LIKELIHOODS, SIZE, SURGE, Months
+from bayes_hfgrowth.growth.law import (
+    FACTOR,
+    LIKELIHOODS,
+    SIZE,
+    SURGE,
+    Months,
+    Observed,
+    Shared,
+)
+from bayes_hfgrowth.model.observed import observed_of
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.importance import GOOD_K, smoothed_weights
@@ -46,7 +55,6 @@ from bayes_hfgrowth.posterior.pairs import (
     BLOCK,
     DEGREES,
     Centre,
-    Observed,
     Organization,
     PopulationDraws,
     Weighed,
@@ -403,7 +411,7 @@ def condition(conditional: Conditional, history: History) -> ConditionalDraws:
     chosen = np.empty((draws, n), dtype=np.int64)
     pareto_k = np.empty(n)
     dormant = np.empty((draws, n), dtype=np.bool_)
-    every = history.months_of(LIKELIHOODS[spec.likelihood], spec.m, 0)
+    every = observed_of(spec, history, 0).months
     if conditional.shared.period is None:  # then months differ by their fine-tunes alone
         every = every._replace(
             calendar=np.zeros_like(every.calendar), share=np.ones(len(every.share))
@@ -429,10 +437,14 @@ def _months_of(months: Months, i: int) -> Months:
     """The months of one base model."""
     a, b = int(months.start[i]), int(months.start[i + 1])
     return Months(
-        np.array([0, b - a]), months.log_age[a:b].copy(), months.previous[a:b].copy(),
-        months.new[a:b].copy(), months.constants[a:b].copy(), months.calendar[a:b].copy(),
+        np.array([0, b - a]),
+        months.log_age[a:b].copy(),
+        months.previous[a:b].copy(),
+        months.new[a:b].copy(),
+        months.constants[a:b].copy(),
+        months.calendar[a:b].copy(),
         months.share[a:b].copy(),
-    )  # fmt: skip
+    )
 
 
 class _Weights:
@@ -450,17 +462,29 @@ class _Weights:
         normal = rng.standard_normal((size, POINTS))
         stretch = np.sqrt(DEGREES / rng.chisquare(DEGREES, POINTS))
         self.weighed = Weighed(
-            np.empty((size, POINTS)), np.empty(POINTS), np.empty(POINTS), np.empty((draws, size)),
-            np.empty(draws), np.empty(draws), np.empty((draws, POINTS // BLOCK)),
-        )  # fmt: skip
+            np.empty((size, POINTS)),
+            np.empty(POINTS),
+            np.empty(POINTS),
+            np.empty((draws, size)),
+            np.empty(draws),
+            np.empty(draws),
+            np.empty((draws, POINTS // BLOCK)),
+        )
         centre = Centre(
-            self.means.mean(axis=0), np.sqrt((self.spreads**2).mean(axis=0)), conditional.middle,
-            self.population.period.mean(axis=0),
-        )  # fmt: skip
+            self.means.mean(axis=0),
+            np.sqrt((self.spreads**2).mean(axis=0)),
+            Shared(conditional.middle, self.population.period.mean(axis=0)),
+        )
         weigh(
-            observed, self.population, centre, POINTS - int(_FROM_POPULATION * POINTS),
-            student_constant(size), normal, stretch, self.weighed,
-        )  # fmt: skip
+            observed,
+            self.population,
+            centre,
+            POINTS - int(_FROM_POPULATION * POINTS),
+            student_constant(size),
+            normal,
+            stretch,
+            self.weighed,
+        )
         self.log_marginal = self.weighed.tops + np.log(self.weighed.blocks.sum(axis=1))
         """Log likelihood of the months if the base model is not dormant, under each draw."""
         self.log_marginal += self.weighed.heights - np.log(self.spreads).sum(axis=1)
@@ -472,10 +496,9 @@ class _Weights:
         first = int(months.calendar[0]) if len(months.new) else conditional.shared.first
         number = len(months.new) + 1
         shared = conditional.over_calendar(first, number)
-        spec = conditional.spec
-        law = LIKELIHOODS[spec.likelihood]
+        law, m = LIKELIHOODS[conditional.spec.likelihood], float(conditional.spec.m)
         return (
-            Observed(law, months._replace(calendar=months.calendar - first), spec.m),
+            Observed(law, m, months._replace(calendar=months.calendar - first)),
             PopulationDraws(self.means, self.spreads, shared.values, shared.over(first, number)),
         )
 
@@ -535,9 +558,13 @@ class _Weights:
         return theta, which, asleep, float(max(k[0], k_rows[0]))
 
     def _pairs(
-        self, organization: str, months: Months, means: Floats, pairs: Integers,
+        self,
+        organization: str,
+        months: Months,
+        means: Floats,
+        pairs: Integers,
         rng: np.random.Generator,
-    ) -> tuple[Floats, Floats]:  # fmt: skip
+    ) -> tuple[Floats, Floats]:
         """Draw pairs, so many for each draw of the population.
 
         Returns

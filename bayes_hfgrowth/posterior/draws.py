@@ -179,8 +179,13 @@ def read_tree(path: str | os.PathLike[str]) -> xr.DataTree:
     try:
         _check_tree(loaded)
     except (
-        HFGrowthError, AttributeError, KeyError, RecursionError, TypeError, ValueError
-    ) as failure:  # fmt: skip
+        HFGrowthError,
+        AttributeError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as failure:
         reason = f"{type(failure).__name__}: {failure}" if failure.args else type(failure).__name__
         raise FitError(
             f"{name} is not a fit that this version reads ({reason}); fit the panel again"

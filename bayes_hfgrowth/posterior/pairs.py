@@ -33,17 +33,18 @@ from bayes_hfgrowth.growth.law import (
     SURGE,
     WIDEST,
     Floats,
-    Months,
+    Observed,
+    Shared,
     period_at,
 )
 from bayes_hfgrowth.growth.points import (
     ROWS,
-    attention_at,
-    attention_ended,
     born,
+    hazards_at,
     laws_at,
     log_likelihoods_at,
     natural_at,
+    rows_of,
     surge_month,
 )
 
@@ -51,7 +52,7 @@ __all__ = [
     "BLOCK",
     "DEGREES",
     "Centre",
-    "Observed",
+    "Mode",
     "Organization",
     "PopulationDraws",
     "Weighed",
@@ -82,24 +83,6 @@ _TOGETHER = 256  # pairs at a time, whose working space stays in the cache
 _FAST = {"reassoc", "contract", "nnan", "nsz"}
 
 
-class Observed(NamedTuple):
-    """What was observed of one base model.
-
-    Parameters
-    ----------
-    law : int
-        One of the laws of `bayes_hfgrowth.growth.law`.
-    months : Months
-        Of this base model alone.
-    m : float
-        The constant m of the curve.
-    """
-
-    law: int
-    months: Months
-    m: float
-
-
 class PopulationDraws(NamedTuple):
     """Draws of the population for the base model's organization and calendar months.
 
@@ -126,16 +109,30 @@ class Centre(NamedTuple):
     ----------
     mean, spreads : ndarray, shape (parameters,)
         Of the growth parameters.
-    shared : ndarray, shape (SHARED,)
-        Parameters that all base models share.
-    period : ndarray, shape (calendar months,)
-        Period effects.
+    shared : Shared
+        What all base models share.
     """
 
     mean: Floats
     spreads: Floats
-    shared: Floats
-    period: Floats
+    shared: Shared
+
+
+class Mode(NamedTuple):
+    """Where the likelihood of a base model is largest, given a middling population.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (parameters,)
+        Growth parameters at the mode.
+    values, vectors : ndarray, shape (parameters,) and (parameters, parameters)
+        Eigenvalues and vectors of minus the Hessian of the log likelihood, in units of the
+        scales; negative ones are taken as 0.
+    """
+
+    theta: Floats
+    values: Floats
+    vectors: Floats
 
 
 class Organization(NamedTuple):
@@ -192,16 +189,13 @@ def student_constant(dimensions: int) -> float:
 
 
 @njit(error_model="numpy")
-def _slope(
-    observed: Observed, shared: Floats, period: Floats, theta: Floats, slope: Floats,
-    block: Block,
-) -> float:  # fmt: skip
+def _slope(observed: Observed, shared: Shared, theta: Floats, slope: Floats, block: Block) -> float:
     """Log likelihood, and its gradient by the growth parameters alone."""
     for k in range(len(theta)):
         block.theta[k, 0] = theta[k]
     block.seed[0] = 1.0
-    forward(observed.law, observed.m, block, observed.months, shared, period)
-    backward(observed.law, observed.m, block, observed.months, shared)
+    forward(observed, block, shared)
+    backward(observed, block, shared)
     for k in range(len(theta)):
         slope[k] = block.by_theta[k, 0]
     return float(block.value[0])
@@ -217,9 +211,9 @@ def _curvature(
     hessian = np.empty((size, size))
     for k in range(size):
         moved[k] = theta[k] + _WIDTH
-        _slope(observed, centre.shared, centre.period, moved, up, block)
+        _slope(observed, centre.shared, moved, up, block)
         moved[k] = theta[k] - _WIDTH
-        _slope(observed, centre.shared, centre.period, moved, down, block)
+        _slope(observed, centre.shared, moved, down, block)
         moved[k] = theta[k]
         for r in range(size):
             difference = (down[r] - up[r]) / (2.0 * _WIDTH)
@@ -239,7 +233,7 @@ def _penalty(theta: Floats, centre: Centre) -> float:
 
 
 @njit(error_model="numpy")
-def mode_of(observed: Observed, centre: Centre, block: Block) -> tuple[Floats, Floats, Floats]:
+def mode_of(observed: Observed, centre: Centre, block: Block) -> Mode:
     """Mode of a base model's parameters under a population, and the curvature there.
 
     Parameters
@@ -250,18 +244,11 @@ def mode_of(observed: Observed, centre: Centre, block: Block) -> tuple[Floats, F
         The population.
     block : Block
         One lane with the months of the base model.
-
-    Returns
-    -------
-    mode : ndarray, shape (parameters,)
-    values, vectors : ndarray, shape (parameters,) and (parameters, parameters)
-        Eigenvalues and vectors of minus the Hessian of the log likelihood, in units of the
-        spreads; negative ones are taken as 0.
     """
     size = len(centre.mean)
     theta, slope, pull = centre.mean.copy(), np.empty(size), np.empty(size)
     for _ in range(_STEPS):
-        current = _slope(observed, centre.shared, centre.period, theta, slope, block)
+        current = _slope(observed, centre.shared, theta, slope, block)
         current -= _penalty(theta, centre)
         steepest = 0.0
         for k in range(size):
@@ -284,7 +271,7 @@ def mode_of(observed: Observed, centre: Centre, block: Block) -> tuple[Floats, F
         better = False
         for _ in range(_HALVINGS):
             trial = theta + scale * move * centre.spreads
-            found = _slope(observed, centre.shared, centre.period, trial, slope, block)
+            found = _slope(observed, centre.shared, trial, slope, block)
             if found - _penalty(trial, centre) > current:
                 theta[:] = trial
                 better = True
@@ -293,7 +280,7 @@ def mode_of(observed: Observed, centre: Centre, block: Block) -> tuple[Floats, F
         if not better:
             break
     values, vectors = _curvature(observed, centre, theta, block)
-    return theta, values, vectors
+    return Mode(theta, values, vectors)
 
 
 @njit(error_model="numpy")
@@ -307,22 +294,27 @@ def _apart(one: Floats, other: Floats, spreads: Floats) -> float:
 
 @njit(error_model="numpy")
 def _shift(
-    observed: Observed, population: PopulationDraws, centre: Centre, mode: Floats, values: Floats,
-    vectors: Floats, shifts: Floats, heights: Floats, block: Block,
-) -> None:  # fmt: skip
+    observed: Observed,
+    population: PopulationDraws,
+    centre: Centre,
+    found: Mode,
+    weighed: Weighed,
+    block: Block,
+) -> None:
     """Where each draw of the population moves the likelihood, and by how much it lifts it.
 
     Newton steps with the curvature of the middling draw; along directions of which the months
     say little they are damped, since there the likelihood is as good unmoved.
     """
-    size = len(mode)
-    target, slope, found = np.empty(size), np.empty(size), np.empty(size)
+    mode, values, vectors = found
+    shifts, heights, size = weighed.shifts, weighed.heights, len(mode)
+    target, slope, there = np.empty(size), np.empty(size), np.empty(size)
     trial = np.empty(size)
-    level = _slope(observed, centre.shared, centre.period, mode, target, block)
+    level = _slope(observed, centre.shared, mode, target, block)
     for d in range(len(shifts)):
-        shared, period, shift = population.shared[d], population.period[d], shifts[d]
+        shared, shift = Shared(population.shared[d], population.period[d]), shifts[d]
         shift[:] = 0.0
-        value = _slope(observed, shared, period, mode, slope, block)
+        value = _slope(observed, shared, mode, slope, block)
         apart, scale = _apart(slope, target, centre.spreads), 1.0
         for _ in range(_MOVES):
             if not _NEAR < apart < np.inf:
@@ -338,10 +330,10 @@ def _shift(
             for k in range(_MOVED):
                 most = _FARTHEST * centre.spreads[k]
                 trial[k] = min(max(trial[k], -most), most)
-            tried = _slope(observed, shared, period, mode + trial, found, block)
-            nearer = _apart(found, target, centre.spreads)
+            tried = _slope(observed, shared, mode + trial, there, block)
+            nearer = _apart(there, target, centre.spreads)
             if math.isfinite(tried) and nearer < apart:
-                shift[:], slope[:] = trial, found
+                shift[:], slope[:] = trial, there
                 value, apart, scale = tried, nearer, 1.0
             else:
                 scale *= 0.25
@@ -456,14 +448,15 @@ def _compiled(sources: int) -> Any:
         points, log_weights = weighed.points, weighed.log_weights
         size, number = points.shape
         age = len(observed.months.new)
-        block = block_for(1, max(age, 1), size, len(centre.period))
+        block = block_for(1, max(age, 1), size, len(centre.shared.period))
         block.length[0] = age
         weighed.shifts[:] = 0.0
         weighed.heights[:] = 0.0
         covariance = np.diag(centre.spreads**2)
         mode = centre.mean.copy()
         if age > 0:
-            mode, values, vectors = mode_of(observed, centre, block)
+            found = mode_of(observed, centre, block)
+            mode, values, vectors = found
             for r in range(size):
                 for c in range(size):
                     total = 0.0
@@ -471,10 +464,7 @@ def _compiled(sources: int) -> Any:
                         total += vectors[r, j] * vectors[c, j] / (values[j] + 1.0)
                     covariance[r, c] = total * centre.spreads[r] * centre.spreads[c]
             if observed.law == SURGE:
-                _shift(
-                    observed, population, centre, mode, values, vectors, weighed.shifts,
-                    weighed.heights, block,
-                )  # fmt: skip
+                _shift(observed, population, centre, found, weighed, block)
         scale = _WIDER * covariance
         for k in range(size):
             scale[k, k] += _FLOOR * centre.spreads[k] ** 2
@@ -496,10 +486,8 @@ def _compiled(sources: int) -> Any:
         _student(wide, wide_root, constant, points, far)
         weighed.likelihood[:] = 0.0
         if age > 0:
-            log_likelihoods_at(
-                observed.law, 0, observed.months, observed.m, points, centre.shared,
-                centre.period, weighed.likelihood, np.empty((ROWS, number)),
-            )  # fmt: skip
+            work = np.empty((ROWS, number))
+            log_likelihoods_at(observed, 0, points, centre.shared, weighed.likelihood, work)
         log_near = math.log(own_share / number)
         log_far = math.log(1.0 - own_share / number)
         for j in range(number):
@@ -512,9 +500,13 @@ def _compiled(sources: int) -> Any:
         row = np.empty(number)
         for d in range(len(population.means)):
             _terms(
-                points, log_weights, population.means[d], weighed.shifts[d],
-                population.spreads[d], row,
-            )  # fmt: skip
+                points,
+                log_weights,
+                population.means[d],
+                weighed.shifts[d],
+                population.spreads[d],
+                row,
+            )
             weighed.tops[d] = _largest(row)
             _exponentials(row, weighed.tops[d])
             for b in range(weighed.blocks.shape[1]):
@@ -569,9 +561,13 @@ def _compiled_draws(sources: int) -> Any:
                 b += 1
             some[:] = points[:, b * BLOCK : (b + 1) * BLOCK]
             _terms(
-                some, log_weights[b * BLOCK : (b + 1) * BLOCK], population.means[d],
-                weighed.shifts[d], population.spreads[d], row,
-            )  # fmt: skip
+                some,
+                log_weights[b * BLOCK : (b + 1) * BLOCK],
+                population.means[d],
+                weighed.shifts[d],
+                population.spreads[d],
+                row,
+            )
             _exponentials(row, weighed.tops[d])
             j = 0
             while j < BLOCK - 1 and left > row[j]:
@@ -708,44 +704,34 @@ def _compiled_likelihoods(sources: int) -> Any:
         size = theta.shape[1]
         for first in range(0, len(which), _TOGETHER):
             number = min(_TOGETHER, len(which) - first)
-            work = np.empty((ROWS, number))
-            rows, shared = np.empty((size, number)), np.empty((number, population.shared.shape[1]))
+            rows = rows_of(np.empty((ROWS, number)))
+            own = np.empty((size, number))
+            shared = np.empty((number, population.shared.shape[1]))
             value = np.zeros(number)
             bursts = False
             for i in range(number):
                 shared[i] = population.shared[which[first + i]]
                 bursts = bursts or shared[i, PROBABILITY] > 0.0
                 for k in range(size):
-                    rows[k, i] = theta[first + i, k]
-            fitness, immediacy, inverse, precision = work[0], work[1], work[2], work[3]
-            z, lower, upper = work[4], work[5], work[6]
-            z_before, lower_before, upper_before = work[7], work[8], work[9]
-            hazard, s, count, effect, laws = work[10], work[11], work[12], work[13], work[20:]
-            natural_at(rows, work[:4])
-            laws_at(shared, laws)
-            born(z_before, lower_before, upper_before, s, count)
+                    own[k, i] = theta[first + i, k]
+            natural_at(own, rows.natural)
+            laws_at(shared, rows.laws)
+            born(rows)
             for j in range(len(months.new)):
-                attention_ended(months.log_age[j], immediacy, inverse, z, lower, upper)
-                attention_at(z_before, lower_before, upper_before, lower, upper, fitness, hazard)
+                hazards_at(j, months.log_age[j], rows)
                 for i in range(number):
-                    effect[i] = period_at(
+                    rows.period[i] = period_at(
                         population.period[which[first + i]], months.calendar[j], months.share[j]
                     )
-                surge_month(
-                    months.new[j], m, bursts, precision, effect, laws, hazard, s, count, value,
-                    work[14:20],
-                )  # fmt: skip
+                surge_month(months.new[j], m, bursts, rows, value)
                 for i in range(number):
                     value[i] += months.constants[j]
-                    if not hazard[i] <= HUGE:
+                    if not rows.hazard[i] <= HUGE:
                         value[i] = -np.inf
-                z, z_before = z_before, z
-                lower, lower_before = lower_before, lower
-                upper, upper_before = upper_before, upper
             for i in range(number):
                 possible = True
                 for k in range(size):
-                    possible = possible and abs(rows[k, i]) <= WIDEST
+                    possible = possible and abs(own[k, i]) <= WIDEST
                 out[first + i] = value[i] if possible else -np.inf
 
     return log_likelihoods_of

@@ -99,9 +99,7 @@ class PopulationPosterior(Shared):
                 raise ValueError("it does not say of which calendar months its period effects are")
             Population.from_posterior(found.spec, found.posterior)
             assert isinstance(found.convergence.problems, tuple)
-        except (
-            HFGrowthError, AttributeError, KeyError, TypeError, ValueError
-        ) as failure:  # fmt: skip
+        except (HFGrowthError, AttributeError, KeyError, TypeError, ValueError) as failure:
             raise FitError(
                 f"{name}, written by {writer}, holds no population that {own}, reads "
                 f"({type(failure).__name__}: {failure}); fit the panel again"

@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from bayes_hfgrowth.growth.law import LIKELIHOODS
+from bayes_hfgrowth.growth.law import LawDraws
 from bayes_hfgrowth.growth.monthwise import pointwise, replicate
-from bayes_hfgrowth.growth.paths import simulate
+from bayes_hfgrowth.growth.paths import Ahead, simulate
+from bayes_hfgrowth.model.observed import observed_of
 from bayes_hfgrowth.model.priors import LOG_SCALE
 from bayes_hfgrowth.model.specification import FIXED, GrowthSpec, Prior
 from bayes_hfgrowth.panel.history import History
@@ -239,13 +240,21 @@ def dormancy_shares(spec: GrowthSpec, draws: xr.Dataset) -> Floats | None:
     return np.asarray(shares.reshape(-1, shares.shape[-1]), dtype=np.float64)
 
 
-def _shares(spec: GrowthSpec, history: History, draws: int, dormancy: Floats | None) -> Floats:
-    """The shares as the compiled law takes them; 0 where the growth model has none."""
+def _law_draws(
+    spec: GrowthSpec,
+    history: History,
+    theta: Floats,
+    values: Floats,
+    period: Floats,
+    dormancy: Floats | None,
+) -> LawDraws:
+    """Draws as the compiled law takes them; dormancy is 0 where the growth model has none."""
     if spec.dormancy is not None and dormancy is None:
         raise ValueError(f"the growth model {spec.name} needs the shares of dormant base models")
     if spec.dormancy is None or dormancy is None:
-        return np.zeros((draws, max(1, len(history.organizations))))
-    return np.ascontiguousarray(dormancy, dtype=np.float64)
+        dormancy = np.zeros((len(theta), max(1, len(history.organizations))))
+    dormancy = np.ascontiguousarray(dormancy, dtype=np.float64)
+    return LawDraws(theta, values, period, history.organization_of, dormancy)
 
 
 def log_likelihood(
@@ -274,13 +283,10 @@ def log_likelihood(
     -------
     ndarray of float32, shape (draws, months)
     """
-    law = LIKELIHOODS[spec.likelihood]
     out = np.empty((len(theta), len(history.new)), dtype=np.float32)
-    pointwise(
-        law, history.months_of(law, spec.m), spec.m, theta, shared.values,
-        shared.over(*history.calendar_span), history.organization_of,
-        _shares(spec, history, len(theta), dormancy), out,
-    )  # fmt: skip
+    period = shared.over(*history.calendar_span)
+    draws = _law_draws(spec, history, theta, shared.values, period, dormancy)
+    pointwise(observed_of(spec, history), draws, out)
     return out
 
 
@@ -306,12 +312,9 @@ def replicates(
     ndarray of int64, shape (draws, months)
     """
     out = np.empty((len(theta), len(history.new)), dtype=np.int64)
-    law = LIKELIHOODS[spec.likelihood]
-    replicate(
-        law, history.months_of(law, spec.m), spec.m, theta, shared.values,
-        shared.over(*history.calendar_span), history.organization_of,
-        _shares(spec, history, len(theta), dormancy), rng, out,
-    )  # fmt: skip
+    period = shared.over(*history.calendar_span)
+    draws = _law_draws(spec, history, theta, shared.values, period, dormancy)
+    replicate(observed_of(spec, history), draws, rng, out)
     return out
 
 
@@ -341,14 +344,11 @@ def futures(
         Cumulative fine-tunes; never below the last known count, never falling.
     """
     out = np.empty((len(theta), len(history.base_models), months), dtype=np.int64)
-    law = LIKELIHOODS[spec.likelihood]
     first, number = calendar_needed(history, months)
     calendar, share = _positions_ahead(history, months)
-    simulate(
-        law, history.months_of(law, spec.m, first), spec.m, theta, shared.values,
-        shared.over(first, number), calendar - first, share, history.organization_of,
-        _shares(spec, history, len(theta), dormancy), rng, out,
-    )  # fmt: skip
+    period = shared.over(first, number)
+    draws = _law_draws(spec, history, theta, shared.values, period, dormancy)
+    simulate(observed_of(spec, history, first), draws, Ahead(calendar - first, share), rng, out)
     return out
 
 

@@ -14,8 +14,9 @@ from bayes_hfgrowth.evaluation.updates import (
 )
 from bayes_hfgrowth.forecast.paths import forecast
 from bayes_hfgrowth.forecast.updating import update
-from bayes_hfgrowth.growth.law import LIKELIHOODS
+from bayes_hfgrowth.growth.law import LawDraws
 from bayes_hfgrowth.growth.monthwise import pointwise
+from bayes_hfgrowth.model.observed import observed_of
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.posterior.conditional import random_of
@@ -68,16 +69,19 @@ def test_weights_are_the_law_of_the_new_months_along_one_path_of_the_period_effe
     small_fit, updated
 ):
     fit, history = small_fit, updated.history
-    spec, law = fit.spec, LIKELIHOODS[fit.spec.likelihood]
+    spec = fit.spec
     shared = SharedDraws.of(spec, fit.posterior)
     assert sum(history.calendar_span) > shared.first + shared.period.shape[1]
     shared = shared.continued(*history.calendar_span, random_of(3, 11))
     density = np.empty((400, len(history.new)))
-    pointwise(
-        law, history.months_of(law, spec.m), spec.m, base_model_parameters(spec, fit.posterior),
-        shared.values, shared.over(*history.calendar_span), history.organization_of,
-        dormancy_shares(spec, fit.posterior), density,
-    )  # fmt: skip
+    draws = LawDraws(
+        base_model_parameters(spec, fit.posterior),
+        shared.values,
+        shared.over(*history.calendar_span),
+        history.organization_of,
+        dormancy_shares(spec, fit.posterior),
+    )
+    pointwise(observed_of(spec, history), draws, density)
     late = history.month > fit.history.months[history.base_model_of]
     for i in range(len(history.base_models)):
         raw = density[:, late & (history.base_model_of == i)].sum(axis=1)

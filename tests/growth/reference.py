@@ -14,7 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from bayes_hfgrowth.growth.law import LIKELIHOODS, Months, month_constants
+from bayes_hfgrowth.growth.law import (
+    LIKELIHOODS,
+    LawDraws,
+    Months,
+    Observed,
+    Shared,
+    month_constants,
+)
 
 type Floats = npt.NDArray[np.float64]
 
@@ -62,6 +69,25 @@ class Case:
         known = self.period[: len(effects)]
         effects[: len(known)] = known
         return effects
+
+    @property
+    def shared_values(self) -> Shared:
+        """What all base models share, as the compiled law takes it."""
+        return Shared(np.array(self.shared), self.effects)
+
+    def draws(self, number: int, dormancy: float = 0.0) -> LawDraws:
+        """So many draws, all alike."""
+        return LawDraws(
+            np.tile(self.theta, (number, 1, 1)),
+            np.tile(self.shared, (number, 1)),
+            np.tile(self.effects, (number, 1)),
+            np.zeros(1, dtype=np.int64),
+            np.full((number, 1), dormancy),
+        )
+
+    def observed(self, copies: int = 1) -> Observed:
+        """Law and months as the compiled functions take them."""
+        return Observed(self.number, self.m, self.months(copies))
 
     def months(self, copies: int = 1) -> Months:
         """The months as the compiled law takes them, the base model so many times over."""

@@ -19,11 +19,7 @@ EXACT = 1e-10
 def with_derivatives(case: Case, theta=None):
     """Value, and derivatives by theta, shared parameters and period effects."""
     theta = np.atleast_2d(np.array(case.theta if theta is None else theta, dtype=np.float64))
-    months = case.months(len(theta))
-    return gradients_of(
-        case.number, months, months.start[:-1], np.diff(months.start), case.m, theta,
-        np.array(case.shared), case.effects,
-    )  # fmt: skip
+    return gradients_of(case.observed(len(theta)), theta, case.shared_values)
 
 
 def agrees(case: Case) -> None:
@@ -60,16 +56,11 @@ def test_value_is_that_of_the_other_compiled_forms(law, data):
     value = with_derivatives(case)[0][0]
     theta = np.array(case.theta)
     at_points = np.empty((1, 3))
-    log_likelihoods(
-        case.number, case.months(), case.m, np.repeat(theta[None, :, None], 3, axis=2),
-        np.array(case.shared), case.effects, at_points,
-    )  # fmt: skip
+    theta_at = np.repeat(theta[None, :, None], 3, axis=2)
+    log_likelihoods(case.observed(), theta_at, case.shared_values, at_points)
     np.testing.assert_allclose(at_points, value, rtol=EXACT, atol=EXACT)
     monthly = np.empty((1, len(case.new)))
-    pointwise(
-        case.number, case.months(), case.m, theta[None, None], np.array([case.shared]),
-        case.effects[None], np.zeros(1, dtype=np.int64), np.zeros((1, 1)), monthly,
-    )  # fmt: skip
+    pointwise(case.observed(), case.draws(1), monthly)
     np.testing.assert_allclose(monthly.sum(), value, rtol=EXACT, atol=EXACT)
 
 

@@ -15,22 +15,13 @@ from tests.growth.cases import CORNERS, NEW, THETA, cases, surge
 from tests.growth.reference import NO_BURSTS, Case, Counts, months_of
 
 EXACT = 1e-10
-NONE = np.zeros(1, dtype=np.int64)
 
 
 def densities(case: Case, dormancy: float = 0.0) -> np.ndarray:
     """Log density of each month."""
     found = np.empty((1, len(case.new)))
-    pointwise(*arguments(case, 1), NONE, np.full((1, 1), dormancy), found)
+    pointwise(case.observed(), case.draws(1, dormancy), found)
     return found[0]
-
-
-def arguments(case: Case, draws: int) -> tuple:
-    """The first arguments of the compiled functions, every draw alike."""
-    return (
-        case.number, case.months(), case.m, np.tile(case.theta, (draws, 1, 1)),
-        np.tile(case.shared, (draws, 1)), np.tile(case.effects, (draws, 1)),
-    )  # fmt: skip
 
 
 def agree(case: Case) -> None:
@@ -39,7 +30,7 @@ def agree(case: Case) -> None:
     expected = [float(month.log_density) for month in known]
     np.testing.assert_allclose(densities(case), expected, rtol=EXACT, atol=EXACT)
     mean, size = (np.empty((1, len(case.new))) for _ in range(2))
-    regular_laws(*arguments(case, 1), mean, size)
+    regular_laws(case.observed(), case.draws(1), mean, size)
     np.testing.assert_allclose(mean[0], [float(month.mean) for month in known], rtol=EXACT)
     np.testing.assert_allclose(size[0], [float(month.size) for month in known], rtol=EXACT)
 
@@ -148,7 +139,7 @@ def test_replicates_follow_the_law_given_what_was_observed(law):
     if law != "surge":
         case = dataclasses.replace(case, shared=Case(law, (), ()).shared, period=())
     found = np.empty((draws, len(case.new)), dtype=np.int64)
-    replicate(*arguments(case, draws), NONE, np.zeros((draws, 1)), np.random.default_rng(1), found)
+    replicate(case.observed(), case.draws(draws), np.random.default_rng(1), found)
     for month in range(len(case.new)):
         assert Counts(case, month).chance(found[:, month]) > 1e-4, month
 
@@ -157,8 +148,7 @@ def test_replicates_of_what_may_be_dormant():
     """As likely dormant before each month as the months before it say."""
     case, draws, share = surge(new=(0.0, 0.0, 0.0, 2.0, 0.0)), 40_000, 0.4
     found = np.empty((draws, len(case.new)), dtype=np.int64)
-    shares = np.full((draws, 1), share)
-    replicate(*arguments(case, draws), NONE, shares, np.random.default_rng(2), found)
+    replicate(case.observed(), case.draws(draws, share), np.random.default_rng(2), found)
     empty = np.exp(np.cumsum(densities(case)[:3]))
     dormant = share / (share + (1.0 - share) * np.append(1.0, empty))
     for month, asleep in enumerate([*dormant, 0.0]):

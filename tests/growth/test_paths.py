@@ -11,14 +11,12 @@ from scipy import stats
 from bayes_hfgrowth.growth import cumulative
 from bayes_hfgrowth.growth.law import CAP, MEMORY, PROBABILITY, SHARED
 from bayes_hfgrowth.growth.monthwise import negative_binomial
-from bayes_hfgrowth.growth.paths import simulate
+from bayes_hfgrowth.growth.paths import Ahead, simulate
 from bayes_hfgrowth.model.specification import read_spec
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.simulation import SharedDraws, futures
 from tests.growth.cases import NEW, PERIOD, THETA, surge
 from tests.growth.reference import NO_BURSTS, Case, Counts, log_density, months_of
-
-NONE = np.zeros(1, dtype=np.int64)
 
 
 def paths_of(case, draws, months, seed, **instead):
@@ -28,19 +26,10 @@ def paths_of(case, draws, months, seed, **instead):
     effects = np.zeros(age + months + 1)
     known = case.period[: len(effects)]
     effects[: len(known)] = known
-    given = {
-        "theta": np.tile(case.theta, (draws, 1, 1)),
-        "shared": np.tile(case.shared, (draws, 1)),
-        "period": np.tile(effects, (draws, 1)),
-        "dormancy": np.zeros((draws, 1)),
-        **instead,
-    }
+    given = case.draws(draws)._replace(period=np.tile(effects, (draws, 1)))._replace(**instead)
+    ahead = Ahead(np.arange(age, age + months)[None], np.full((1, months), case.share))
     out = np.empty((draws, 1, months), dtype=np.int64)
-    simulate(
-        case.number, case.months(), case.m, given["theta"], given["shared"], given["period"],
-        np.arange(age, age + months)[None], np.full((1, months), case.share), NONE,
-        given["dormancy"], rng, out,
-    )  # fmt: skip
+    simulate(case.observed(), given, ahead, rng, out)
     assert out.min() >= sum(case.new)
     assert (np.diff(out, axis=-1) >= 0).all()
     return np.diff(out[:, 0], axis=-1, prepend=int(sum(case.new)))
@@ -108,7 +97,7 @@ def test_each_draw_has_its_own_parameters():
     other = np.array([0.4, 0.0, 0.0, 0.2, 30.0, 0.5])
     shared[::2] = other  # every other draw has bursts, and no carry-over
     period[::2] = 0.5
-    found = paths_of(case, draws, 1, 6, theta=theta, shared=shared, period=period)[:, 0]
+    found = paths_of(case, draws, 1, 6, theta=theta, values=shared, period=period)[:, 0]
     own = dataclasses.replace(case, new=(*case.new, 0.0))
     assert Counts(own).chance(found[1::2]) > 1e-4
     own = dataclasses.replace(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numba import njit
 from scipy import stats
 
-from bayes_hfgrowth.growth.law import SHARED, Months
+from bayes_hfgrowth.growth.law import SHARED, Observed, Shared
 from bayes_hfgrowth.growth.points import ROWS, log_likelihoods, log_likelihoods_at
 from tests.growth.cases import CORNERS, THETA, cases, surge
 from tests.growth.reference import NO_BURSTS, Case, log_density
@@ -22,10 +22,8 @@ POINTS = 40
 def at_points(case: Case, theta: np.ndarray) -> np.ndarray:
     """Log densities at growth parameters of shape (parameters, points)."""
     value = np.empty((1, theta.shape[1]))
-    log_likelihoods(
-        case.number, case.months(), case.m, np.ascontiguousarray(theta)[None],
-        np.array(case.shared), case.effects, value,
-    )  # fmt: skip
+    theta = np.ascontiguousarray(theta)[None]
+    log_likelihoods(case.observed(), theta, case.shared_values, value)
     return value[0]
 
 
@@ -94,11 +92,12 @@ def test_gamma_functions_of_small_and_of_large_sizes(new):
 
 
 @njit
-def _compiles(months: Months, theta: np.ndarray, value: np.ndarray, work: np.ndarray) -> None:
-    log_likelihoods_at(2, 0, months, 1.0, theta, np.zeros(SHARED), np.zeros(1), value, work)
+def _compiles(observed: Observed, theta: np.ndarray, value: np.ndarray, work: np.ndarray) -> None:
+    shared = Shared(np.zeros(SHARED), np.zeros(1))
+    log_likelihoods_at(observed, 0, theta, shared, value, work)
 
 
 def test_it_can_be_called_from_compiled_code():
     value = np.ones(3)
-    _compiles(surge(new=()).months(), np.zeros((4, 3)), value, np.empty((ROWS, 3)))
+    _compiles(surge(new=()).observed(), np.zeros((4, 3)), value, np.empty((ROWS, 3)))
     np.testing.assert_array_equal(value, 0.0)

@@ -9,12 +9,12 @@ import xarray as xr
 from scipy import stats
 from scipy.special import log_expit, logit
 
+from bayes_hfgrowth.growth.law import Observed, Shared
 from bayes_hfgrowth.growth.points import log_likelihoods
 from bayes_hfgrowth.inference.adaptation import Aim, WhitenedPosterior
 from bayes_hfgrowth.inference.coordinates import unbounded
 from bayes_hfgrowth.inference.posterior_density import posterior_density
 from bayes_hfgrowth.inference.ridge import straightened
-from bayes_hfgrowth.inference.summaries import Law
 from bayes_hfgrowth.model.priors import draw_prior, frozen
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.history import History
@@ -84,7 +84,7 @@ class Case:
         total += stats.norm(means[group], parts["spreads"]).logpdf(theta).sum()
         told = self.posterior.told
         alive = np.concatenate(
-            [self.months_at(self.posterior.law, theta[:told], parts),
+            [self.months_at(self.posterior.observed, theta[:told], parts),
              self.months_at(self.posterior.zeros, theta[told:], parts)]
         )  # fmt: skip
         with np.errstate(divide="ignore"):
@@ -94,13 +94,11 @@ class Case:
         return float(total + np.logaddexp(log_expit(dormant), alive)[told:].sum())
 
     @staticmethod
-    def months_at(law: Law, theta: Floats, parts: dict[str, Floats]) -> Floats:
+    def months_at(observed: Observed, theta: Floats, parts: dict[str, Floats]) -> Floats:
         """Log likelihood of each base model, in case it is not dormant."""
         months = np.empty((len(theta), 1))
-        log_likelihoods(
-            law.number, law.months, law.m, theta[:, :, None].copy(), parts["shared"].copy(),
-            parts["period"].copy(), months,
-        )  # fmt: skip
+        shared = Shared(parts["shared"].copy(), parts["period"].copy())
+        log_likelihoods(observed, theta[:, :, None].copy(), shared, months)
         return months[:, 0]
 
     def log_jacobian(self, aim: Aim, x: Floats) -> float:

@@ -13,6 +13,7 @@ from scipy.special import expit
 from bayes_hfgrowth.growth.law import SHARED
 from bayes_hfgrowth.inference.coordinates import (
     PopulationLayout,
+    PopulationSummaries,
     add_by_shared,
     log_prior_at,
     period_whitening,
@@ -60,16 +61,18 @@ class Coordinates:
         precision[0] = 0.0  # nothing is known of the first
         centre = rng.normal(size=(organizations, columns))
         heard = positive_definite(rng, months)
-        self.summaries = (
-            precision, np.einsum("oij,oj->oi", precision, centre), heard,
+        self.summaries = PopulationSummaries(
+            precision,
+            np.einsum("oij,oj->oi", precision, centre),
+            heard,
             heard @ rng.normal(size=months) * 0.3,
-        )  # fmt: skip
+        )
         self.psi = rng.normal(size=self.layout.size) * 0.5
 
     def point(self, psi: Floats) -> tuple[float, Floats, Floats]:
         """Log prior density, the point, and the slope of the former."""
         point, slope = np.empty(len(psi)), np.empty(len(psi))
-        value = to_point(psi, *self.summaries, self.layout.encoded, point, slope)
+        value = to_point(psi, self.summaries, self.layout.encoded, point, slope)
         return value, point, slope
 
 
@@ -232,11 +235,13 @@ def test_period_whitening_is_linear_algebra(months: int, persistence: float) -> 
     rng = np.random.default_rng(4)
     prior_precision = np.linalg.inv(autocovariance(persistence, 0.3, months))
     for heard in (np.zeros((months, months)), positive_definite(rng, months)):
-        sum_heard = heard @ rng.normal(size=months)
-        centre, root, log_root = period_whitening(persistence, 0.3, heard, sum_heard)
+        weighted = heard @ rng.normal(size=months)
+        none = np.empty((0, 0, 0)), np.empty((0, 0))
+        summaries = PopulationSummaries(*none, heard, weighted)
+        centre, root, log_root = period_whitening(persistence, 0.3, summaries)
         joint = prior_precision + heard
         np.testing.assert_allclose(root, np.linalg.cholesky(joint), rtol=1e-8, atol=1e-9)
-        np.testing.assert_allclose(centre, np.linalg.solve(joint, sum_heard), atol=1e-10)
+        np.testing.assert_allclose(centre, np.linalg.solve(joint, weighted), atol=1e-10)
         assert log_root == pytest.approx(0.5 * np.linalg.slogdet(joint)[1])
 
 
@@ -247,7 +252,7 @@ def test_coordinates_are_the_inverse_of_points(coordinates: Coordinates) -> None
     rng = np.random.default_rng(5)
     psi = coordinates.psi + rng.normal(size=(20, len(coordinates.psi)))
     points = np.array([coordinates.point(row)[1] for row in psi])
-    back = coordinates.layout.coordinates(points, *coordinates.summaries)
+    back = coordinates.layout.coordinates(points, coordinates.summaries)
     np.testing.assert_allclose(back, psi, rtol=1e-9, atol=1e-9)
     for name, block in coordinates.layout.blocks.items():
         moved = np.abs(points[:, block] - psi[:, block]).max(initial=0.0)
@@ -301,8 +306,6 @@ def test_gradient_through_point_and_back(coordinates: Coordinates) -> None:
 
     psi = coordinates.psi
     _, point, slope = coordinates.point(psi)
-    to_coordinates(
-        psi, *coordinates.summaries, coordinates.layout.encoded, point, np.cos(point) * weights,
-        slope,
-    )  # fmt: skip
+    layout, by_point = coordinates.layout.encoded, np.cos(point) * weights
+    to_coordinates(psi, coordinates.summaries, layout, point, by_point, slope)
     np.testing.assert_allclose(slope, differences(total, psi), rtol=1e-5, atol=1e-6)

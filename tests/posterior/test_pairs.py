@@ -10,7 +10,7 @@ from scipy.stats import kstest, multivariate_t
 
 from bayes_hfgrowth.growth.adjoint import gradients_of
 from bayes_hfgrowth.growth.blocks import Block, block_for
-from bayes_hfgrowth.growth.law import LIKELIHOODS
+from bayes_hfgrowth.growth.law import LIKELIHOODS, Shared
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.conditional import POINTS, Conditional, condition
 from bayes_hfgrowth.posterior.importance import log_normal_densities
@@ -211,15 +211,12 @@ def test_the_mode_is_where_the_density_is_largest(conditional):
     found = weights_of(conditional, NEW)
     observed, population = found._seen(months_of(conditional, NEW))
     mean, spreads = found.means.mean(axis=0), np.sqrt((found.spreads**2).mean(axis=0))
-    centre = Centre(mean, spreads, conditional.middle, population.period.mean(axis=0))
-    mode, values, vectors = mode_of(observed, centre, one_lane(len(NEW), len(centre.period)))
+    centre = Centre(mean, spreads, Shared(conditional.middle, population.period.mean(axis=0)))
+    lane = one_lane(len(NEW), len(centre.shared.period))
+    mode, values, vectors = mode_of(observed, centre, lane)
 
     def slope_at(theta):
-        start = observed.months.start
-        value, by_theta, _, _ = gradients_of(
-            observed.law, observed.months, start[:-1], np.diff(start), observed.m, theta[None],
-            centre.shared, centre.period,
-        )  # fmt: skip
+        value, by_theta, _, _ = gradients_of(observed, theta[None], centre.shared)
         return value[0], by_theta[0]
 
     def objective(theta):
