@@ -12,9 +12,9 @@ from bayes_hfgrowth.answer_page.content import PageContent, gather
 from bayes_hfgrowth.answer_page.document import render_page
 from bayes_hfgrowth.forecast.answers import checked_threshold
 from bayes_hfgrowth.forecast.paths import conditional_on
+from bayes_hfgrowth.panel.counted import Relation
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.posterior.population import PopulationPosterior, load_population
-from bayes_hfgrowth.sources.relations import Relation
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.files import whole_file
 from bayes_hfgrowth.support.horizon import Date, months_ahead, until_date

@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from bayes_hfgrowth.panel.counted import Relation
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.sources.hub import collect
-from bayes_hfgrowth.sources.relations import Relation
 from bayes_hfgrowth.support.errors import PanelError, SourceError
 from bayes_hfgrowth.support.horizon import Date
 

@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 
 from bayes_hfgrowth.commands.outputs import check_file
+from bayes_hfgrowth.panel.counted import RELATIONS, Relation
 from bayes_hfgrowth.panel.table import Panel
-from bayes_hfgrowth.sources.relations import RELATIONS, Relation
 from bayes_hfgrowth.support.errors import PanelError
 
 Out = Annotated[

@@ -30,6 +30,8 @@ class PanelAsOf:
 
     Attributes
     ----------
+    counted : Counted
+        What is counted.
     base_models : int
         How many had been created.
     organizations : set of str
@@ -42,6 +44,7 @@ class PanelAsOf:
 
     def __init__(self, source: PanelChunks, as_of: Date | None = None) -> None:
         self._source = source
+        self.counted = source.counted
         self._cut = None if as_of is None else as_utc(as_of, "as-of date")
         self.base_models, self.organizations = source.base_models, source.organizations
         ends: list[pd.Timestamp] = []

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bayes_hfgrowth.panel.counted import METRICS, RELATIONS, Counted, Relation
+from bayes_hfgrowth.panel.counted_columns import RELATION
 from bayes_hfgrowth.panel.organizations import OrganizationTable, namespace, organization_table
 from bayes_hfgrowth.panel.rules import TEXT_COLUMNS, checked
 from bayes_hfgrowth.panel.table import Panel, read_panel
@@ -29,7 +31,7 @@ def chunks_of(panel: Panel, size: int) -> Iterator[Panel]:
     edges = [*first[::size].tolist(), len(panel.table)]
     for begin, end in pairwise(edges):
         rows = panel.table.iloc[begin:end].reset_index(drop=True)
-        yield type(panel)(rows, panel.observed_at)
+        yield type(panel)(rows, panel.observed_at, panel.counted)
 
 
 class PanelChunks:
@@ -49,6 +51,8 @@ class PanelChunks:
         Base models to keep; all when not given.
     organizations : OrganizationTable, optional
         As in `bayes_hfgrowth.panel.table.read_panel`.
+    relation : str, optional
+        As there.
     whole : int
         Rows of a Parquet file up to which it is read at once.
 
@@ -66,16 +70,18 @@ class PanelChunks:
         base_models: Collection[str] | None = None,
         organizations: OrganizationTable | None = None,
         *,
+        relation: Relation | None = None,
         whole: int = WHOLE,
     ) -> None:
         self._path, self._size, self._given = Path(path), size, organizations
+        self._relation = relation
         self._wanted = None if base_models is None else frozenset(base_models)
         self._panel: Panel | None = None
         large = (
             table_format(path, PanelError) == "parquet" and parquet_rows(path, PanelError) > whole
         )
         if not large:
-            self._panel = read_panel(path, organizations)
+            self._panel = read_panel(path, organizations, relation)
             if base_models is not None:
                 self._panel = self._panel.select(base_models=base_models)
         names: set[str] = set()
@@ -83,7 +89,10 @@ class PanelChunks:
         """Organizations of the base models."""
         self.base_models = 0
         """Number of base models."""
+        self.counted = Counted()
+        """What is counted."""
         for part in self:
+            self.counted = part.counted
             models = part.table.loc[part.table["month"] == 0, ["base_model", "organization"]]
             self.organizations.update(models["organization"])
             self.base_models += len(models)
@@ -103,24 +112,32 @@ class PanelChunks:
                 rows = part.table["base_model"].isin(self._wanted)
                 if not rows.any():
                     continue
-                kept = Panel(part.table[rows].reset_index(drop=True), part.observed_at)
+                kept = Panel(
+                    part.table[rows].reset_index(drop=True), part.observed_at, part.counted
+                )
             yield from chunks_of(kept, self._size)
 
     def _read(self) -> Iterator[Panel]:
         """Check and give what is read, base models whole."""
         labels = dict((self._given or organization_table()).labels)
         seen: set[int] = set()
-        observed_at: pd.Timestamp | None = None
+        first: Panel | None = None
         offset = 0
         for rows in self._whole_base_models():
+            if self._is_of_others(rows):
+                offset += len(rows)
+                continue
             by_name = self._given is not None or "organization" not in rows
-            table, observed = checked(
-                rows,
-                os.fspath(self._path),
-                OrganizationTable(labels) if by_name else None,
-                partial(_place, offset),
+            part = Panel(
+                *checked(
+                    rows,
+                    os.fspath(self._path),
+                    OrganizationTable(labels) if by_name else None,
+                    partial(_place, offset),
+                    self._relation,
+                )
             )
-            part = Panel(table, observed)
+            table = part.table
             names = table.loc[table["month"] == 0, "base_model"]
             for name in names:
                 if hash(name) in seen:
@@ -129,24 +146,42 @@ class PanelChunks:
                         "this many rows is read in pieces, so sort it by base_model"
                     )
                 seen.add(hash(name))
-            if offset == 0:
-                observed_at = observed
-            elif observed != observed_at:
-                raise PanelError(
-                    f"{self._path}, row {offset + 1}: observed_at is {observed} here but "
-                    f"{observed_at} in row 1; a panel has one observation date, so keep two of "
-                    "them in two files"
-                )
+            first = first or part
+            self._check_alike(part, first, offset)
             if by_name:  # a namespace has one label in all pieces, that of its first spelling
                 found = table.loc[table["month"] == 0, "organization"]
                 for name, label in zip(names, found, strict=True):
                     labels.setdefault(namespace(name).lower(), label)
             offset += len(rows)
             yield part
+        if first is None:
+            raise PanelError(f"{self._path}: holds no row of relation {self._relation!r}")
+
+    def _is_of_others(self, rows: pd.DataFrame) -> bool:
+        """Whether no row is of the relation that is asked for."""
+        if self._relation is None or RELATION not in rows:
+            return False
+        return bool(rows[RELATION].isin([r for r in RELATIONS if r != self._relation]).all())
+
+    def _check_alike(self, part: Panel, first: Panel, offset: int) -> None:
+        """Check that a piece has the observation date of the first one, and counts the same."""
+        if part.observed_at != first.observed_at:
+            raise PanelError(
+                f"{self._path}, row {offset + 1}: observed_at is {part.observed_at} here but "
+                f"{first.observed_at} in row 1; a panel has one observation date, so keep two of "
+                "them in two files"
+            )
+        for name, value in part.counted.written.items():
+            if value != (known := first.counted.written[name]):
+                raise PanelError(
+                    f"{self._path}, row {offset + 1}: {name} is {value!r} here but {known!r} "
+                    f"before; choose one {name}"
+                    + (" with --relation" if name == RELATION else ", so keep them in two files")
+                )
 
     def _whole_base_models(self) -> Iterator[pd.DataFrame]:
         waiting = pd.DataFrame()
-        for batch in parquet_batches(self._path, PanelError, TEXT_COLUMNS, _ROWS):
+        for batch in parquet_batches(self._path, PanelError, (*TEXT_COLUMNS, *METRICS), _ROWS):
             rows = pd.concat([waiting, batch], ignore_index=True) if len(waiting) else batch
             if "base_model" not in rows:
                 yield rows  # to be refused

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from bayes_hfgrowth.panel.counted import FINETUNES, Counted
 from bayes_hfgrowth.panel.table import Panel
 
 __all__ = ["History"]
@@ -32,6 +33,8 @@ class History:
         than a month.
     month, previous, new : ndarray of float64, shape (months,)
         Age at the end of each month (months), cumulative count before it, fine-tunes in it.
+    counted : Counted
+        What stands for fine-tunes here.
     """
 
     base_models: tuple[str, ...]
@@ -42,6 +45,7 @@ class History:
     month: npt.NDArray[np.float64]
     previous: npt.NDArray[np.float64]
     new: npt.NDArray[np.float64]
+    counted: Counted = FINETUNES
 
     @classmethod
     def from_panel(cls, panel: Panel) -> "History":
@@ -58,14 +62,15 @@ class History:
             month=rows["month"].to_numpy(np.float64),
             previous=rows["previous"].to_numpy(np.float64),
             new=rows["new"].to_numpy(np.float64),
+            counted=panel.counted,
         )
 
     def to_panel(self) -> Panel:
         """Make the panel that has these months, of simulated ones for instance."""
         owner = np.repeat(np.arange(len(self.base_models)), self.months + 1)
         month = np.arange(len(owner)) - (self.start[:-1] + np.arange(len(self.base_models)))[owner]
-        finetunes = np.zeros(len(owner), dtype=np.int64)
-        finetunes[month > 0] = self.previous + self.new
+        counts = np.zeros(len(owner), dtype=np.int64)
+        counts[month > 0] = self.previous + self.new
         return Panel.from_table(
             pd.DataFrame(
                 {
@@ -75,7 +80,8 @@ class History:
                     ],
                     "created_at": self.created_at[owner],
                     "month": month,
-                    "finetunes": finetunes,
+                    self.counted.metric: counts,
+                    **self.counted.label,
                 }
             )
         )
@@ -144,6 +150,7 @@ class History:
             month=self.month[rows],
             previous=self.previous[rows],
             new=self.new[rows],
+            counted=self.counted,
         )
 
     @property
@@ -186,7 +193,9 @@ class History:
         return observed, constant
 
     @classmethod
-    def from_datasets(cls, observed: xr.Dataset, constant: xr.Dataset) -> "History":
+    def from_datasets(
+        cls, observed: xr.Dataset, constant: xr.Dataset, counted: Counted = FINETUNES
+    ) -> "History":
         """Read the arrays back from the groups that `to_datasets` made."""
         return cls(
             base_models=tuple(constant["base_model"].to_numpy().tolist()),
@@ -197,4 +206,5 @@ class History:
             month=constant["month"].to_numpy().astype(np.float64),
             previous=constant["previous"].to_numpy().astype(np.float64),
             new=observed["new_finetunes"].to_numpy().astype(np.float64),
+            counted=counted,
         )

@@ -1,18 +1,25 @@
 """The rules of the panel format: turn a raw table into a checked one, or say why not."""
 
 from collections.abc import Callable
-from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bayes_hfgrowth.panel.counted import METRICS, Counted
+from bayes_hfgrowth.panel.counted_columns import (
+    METRIC,
+    RELATION,
+    check_authors,
+    counted_in,
+    of_relation,
+)
 from bayes_hfgrowth.panel.organizations import OrganizationTable, organization_table
-from bayes_hfgrowth.support.errors import PanelError
+from bayes_hfgrowth.panel.raw_table import RawTable, RowPlace, short
 from bayes_hfgrowth.support.files import text_fault
 from bayes_hfgrowth.support.months import ISO_DATE, month_end
 
-__all__ = ["COLUMNS", "DOWNLOADS", "OBSERVED_AT", "TEXT_COLUMNS", "checked"]
+__all__ = ["COLUMNS", "DOWNLOADS", "OBSERVED_AT", "TEXT_COLUMNS", "TODAY", "checked"]
 
 COLUMNS = ("base_model", "organization", "created_at", "month", "finetunes")
 """Columns of a panel, in order; further columns may follow."""
@@ -27,7 +34,10 @@ DOWNLOADS = {
 """Further columns that panels from the Hub may carry, and what each counts. The Hub tells only
 today's number, so it stands in the last month of a base model and nowhere else."""
 
-TEXT_COLUMNS = (*COLUMNS, OBSERVED_AT)
+TODAY = DOWNLOADS | {"likes": "likes"}
+"""All further columns that stand in the last month alone, and what each counts."""
+
+TEXT_COLUMNS = (*COLUMNS, OBSERVED_AT, METRIC, RELATION)
 """Columns that a CSV file gives as text, to be judged here."""
 
 LARGEST_COUNT = 2**53 - 1
@@ -39,36 +49,14 @@ LARGEST_MONTH = 2_400
 YEARS = (1970, 2200)
 """First year of a creation date, and the first one that is too late."""
 
-type RowPlace = Callable[[int], str]
-
-
-class _Table:
-    """A raw table under examination: its columns, and how to name its rows."""
-
-    def __init__(self, frame: pd.DataFrame, source: str, place: RowPlace) -> None:
-        self.frame = frame
-        self.source = source
-        self.place = place
-
-    def fail(self, what: str) -> NoReturn:
-        raise PanelError(f"{self.source}: {what}")
-
-    def fail_at(self, position: int | np.integer, what: str) -> NoReturn:
-        raise PanelError(f"{self.source}, {self.place(int(position) + 1)}: {what}")
-
-    def fail_where(self, bad: npt.ArrayLike, what: Callable[[int], str]) -> None:
-        """Fail at the first position that is marked, if there is one."""
-        positions = np.flatnonzero(bad)
-        if positions.size:
-            self.fail_at(positions[0], what(int(positions[0])))
-
 
 def checked(
     frame: pd.DataFrame,
     source: str,
     organizations: OrganizationTable | None = None,
     place: RowPlace = "row {}".format,
-) -> tuple[pd.DataFrame, pd.Timestamp | None]:
+    relation: str | None = None,
+) -> tuple[pd.DataFrame, pd.Timestamp | None, Counted]:
     """Check a table against the rules of the panel format and bring it into its form.
 
     Parameters
@@ -82,40 +70,49 @@ def checked(
         ``organization`` does, and where there is none the shipped table.
     place : callable
         Names a row, given its number counted from 1.
+    relation : {"finetune", "adapter", "merge", "quantized", "all"}, optional
+        Keep only the rows of this relation; a table of several needs it.
 
     Returns
     -------
     table : pandas.DataFrame
         The columns of `COLUMNS`, then further ones as they came. Base models in order of
-        first appearance, months ascending.
+        first appearance, months ascending. Where authors are counted, ``finetunes`` may be
+        missing.
     observed_at : pandas.Timestamp or None
         The observation date, when the table has one.
+    counted : Counted
+        What is counted.
 
     Raises
     ------
     PanelError
         For the first rule that is broken.
     """
-    raw = _Table(frame.reset_index(drop=True), source, place)
-    _check_columns(raw)
+    raw = of_relation(RawTable(frame.reset_index(drop=True), source, place), relation)
+    counted = counted_in(raw)
+    _check_columns(raw, counted.metric)
     base_model = _names(raw, "base_model")
     organization = _organizations(raw, base_model, organizations)
     created_at = _times(raw, "created_at")
     month = _whole_numbers(raw, "month", LARGEST_MONTH)
-    finetunes = _whole_numbers(raw, "finetunes", LARGEST_COUNT)
+    # Where authors are counted, fine-tunes may be there too, and are checked as always.
+    names = [n for n in METRICS if n == counted.metric or (n in COLUMNS and n in raw.frame)]
+    counts = {name: _whole_numbers(raw, name, LARGEST_COUNT) for name in names}
     observed_at = _observation_date(raw)
 
     # From here on, rows are looked at in the panel's order; `order` leads back to the file.
     order = np.lexsort((month, base_model.codes))
-    models = _Histories(
-        raw, order, base_model.codes[order], base_model.categories, month[order], finetunes[order]
-    )
+    models = _Histories(raw, order, base_model.codes[order], base_model.categories, month[order])
     models.check_constant("created_at", created_at[order], np.datetime_as_string)
     models.check_constant(
         "organization", organization.codes[order], lambda code: organization.categories[code]
     )
     models.check_months()
-    models.check_counts()
+    for name, values in counts.items():
+        models.check_counts(name, values[order])
+    if len(counts) == len(METRICS):
+        check_authors(raw, **counts)
     if observed_at is not None:
         _check_observed(raw, order, created_at, month, observed_at)
 
@@ -125,42 +122,46 @@ def checked(
             "organization": pd.Series(organization.astype("str")),
             "created_at": pd.Series(created_at).dt.tz_localize("UTC"),
             "month": month,
-            "finetunes": finetunes,
         }
     )
-    extra = [column for column in raw.frame if column not in TEXT_COLUMNS]
-    table = pd.concat([table, raw.frame[extra]], axis="columns")
-    return table.take(order).reset_index(drop=True), observed_at
+    extra = raw.frame[[column for column in raw.frame if column not in TEXT_COLUMNS]]
+    table = pd.concat([table, extra], axis="columns")
+    for name, values in counts.items():
+        if name in table:
+            table[name] = values
+        else:
+            table.insert(len(COLUMNS) - 1, name, values)
+    return table.take(order).reset_index(drop=True), observed_at, counted
 
 
-def _check_columns(raw: _Table) -> None:
+def _check_columns(raw: RawTable, metric: str) -> None:
     names = list(raw.frame.columns)
-    for column in COLUMNS:
+    for column in (*COLUMNS[:-1], metric):
         if names.count(column) > 1:
             raw.fail(f"has the column {column!r} more than once; keep one of them")
         if column not in names and column != "organization":
             found = ", ".join(str(name) for name in names[:8])
             raw.fail(
                 f"has no column {column!r} (found: {found[:120]}); a panel needs "
-                "base_model, created_at, month, finetunes, separated by commas in CSV"
+                f"base_model, created_at, month, {metric}, separated by commas in CSV"
             )
     if raw.frame.empty:
         raw.fail("has a header but no rows; a panel needs at least one base model")
 
 
-def _names(raw: _Table, column: str) -> pd.Categorical:
+def _names(raw: RawTable, column: str) -> pd.Categorical:
     """A column of names as codes into the names in order of first appearance."""
     codes, uniques = _factorized(raw, column, "text")
     raw.fail_where(codes < 0, lambda _: f"{column} is missing; fill it in or remove the row")
     for code, name in enumerate(uniques):
         if fault := text_fault(name):
             position = np.flatnonzero(codes == code)[0]
-            raw.fail_at(position, f"{column} {_short(name)} {fault}; correct it")
+            raw.fail_at(position, f"{column} {short(name)} {fault}; correct it")
     return pd.Categorical.from_codes(codes, categories=pd.Index(list(uniques), dtype="str"))
 
 
 def _organizations(
-    raw: _Table, base_model: pd.Categorical, table: OrganizationTable | None
+    raw: RawTable, base_model: pd.Categorical, table: OrganizationTable | None
 ) -> pd.Categorical:
     if table is None and "organization" in raw.frame:
         return _names(raw, "organization")
@@ -171,7 +172,7 @@ def _organizations(
     )
 
 
-def _times(raw: _Table, column: str) -> npt.NDArray[np.datetime64]:
+def _times(raw: RawTable, column: str) -> npt.NDArray[np.datetime64]:
     """A column of dates as naive UTC microseconds; no time zone means UTC."""
     values = raw.frame[column]
     if isinstance(values.dtype, pd.DatetimeTZDtype):
@@ -188,14 +189,14 @@ def _times(raw: _Table, column: str) -> npt.NDArray[np.datetime64]:
     raw.fail_where(
         (stamps < first) | (stamps >= last),
         lambda at: (
-            f"{column} {_short(values.iloc[at])} is out of range; "
+            f"{column} {short(values.iloc[at])} is out of range; "
             f"the year must lie between {YEARS[0]} and {YEARS[1] - 1}"
         ),
     )
     return stamps
 
 
-def _parsed_times(raw: _Table, column: str, values: pd.Series) -> pd.Series:
+def _parsed_times(raw: RawTable, column: str, values: pd.Series) -> pd.Series:
     codes, uniques = _factorized(raw, column, "dates")
     # Dates and timestamps in a column of objects are brought to text like all others.
     texts = [value.isoformat() if hasattr(value, "isoformat") else value for value in uniques]
@@ -213,7 +214,7 @@ def _parsed_times(raw: _Table, column: str, values: pd.Series) -> pd.Series:
     raw.fail_where(
         bad[codes],
         lambda at: (
-            f"{column} {_short(values.iloc[at])} is not a date; "
+            f"{column} {short(values.iloc[at])} is not a date; "
             "write it as YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ"
         ),
     )
@@ -221,7 +222,7 @@ def _parsed_times(raw: _Table, column: str, values: pd.Series) -> pd.Series:
 
 
 def _factorized(
-    raw: _Table, column: str, kind: str
+    raw: RawTable, column: str, kind: str
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.object_]]:
     """Codes and values in order of first appearance; a missing value has the code -1."""
     try:
@@ -231,7 +232,7 @@ def _factorized(
     return codes, np.asarray(uniques, dtype=object)
 
 
-def _whole_numbers(raw: _Table, column: str, largest: int) -> npt.NDArray[np.int64]:
+def _whole_numbers(raw: RawTable, column: str, largest: int) -> npt.NDArray[np.int64]:
     values = raw.frame[column]
     if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_datetime64_any_dtype(
         values.dtype
@@ -247,7 +248,7 @@ def _whole_numbers(raw: _Table, column: str, largest: int) -> npt.NDArray[np.int
             numbers[[isinstance(value, bool) for value in values]] = np.nan
 
     def told(fault: str, mend: str) -> Callable[[int], str]:
-        return lambda at: f"{column} {_short(values.iloc[at])} {fault}; {mend}"
+        return lambda at: f"{column} {short(values.iloc[at])} {fault}; {mend}"
 
     raw.fail_where(np.isnan(numbers), told("is not a number", "give a whole number"))
     raw.fail_where(numbers < 0, told("is negative", "give a whole number from 0 on"))
@@ -256,7 +257,7 @@ def _whole_numbers(raw: _Table, column: str, largest: int) -> npt.NDArray[np.int
     return numbers.astype(np.int64)
 
 
-def _observation_date(raw: _Table) -> pd.Timestamp | None:
+def _observation_date(raw: RawTable) -> pd.Timestamp | None:
     if OBSERVED_AT not in raw.frame:
         return None
     stamps = _times(raw, OBSERVED_AT)
@@ -271,7 +272,7 @@ def _observation_date(raw: _Table) -> pd.Timestamp | None:
 
 
 def _check_observed(
-    raw: _Table,
+    raw: RawTable,
     order: npt.NDArray[np.intp],
     created_at: npt.NDArray[np.datetime64],
     month: npt.NDArray[np.int64],
@@ -283,7 +284,7 @@ def _check_observed(
     if at.size:
         raw.fail_at(
             at[0],
-            f"month {month[at[0]]} of {_short(raw.frame['base_model'].iloc[at[0]])} ends at "
+            f"month {month[at[0]]} of {short(raw.frame['base_model'].iloc[at[0]])} ends at "
             f"{ends[at[0]]:%Y-%m-%dT%H:%M:%SZ}, after the observation date "
             f"{observed_at:%Y-%m-%dT%H:%M:%SZ}; remove the row or correct {OBSERVED_AT}",
         )
@@ -294,23 +295,21 @@ class _Histories:
 
     def __init__(
         self,
-        raw: _Table,
+        raw: RawTable,
         order: npt.NDArray[np.intp],
         codes: npt.NDArray[np.integer],
         names: pd.Index,
         month: npt.NDArray[np.int64],
-        finetunes: npt.NDArray[np.int64],
     ) -> None:
         self.raw = raw
         self.order = order
         self.codes = codes
         self.names = names
         self.month = month
-        self.finetunes = finetunes
         self.first = np.append(True, codes[1:] != codes[:-1])
 
     def name(self, at: int) -> str:
-        return _short(self.names[self.codes[at]])
+        return short(self.names[self.codes[at]])
 
     def row(self, at: int) -> str:
         return self.raw.place(int(self.order[at]) + 1)
@@ -359,25 +358,20 @@ class _Histories:
             ),
         )
 
-    def check_counts(self) -> None:
+    def check_counts(self, column: str, counts: npt.NDArray[np.int64]) -> None:
         self.fail_where(
-            self.first & (self.finetunes != 0),
+            self.first & (counts != 0),
             lambda at: (
-                f"{self.name(at)} has {self.finetunes[at]} finetunes at month 0; "
+                f"{self.name(at)} has {counts[at]} {column} at month 0; "
                 "month 0 is the moment of creation, so its count is 0"
             ),
         )
-        fall = np.diff(self.finetunes, prepend=0) < 0
+        fall = np.diff(counts, prepend=0) < 0
         self.fail_where(
             ~self.first & fall,
             lambda at: (
-                f"finetunes of {self.name(at)} falls from {self.finetunes[at - 1]} to "
-                f"{self.finetunes[at]} in month {self.month[at]}; "
+                f"{column} of {self.name(at)} falls from {counts[at - 1]} to "
+                f"{counts[at]} in month {self.month[at]}; "
                 "counts are cumulative, so give the total so far"
             ),
         )
-
-
-def _short(value: object) -> str:
-    text = repr(value) if isinstance(value, str) else str(value).replace("\n", " ")
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -5,15 +5,17 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from bayes_hfgrowth.panel.counted import FINETUNES, METRICS, Counted, Metric, Relation
 from bayes_hfgrowth.panel.organizations import OrganizationTable
-from bayes_hfgrowth.panel.rules import COLUMNS, DOWNLOADS, OBSERVED_AT, TEXT_COLUMNS, checked
+from bayes_hfgrowth.panel.rules import COLUMNS, OBSERVED_AT, TEXT_COLUMNS, TODAY, checked
 from bayes_hfgrowth.support.errors import PanelError
 from bayes_hfgrowth.support.files import read_table, row_place, write_table
 from bayes_hfgrowth.support.months import as_utc, month_end
@@ -39,10 +41,14 @@ class Panel:
         models in order of first appearance. Treat it as read-only.
     observed_at : pandas.Timestamp or None
         When the counts were read off (UTC), or None where that is not known.
+    counted : Counted
+        What is counted: by default fine-tunes. Where it is the namespaces that made them, their
+        cumulative number is the column ``authors`` (int64), and ``finetunes`` may be missing.
     """
 
     table: pd.DataFrame
     observed_at: pd.Timestamp | None = None
+    counted: Counted = FINETUNES
 
     @classmethod
     def from_table(
@@ -50,6 +56,7 @@ class Panel:
         table: pd.DataFrame,
         source: str = "table",
         organizations: OrganizationTable | None = None,
+        relation: Relation | None = None,
     ) -> Self:
         """Check a table and make it a panel.
 
@@ -58,13 +65,16 @@ class Panel:
         table : pandas.DataFrame
             The columns of a panel; the rows may stand in any order. ``organization`` may be
             missing: it then follows from the namespace. A column ``observed_at`` must be
-            constant. Dates without a time zone are taken as UTC, whole numbers may come as
-            floats or text. Further columns are carried along untouched.
+            constant. So must columns ``metric`` and ``relation``, which say what is counted
+            (see `Counted`). Dates without a time zone are taken as UTC, whole numbers may come
+            as floats or text. Further columns are carried along untouched.
         source : str
             What to call the table in error messages.
         organizations : OrganizationTable, optional
             When given, it decides the organization of every base model, and a column
             ``organization`` is not used.
+        relation : {"finetune", "adapter", "merge", "quantized", "all"}, optional
+            Take only the rows of this relation; a table of several needs it.
 
         Raises
         ------
@@ -81,7 +91,7 @@ class Panel:
         >>> panel.base_models["organization"].tolist()
         ['acme']
         """
-        return cls(*checked(table, source, organizations))
+        return cls(*checked(table, source, organizations, relation=relation))
 
     @property
     def base_models(self) -> pd.DataFrame:
@@ -91,8 +101,8 @@ class Panel:
         -------
         pandas.DataFrame
             Indexed by ``base_model``: ``organization``, ``created_at``, ``months`` (age in
-            whole months at the last row), ``finetunes`` (last cumulative count),
-            ``observed_until`` (end of the last month, UTC).
+            whole months at the last row), ``finetunes`` (last cumulative count of what is
+            counted), ``observed_until`` (end of the last month, UTC).
         """
         last = self.table.drop_duplicates("base_model", keep="last").set_index("base_model")
         return pd.DataFrame(
@@ -100,22 +110,53 @@ class Panel:
                 "organization": last["organization"],
                 "created_at": last["created_at"],
                 "months": last["month"],
-                "finetunes": last["finetunes"],
+                "finetunes": last[self.counted.metric],
                 "observed_until": month_end(last["created_at"], last["month"].to_numpy()),
             }
         )
 
     @property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """Cumulative count of what is counted, for each row of the table."""
+        return self.table[self.counted.metric].to_numpy()
+
+    def counting(self, metric: Metric) -> Self:
+        """Take the same base models, and count models or the namespaces that made them.
+
+        Parameters
+        ----------
+        metric : {"finetunes", "authors"}
+            Panels from the Hub and from snapshots hold both.
+
+        Raises
+        ------
+        PanelError
+            When the panel has no such column, or it breaks a rule of counts.
+        """
+        if metric not in METRICS:
+            raise PanelError(f"metric {metric!r} does not exist; choose {' or '.join(METRICS)}")
+        if metric == self.counted.metric:
+            return self
+        if metric not in self.table:
+            raise PanelError(
+                f"the panel has no column {metric!r}, so it cannot be counted; take one that "
+                "hfgrowth fetch or snapshot made"
+            )
+        counted = replace(self.counted, metric=metric)
+        table, *_ = checked(self.table.assign(**counted.written), "the panel")
+        return type(self)(table, self.observed_at, counted)
+
+    @property
     def digest(self) -> str:
         """Fingerprint of the data: SHA-256 in hexadecimal.
 
-        It covers the five columns of the panel and the observation date, base models sorted
-        by name. So it is the same for CSV and Parquet, in whatever order the rows stood, and
-        further columns do not enter it.
+        It covers the five columns of the panel, the observation date and what is counted, base
+        models sorted by name. So it is the same for CSV and Parquet, in whatever order the rows
+        stood, and further columns do not enter it.
         """
         models = self.base_models.sort_index(key=lambda names: names.astype(object))
         rows = self.table.groupby("base_model", sort=False).indices
-        head = {
+        head = self.counted.label | {
             "observed_at": self.observed_at.isoformat() if self.observed_at else None,
             "base_models": [
                 [name, model.organization, model.created_at.isoformat(), model.months]
@@ -123,7 +164,7 @@ class Panel:
             ],
         }
         order = np.concatenate([rows[name] for name in models.index])
-        counts = self.table["finetunes"].to_numpy()[order].astype("<i8")
+        counts = self.counts[order].astype("<i8")
         digest = hashlib.sha256(json.dumps(head, separators=(",", ":")).encode())
         digest.update(counts.tobytes())
         return digest.hexdigest()
@@ -133,7 +174,7 @@ class Panel:
 
         Keeps the months that ended on or before the date (month 0 ends at the creation), so
         base models created after it go, and those younger than a month keep month 0 alone.
-        Columns of downloads are those of the observation date and go with an earlier one.
+        Columns of downloads and likes are those of the observation date and go with an earlier one.
 
         Parameters
         ----------
@@ -174,8 +215,8 @@ class Panel:
             observed_at = cut
         table = self.table[kept].reset_index(drop=True)
         if observed_at != self.observed_at:
-            table = table.drop(columns=[name for name in DOWNLOADS if name in table])
-        return type(self)(table, observed_at)
+            table = table.drop(columns=[name for name in TODAY if name in table])
+        return type(self)(table, observed_at, self.counted)
 
     def select(
         self,
@@ -192,7 +233,7 @@ class Panel:
         organizations : iterable of str, optional
             Organizations to keep; all when not given.
         min_finetunes : int
-            Smallest last count of a base model that is kept.
+            Smallest last count of a base model that is kept, of whatever is counted.
 
         Raises
         ------
@@ -224,7 +265,7 @@ class Panel:
                 "name others or lower min_finetunes"
             )
         table = self.table[self.table["base_model"].isin(kept.index[kept])]
-        return type(self)(table.reset_index(drop=True), self.observed_at)
+        return type(self)(table.reset_index(drop=True), self.observed_at, self.counted)
 
     def increments(self) -> pd.DataFrame:
         """New fine-tunes month by month.
@@ -237,7 +278,7 @@ class Panel:
             ``new`` (fine-tunes in the month). Base models of age 0 have no row.
         """
         later = (self.table["month"] > 0).to_numpy()
-        counts = self.table["finetunes"].to_numpy()
+        counts = self.counts
         previous = np.append(0, counts[:-1])
         table = self.table.loc[later, ["base_model", "organization", "month"]]
         return table.assign(previous=previous[later], new=(counts - previous)[later]).reset_index(
@@ -272,23 +313,30 @@ class Panel:
         ----------
         path : path-like
             Ends in ``.csv`` or ``.parquet``. A known observation date becomes a constant
-            column ``observed_at``. The file appears whole or not at all.
+            column ``observed_at``, and so do ``metric`` and ``relation`` where something else
+            than fine-tunes is counted. The file appears whole or not at all.
 
         Raises
         ------
         PanelError
             When the ending is another, or the file cannot be written.
         """
-        table = self.table
-        if self.observed_at is not None:
-            table = table.copy()
-            table.insert(len(COLUMNS), OBSERVED_AT, self.observed_at)
-        write_table(table, path, PanelError)
+        write_table(self.file_table(), path, PanelError)
+
+    def file_table(self) -> pd.DataFrame:
+        """The table as a file holds it, with the observation date and what is counted."""
+        table, place = self.table.copy(), len([name for name in COLUMNS if name in self.table])
+        carried = {} if self.observed_at is None else {OBSERVED_AT: self.observed_at}
+        for name, value in (carried | self.counted.label).items():
+            table.insert(place, name, value)
+            place += 1
+        return table
 
 
 def read_panel(
     path: str | os.PathLike[str],
     organizations: OrganizationTable | None = None,
+    relation: Relation | None = None,
 ) -> Panel:
     """Read a panel file.
 
@@ -300,6 +348,8 @@ def read_panel(
     organizations : OrganizationTable, optional
         When given, it decides the organization of every base model, and a column
         ``organization`` in the file is not used.
+    relation : {"finetune", "adapter", "merge", "quantized", "all"}, optional
+        Take only the rows of this relation; a file of several needs it.
 
     Raises
     ------
@@ -310,5 +360,7 @@ def read_panel(
     """
     table = read_table(path, PanelError, text=TEXT_COLUMNS)
     return Panel(
-        *checked(table, os.fspath(path), organizations, lambda row: row_place(Path(path), row))
+        *checked(
+            table, os.fspath(path), organizations, lambda row: row_place(Path(path), row), relation
+        )
     )

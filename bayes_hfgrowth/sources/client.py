@@ -157,6 +157,7 @@ class HubClient:
             "childrenModelCount": counts if isinstance(counts, dict) and counts else None,
             "downloads": info.downloads,
             "downloadsAllTime": info.downloads_all_time,
+            "likes": info.likes,
         }
 
     def children_query(self, base: str, relation: str) -> str:

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayes_hfgrowth.panel.rules import DOWNLOADS
+from bayes_hfgrowth.panel.counted import Metric, Relation
+from bayes_hfgrowth.panel.rules import TODAY
 from bayes_hfgrowth.panel.table import Panel
-from bayes_hfgrowth.sources.relations import Relation
 from bayes_hfgrowth.support.errors import SourceError
 from bayes_hfgrowth.support.months import month_end, whole_months
 
@@ -56,11 +56,14 @@ class Summary:
         - ``counted``: children in the panel,
         - ``authors``, ``largest_author``, ``largest_author_share``: of the children counted,
         - ``hub_count``: the number of children that the Hub itself states (missing if it does not).
+    metric : str
+        Whether the panel counts these children, ``finetunes``, or their ``authors``.
     """
 
     relation: str
     observed_at: pd.Timestamp
     table: pd.DataFrame
+    metric: Metric = "finetunes"
 
     def total(self, column: str) -> int:
         """Sum of a column."""
@@ -74,6 +77,11 @@ class Summary:
             f"in whole months up to {self.observed_at:%Y-%m-%d}; {self.total('later'):,} more are "
             "too recent"
         ]
+        if self.metric == "authors":
+            lines.append(
+                f"counted are the different namespaces that made them, {self.total('authors'):,} "
+                "if one that made some of two base models counts twice"
+            )
         for status, reason in _REASONS.items():
             out = self.table[self.table["status"] == status]
             if len(out):
@@ -142,6 +150,7 @@ def build_panel(
     relation: Relation,
     source: str,
     min_finetunes: int = 0,
+    metric: Metric = "finetunes",
 ) -> tuple[Panel, Summary]:
     r"""Count children by month of age of their base model.
 
@@ -155,19 +164,21 @@ def build_panel(
     bases : pandas.DataFrame
         One row for each base model: ``base_model``, ``key`` (the Hub's ``_id``, or the id where
         there is none), ``created_at`` (UTC or missing); optional ``hub_count``, ``status``
-        (a reason why it can't be counted, else empty), ``downloads_all_time`` and
-        ``downloads`` (missing where the source does not tell).
+        (a reason why it can't be counted, else empty), ``downloads_all_time``, ``downloads``
+        and ``likes`` (missing where the source does not tell).
     children : pandas.DataFrame
         One row for each edge: ``base`` (row number in `bases`), ``key``, ``name``, ``author``,
         ``created_at`` (UTC or missing).
     observed_at : pandas.Timestamp
         Observation date, UTC.
     relation : str
-        Relation of the children, for the summary.
+        Relation of the children.
     source : str
         Where the children come from, for error messages.
     min_finetunes : int
         Leave out base models with fewer children in the panel.
+    metric : {"finetunes", "authors"}
+        Whether the panel counts the children or the different authors of these.
 
     Returns
     -------
@@ -175,8 +186,9 @@ def build_panel(
         Observed at `observed_at`, with the additional columns ``authors`` (distinct authors so
         far), ``largest_author_share`` (share of the children so far that the most active author
         holds; 0 without children) and ``older_than_base`` (children older than the base model);
-        where any base model has them, ``downloads_all_time`` and ``downloads``, in the last
-        month of each and missing before it, so that an earlier as-of date leaves them behind.
+        where any base model has them, ``downloads_all_time``, ``downloads`` and ``likes``, in
+        the last month of each and missing before it, so that an earlier as-of date leaves them
+        behind.
     Summary
         What was left out, and why.
 
@@ -232,8 +244,10 @@ def build_panel(
                 "largest_author_share": share,
                 "older_than_base": counts["older"].to_numpy()[rows],
                 "observed_at": observed_at,
+                "metric": metric,
+                "relation": relation,
             }
-            | _downloads(bases, rows)
+            | _told_today(bases, rows)
         ),
         source=source,
     )
@@ -249,7 +263,7 @@ def build_panel(
         status=status,
         included=status == "",
     )
-    return panel, Summary(relation, observed_at, summary.astype({"hub_count": "Int64"}))
+    return panel, Summary(relation, observed_at, summary.astype({"hub_count": "Int64"}), metric)
 
 
 def month_of_age(created: pd.DatetimeIndex, born: pd.DatetimeIndex) -> npt.NDArray[np.int64]:
@@ -296,12 +310,12 @@ def _distinct(bases: pd.DataFrame, children: pd.DataFrame) -> tuple[pd.DataFrame
     return distinct, pd.DataFrame(counts, index=bases.index)
 
 
-def _downloads(
+def _told_today(
     bases: pd.DataFrame, rows: npt.NDArray[np.int64]
 ) -> dict[str, pd.api.extensions.ExtensionArray]:
-    """Today's downloads, in the last of each base model's rows; empty where nobody tells."""
+    """Today's downloads and likes, in the last of each base model's rows; empty where nobody tells."""
     last = np.append(rows[1:] != rows[:-1], True)
-    known = [name for name in DOWNLOADS if name in bases and bases[name].notna().any()]
+    known = [name for name in TODAY if name in bases and bases[name].notna().any()]
     return {
         name: bases[name].astype("Int64").take(rows).reset_index(drop=True).where(last).array
         for name in known

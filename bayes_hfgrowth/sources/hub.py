@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 import pandas as pd
 from rich.console import Console
 
+from bayes_hfgrowth.panel.counted import KINDS, RELATIONS, Metric, Relation
 from bayes_hfgrowth.panel.organizations import organization_table
+from bayes_hfgrowth.panel.rules import TODAY
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.sources.cache import (
     Answers,
@@ -30,7 +32,6 @@ from bayes_hfgrowth.sources.lineage import (
     stated_number,
 )
 from bayes_hfgrowth.sources.progress import Display, shown
-from bayes_hfgrowth.sources.relations import RELATIONS, Relation
 from bayes_hfgrowth.support.deprecation import renamed_argument
 from bayes_hfgrowth.support.errors import SourceError
 
@@ -62,12 +63,32 @@ class Collection:
         return [*self.summary.lines(), *self.notes]
 
 
+def checked_relations(relations: Iterable[Relation]) -> tuple[Relation, ...]:
+    """Check relations, and take each once.
+
+    Raises
+    ------
+    SourceError
+        When there is none, or one does not exist.
+    """
+    found = tuple(dict.fromkeys(relations))
+    for relation in found:
+        if relation not in RELATIONS:
+            raise SourceError(
+                f"relation {relation!r} does not exist; choose one of {', '.join(RELATIONS)}"
+            )
+    if not found:
+        raise SourceError(f"no relation is given; choose some of {', '.join(RELATIONS)}")
+    return found
+
+
 @renamed_argument("organizations", "namespaces", since="0.2")
 def collect(
     base_models: Iterable[str] = (),
     *,
     namespaces: Iterable[str] = (),
     relation: Relation = "finetune",
+    metric: Metric = "finetunes",
     cache: str | os.PathLike[str] | None = None,
     refresh: bool = False,
     token: str | bool | None = None,
@@ -87,6 +108,8 @@ def collect(
         themselves and have no children.
     relation : {"finetune", "adapter", "merge", "quantized", "all"}
         Which children to count, as their authors or the Hub declare it.
+    metric : {"finetunes", "authors"}
+        Whether to count these children, or the different namespaces that made them.
     cache : path-like, optional
         Folder for the pages that arrive (default ``HFGROWTH_CACHE`` or the user's cache folder).
         A run that was interrupted goes on where it stopped, a later one asks only for what is
@@ -115,14 +138,52 @@ def collect(
         If an id does not exist or may not be seen, the Hub can't be reached or limits the rate
         for too long, or no base model is left. What has arrived is kept in the cache.
     """
+    found = collect_relations(
+        base_models, namespaces=namespaces, relations=(relation,), metric=metric, cache=cache,
+        refresh=refresh, token=token, endpoint=endpoint, patience=patience, progress=progress,
+        now=now,
+    )  # fmt: skip
+    return found[relation]
+
+
+def collect_relations(
+    base_models: Iterable[str] = (),
+    *,
+    namespaces: Iterable[str] = (),
+    relations: Iterable[Relation] = KINDS,
+    metric: Metric = "finetunes",
+    cache: str | os.PathLike[str] | None = None,
+    refresh: bool = False,
+    token: str | bool | None = None,
+    endpoint: str | None = None,
+    patience: Patience | None = None,
+    progress: bool = True,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> dict[Relation, Collection]:
+    """Collect panels of several relations of the same base models, observed at one date.
+
+    Parameters
+    ----------
+    relations : iterable of {"finetune", "adapter", "merge", "quantized", "all"}
+        Which children to count, each relation for itself; by default all four.
+    base_models, namespaces, metric, cache, refresh, token, endpoint, patience, progress, now
+        As in `collect`.
+
+    Returns
+    -------
+    dict
+        A collection for each relation, in the order given. All have the same base models.
+
+    Raises
+    ------
+    SourceError
+        As `collect` does.
+    """
     asked = list(dict.fromkeys(base_models))
     owners = list(dict.fromkeys(namespaces))
     if not asked and not owners:
         raise SourceError("nothing to fetch: give the ids of base models, or an --organization")
-    if relation not in RELATIONS:
-        raise SourceError(
-            f"relation {relation!r} does not exist; choose one of {', '.join(RELATIONS)}"
-        )
+    chosen = checked_relations(relations)
     with shown(progress) as display:
         client = HubClient(endpoint, token, patience, display.waiting)
         root = (Path(cache).expanduser() if cache is not None else default_cache()) / file_name(
@@ -130,18 +191,26 @@ def collect(
         )
         run = Run(
             root,
-            [relation, str(refresh), *sorted(asked), "organizations", *sorted(owners)],
+            ["+".join(chosen), str(refresh), *sorted(asked), "organizations", *sorted(owners)],
             now(),
         )
-        collector = _Collector(client, root, run, relation, refresh, display, now)
+        collector = _Collector(client, root, run, chosen, refresh, display, now)
         models = collector.models(asked, owners)
-        bases, children = collector.children(models)
+        tables = collector.children(models)
         observed_at = pd.Timestamp(run.begun).tz_convert("UTC").normalize().as_unit("us")
-        panel, summary = build_panel(
-            bases, children, observed_at, relation=relation, source=client.endpoint
-        )
+        built = {
+            relation: build_panel(
+                *tables[relation], observed_at, relation=relation, source=client.endpoint,
+                metric=metric,
+            )
+            for relation in chosen
+        }  # fmt: skip
         run.done()
-    return Collection(panel, summary, tuple(collector.notes()), client.requests)
+    notes = tuple(collector.notes())
+    return {
+        relation: Collection(panel, summary, notes, client.requests)
+        for relation, (panel, summary) in built.items()
+    }
 
 
 @renamed_argument("organizations", "namespaces", since="0.2")
@@ -150,6 +219,7 @@ def fetch_panel(
     *,
     namespaces: Iterable[str] = (),
     relation: Relation = "finetune",
+    metric: Metric = "finetunes",
     cache: str | os.PathLike[str] | None = None,
     refresh: bool = False,
     token: str | bool | None = None,
@@ -160,14 +230,14 @@ def fetch_panel(
 
     Parameters
     ----------
-    base_models, namespaces, relation, cache, refresh, token, endpoint, progress
+    base_models, namespaces, relation, metric, cache, refresh, token, endpoint, progress
         As in `bayes_hfgrowth.sources.hub.collect`, which also returns the summary that is
         printed here on standard error unless `progress` is false.
 
     Returns
     -------
     Panel
-        Monthly cumulative counts of children with the relation.
+        Monthly cumulative counts of children with the relation, or of their authors.
 
     Raises
     ------
@@ -183,6 +253,7 @@ def fetch_panel(
         base_models,
         namespaces=namespaces,
         relation=relation,
+        metric=metric,
         cache=cache,
         refresh=refresh,
         token=token,
@@ -207,13 +278,13 @@ class _Collector:
         client: HubClient,
         root: Path,
         run: Run,
-        relation: Relation,
+        relations: tuple[Relation, ...],
         refresh: bool,
         display: Display,
         now: Callable[[], datetime],
     ) -> None:
         self._client, self._root, self._run = client, root, run
-        self._relation, self._refresh = relation, refresh
+        self._relations, self._refresh = relations, refresh
         self._display, self._now = display, now
         self._answers = Answers(root, run.begun)
         self._renamed: list[str] = []
@@ -303,42 +374,47 @@ class _Collector:
                 self._listed.append(listing.listed_at)
             yield from listing.rows()
 
-    def children(self, models: list[Row]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def children(self, models: list[Row]) -> dict[Relation, tuple[pd.DataFrame, pd.DataFrame]]:
         """Collect the children of all base models, as tables for `build_panel`."""
-        bases: list[dict[str, object]] = []
-        children: dict[str, list[object]] = {name: [] for name in _CHILD_COLUMNS}
+        bases: dict[Relation, list[dict[str, object]]] = {name: [] for name in self._relations}
+        children: dict[Relation, dict[str, list[object]]] = {
+            relation: {name: [] for name in _CHILD_COLUMNS} for relation in self._relations
+        }
         self._display.begin("base models", len(models))
         for number, model in enumerate(models):
             status = model.get("status", "")
             if not status:
-                found = self._add_children(model, number, children)
-                status = "derivative" if model.get("derived") and not found else ""
-            bases.append(
-                {
-                    "base_model": model["id"],
-                    "key": model.get("_id") or model["id"],
-                    "created_at": parse_time(model.get("createdAt")),
-                    "hub_count": stated_children(model, self._relation),
-                    "downloads_all_time": stated_number(model, "downloadsAllTime"),
-                    "downloads": stated_number(model, "downloads"),
-                    "status": status,
-                }
-            )
+                found = [
+                    self._add_children(model, number, relation, columns)
+                    for relation, columns in children.items()
+                ]
+                status = "derivative" if model.get("derived") and not any(found) else ""
+            for relation, rows in bases.items():
+                rows.append(
+                    {
+                        "base_model": model["id"],
+                        "key": model.get("_id") or model["id"],
+                        "created_at": parse_time(model.get("createdAt")),
+                        "hub_count": stated_children(model, relation),
+                        "downloads_all_time": stated_number(model, "downloadsAllTime"),
+                        "downloads": stated_number(model, "downloads"),
+                        "likes": stated_number(model, "likes"),
+                        "status": status,
+                    }
+                )
             self._display.step()
-        tables = pd.DataFrame(bases), pd.DataFrame(children).astype({"base": "int64"})
-        for table in tables:
-            table["created_at"] = pd.to_datetime(table["created_at"], utc=True).dt.as_unit("us")
-        stated = dict.fromkeys(("hub_count", "downloads_all_time", "downloads"), "Int64")
-        return tables[0].astype(stated), tables[1]
+        return {name: _tables(bases[name], children[name]) for name in self._relations}
 
-    def _add_children(self, model: Row, number: int, columns: dict[str, list[object]]) -> int:
+    def _add_children(
+        self, model: Row, number: int, relation: Relation, columns: dict[str, list[object]]
+    ) -> int:
         """Add the rows of a listing that really are children; return their number."""
-        folder = f"children/{self._relation}/{file_name(f'{model["id"]} {model.get("_id")}')}"
-        query = self._client.children_query(model["id"], self._relation)
+        folder = f"children/{relation}/{file_name(f'{model["id"]} {model.get("_id")}')}"
+        query = self._client.children_query(model["id"], relation)
         before = len(columns["base"])
         for row in self._listing(folder, query):
             name = row.get("id")
-            if not isinstance(name, str) or not carries(row, model, self._relation):
+            if not isinstance(name, str) or not carries(row, model, relation):
                 self._foreign += 1
                 continue
             author = row.get("author")
@@ -372,6 +448,17 @@ class _Collector:
                 "everything again"
             )
         return notes
+
+
+def _tables(
+    bases: list[dict[str, object]], children: dict[str, list[object]]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Base models and children as `build_panel` wants them."""
+    tables = pd.DataFrame(bases), pd.DataFrame(children).astype({"base": "int64"})
+    for table in tables:
+        table["created_at"] = pd.to_datetime(table["created_at"], utc=True).dt.as_unit("us")
+    stated = dict.fromkeys(("hub_count", *TODAY), "Int64")
+    return tables[0].astype(stated), tables[1]
 
 
 def _host(endpoint: str) -> str:

@@ -1,7 +1,7 @@
 """What a row of the Hub says about its base models, and a base model about its children."""
 
+from bayes_hfgrowth.panel.counted import KINDS
 from bayes_hfgrowth.sources.cache import Row
-from bayes_hfgrowth.sources.relations import KINDS
 
 RENAMED_NAMESPACES = {"cohereforai": "CohereLabs", "thudm": "zai-org"}
 """Renamed namespaces: the Hub redirects their repositories, but lists nothing under them."""

@@ -11,11 +11,11 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bayes_hfgrowth.panel.rules import DOWNLOADS
+from bayes_hfgrowth.panel.counted import RELATIONS, Metric, Relation
+from bayes_hfgrowth.panel.rules import TODAY
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.sources.events import FIRST_KNOWN_TIME, Summary, build_panel
 from bayes_hfgrowth.sources.lineage import spellings
-from bayes_hfgrowth.sources.relations import RELATIONS, Relation
 from bayes_hfgrowth.sources.snapshot_files import snapshot_files
 from bayes_hfgrowth.sources.snapshot_schema import Rows, models_query, quoted, reader
 from bayes_hfgrowth.support.deprecation import renamed_argument
@@ -34,6 +34,7 @@ def snapshot_panel(
     path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     relation: Relation = "finetune",
+    metric: Metric = "finetunes",
     min_finetunes: int = 1,
     namespaces: Iterable[str] = (),
     observed_at: str | dt.date | None = None,
@@ -51,6 +52,8 @@ def snapshot_panel(
         ``hf://datasets/…``. Of a set of shards ``…-00000-of-00003.parquet`` one name is enough.
     relation : {"finetune", "adapter", "merge", "quantized", "all"}
         Which children to count.
+    metric : {"finetunes", "authors"}
+        Whether to count these children, or the different namespaces that made them.
     min_finetunes : int
         Fewest children of a base model. A base model is one with at least one child of the
         relation; 0 adds all models that declare no base model themselves.
@@ -126,8 +129,9 @@ def snapshot_panel(
             ) from error
         stage("counting the children")
         panel, summary = build_panel(
-            bases, children, observed, relation=relation, source=label, min_finetunes=min_finetunes
-        )
+            bases, children, observed, relation=relation, source=label,
+            min_finetunes=min_finetunes, metric=metric,
+        )  # fmt: skip
     if min_finetunes > 0:
         snapshot.notes.append(
             "base models without children are not in the panel; --min-finetunes 0 adds them"
@@ -140,6 +144,7 @@ def read_snapshot(
     path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     relation: Relation = "finetune",
+    metric: Metric = "finetunes",
     min_finetunes: int = 1,
     namespaces: Iterable[str] = (),
     observed_at: str | dt.date | None = None,
@@ -151,14 +156,14 @@ def read_snapshot(
 
     Parameters
     ----------
-    path, relation, min_finetunes, namespaces, observed_at, threads, token, progress
+    path, relation, metric, min_finetunes, namespaces, observed_at, threads, token, progress
         As in `bayes_hfgrowth.sources.snapshot.snapshot_panel`, which also returns the summary
         that is printed here on standard error unless `progress` is false.
 
     Returns
     -------
     Panel
-        Monthly cumulative counts of children with the relation.
+        Monthly cumulative counts of children with the relation, or of their authors.
 
     Raises
     ------
@@ -173,6 +178,7 @@ def read_snapshot(
     panel, summary, notes = snapshot_panel(
         path,
         relation=relation,
+        metric=metric,
         min_finetunes=min_finetunes,
         namespaces=namespaces,
         observed_at=observed_at,
@@ -270,7 +276,8 @@ class _Snapshot:
             CREATE TEMP TABLE bases AS
             SELECT row_number() OVER (ORDER BY name) - 1 AS base, * FROM (
                 SELECT name, any_value(key) AS key, min(created) AS created,
-                max(downloads_all_time) AS downloads_all_time, max(downloads) AS downloads
+                max(downloads_all_time) AS downloads_all_time, max(downloads) AS downloads,
+                max(likes) AS likes
                 FROM models
                 WHERE ({wanted}) AND (
                     name IN (SELECT parent.name FROM edges)
@@ -327,7 +334,7 @@ class _Snapshot:
         """Return base models and children as `build_panel` wants them, and drop them here."""
         bases = self.connection.execute(
             "SELECT name AS base_model, key, created AS created_at, downloads_all_time, "
-            "downloads FROM bases ORDER BY base"
+            "downloads, likes FROM bases ORDER BY base"
         ).df()
         children = self.connection.execute(
             "SELECT base, key, name, author, created AS created_at FROM children "
@@ -336,7 +343,7 @@ class _Snapshot:
         self.ask("DROP TABLE children; DROP TABLE edges; DROP TABLE bases")
         for table in (bases, children):
             table["created_at"] = pd.DatetimeIndex(table["created_at"]).tz_localize("UTC")
-        return bases.drop(columns=list(DOWNLOADS)) if self.newer else bases, children
+        return bases.drop(columns=list(TODAY)) if self.newer else bases, children
 
 
 def _short(error: Exception) -> str:

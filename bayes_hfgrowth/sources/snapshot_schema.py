@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bayes_hfgrowth.sources.relations import KINDS, Relation
+from bayes_hfgrowth.panel.counted import KINDS, Relation
 from bayes_hfgrowth.sources.snapshot_files import file_kind
 from bayes_hfgrowth.support.errors import SourceError
 
@@ -65,8 +65,8 @@ def models_query(
     str
         A SELECT with the columns ``name``, ``key`` (``_id``, or the name), ``author``,
         ``created`` (UTC), ``parents`` (list of name and key), ``derived`` (whether it
-        declares any base model), ``downloads_all_time`` and ``downloads`` (NULL where the
-        snapshot does not tell).
+        declares any base model), ``downloads_all_time``, ``downloads`` and ``likes`` (NULL
+        where the snapshot does not tell).
     list of str
         What the user should know about the way the lineage is read.
 
@@ -108,7 +108,7 @@ def models_query(
     author = f"coalesce(author, {owner})" if "author" in columns else owner
     return (
         f"SELECT id AS name, {key} AS key, {author} AS author, {_CREATED} AS created, "
-        f"{parents} AS parents, {derived} AS derived, {_downloads(columns)} FROM {source} "
+        f"{parents} AS parents, {derived} AS derived, {_told_today(columns)} FROM {source} "
         "WHERE id IS NOT NULL",
         notes,
     )
@@ -119,14 +119,15 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _downloads(columns: dict[str, str]) -> str:
-    """Columns of downloads, as whole numbers from 0 on or NULL."""
+def _told_today(columns: dict[str, str]) -> str:
+    """Columns of downloads and likes, as whole numbers from 0 on or NULL."""
     return ", ".join(
         (f'greatest(try_cast("{theirs}" AS DOUBLE), 0)::BIGINT' if theirs in columns else "NULL")
         + f"::BIGINT AS {ours}"
         for ours, theirs in (
             ("downloads_all_time", "downloadsAllTime"),
             ("downloads", "downloads"),
+            ("likes", "likes"),
         )
     )
 
@@ -170,5 +171,5 @@ def _ecosystem_query(source: str, columns: dict[str, str], relation: Relation, l
     return (
         "SELECT model_id AS name, model_id AS key, split_part(model_id, '/', 1) AS author, "
         f"{_CREATED} AS created, list_transform({parents}, {_NO_KEY}) AS parents, "
-        f"({derived}) AS derived, {_downloads(columns)} FROM {source} WHERE model_id IS NOT NULL"
+        f"({derived}) AS derived, {_told_today(columns)} FROM {source} WHERE model_id IS NOT NULL"
     )

@@ -1,0 +1,43 @@
+"""A raw table under examination."""
+
+from collections.abc import Callable
+from typing import NoReturn
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bayes_hfgrowth.support.errors import PanelError
+
+__all__ = ["RawTable", "RowPlace", "short"]
+
+type RowPlace = Callable[[int], str]
+
+
+class RawTable:
+    """A raw table under examination: its columns, and how to name its rows."""
+
+    def __init__(self, frame: pd.DataFrame, source: str, place: RowPlace) -> None:
+        self.frame = frame
+        self.source = source
+        self.place = place
+
+    def fail(self, what: str) -> NoReturn:
+        """Fail for the whole table."""
+        raise PanelError(f"{self.source}: {what}")
+
+    def fail_at(self, position: int | np.integer, what: str) -> NoReturn:
+        """Fail at a row, whose position is counted from 0."""
+        raise PanelError(f"{self.source}, {self.place(int(position) + 1)}: {what}")
+
+    def fail_where(self, bad: npt.ArrayLike, what: Callable[[int], str]) -> None:
+        """Fail at the first position that is marked, if there is one."""
+        positions = np.flatnonzero(bad)
+        if positions.size:
+            self.fail_at(positions[0], what(int(positions[0])))
+
+
+def short(value: object) -> str:
+    """Write a value for a message."""
+    text = repr(value) if isinstance(value, str) else str(value).replace("\n", " ")
+    return text if len(text) <= 80 else text[:77] + "..."
