@@ -350,6 +350,7 @@ def _about_panel(panel: Panel) -> dict[str, Any]:
     models = panel.base_models
     return {
         "digest": panel.digest,
+        **panel.counted.written,
         "observed_at": panel.observed_at.isoformat() if panel.observed_at is not None else None,
         "base_models": len(models),
         "organizations": int(models["organization"].nunique()),

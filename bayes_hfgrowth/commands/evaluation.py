@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayes_hfgrowth.commands.fits import Dask
+from bayes_hfgrowth.commands.fits import Dask, OfRelation
 from bayes_hfgrowth.commands.outputs import check_file, check_folder
 from bayes_hfgrowth.commands.screen import announce, show_table, show_verdict
 from bayes_hfgrowth.support.errors import ForecastError
@@ -45,6 +45,7 @@ def backtest(
     seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 1,
     jobs: Annotated[int, typer.Option(help="Forecasts at once; a fit alone uses all cores.")] = 1,
     dask: Dask = None,
+    relation: OfRelation = None,
 ) -> None:
     """Forecast from earlier dates and score against what came.
 
@@ -58,7 +59,7 @@ def backtest(
     from bayes_hfgrowth.support.progress import Progress
 
     check_folder(out, ForecastError)
-    later = read_panel(panel)
+    later = read_panel(panel, relation=relation)
     result = run(
         later, as_of=as_of, months=months, models=model or ("surge",),
         baselines=baseline or (), out=out, draws=draws, tune=tune, chains=chains, seed=seed,
@@ -142,6 +143,7 @@ def score(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Scores of each base model.")
     ] = None,
+    relation: OfRelation = None,
 ) -> None:
     """Say which statements of a forecast saved earlier came true by a newer panel."""
     from bayes_hfgrowth.evaluation.backtest import read_draws
@@ -151,7 +153,7 @@ def score(
 
     if out is not None:
         check_file(out, (".csv", ".parquet"), ForecastError)
-    scores = score_forecast(read_draws(forecast), read_panel(panel))
+    scores = score_forecast(read_draws(forecast), read_panel(panel, relation=relation))
     if out is not None:
         write_table(scores, out, ForecastError)
         announce(f"wrote {out}")

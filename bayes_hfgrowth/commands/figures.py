@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayes_hfgrowth.commands.fits import FitFile, FittedPanel, ReadSeed
+from bayes_hfgrowth.commands.fits import FitFile, FittedPanel, OfRelation, ReadSeed
 from bayes_hfgrowth.commands.outputs import check_folder
 from bayes_hfgrowth.commands.screen import announce, show_verdict
 from bayes_hfgrowth.support.errors import FitError, HFGrowthError
@@ -30,6 +30,7 @@ def figures(
         int, typer.Option("--months", metavar="H", help="How far to forecast, in months.")
     ] = 12,
     panel_file: FittedPanel = None,
+    relation: OfRelation = None,
     seed: ReadSeed = None,
 ) -> None:
     """Draw all figures of a fit: data, parameters, organizations, forecasts, checks.
@@ -44,7 +45,7 @@ def figures(
     if file_format not in FORMATS:
         raise FitError(f"format {file_format!r} does not exist; give one of {', '.join(FORMATS)}")
     check_folder(out, FitError)
-    panel = None if panel_file is None else read_panel(panel_file)
+    panel = None if panel_file is None else read_panel(panel_file, relation=relation)
     fit = load_fit(fit_file)
     shown = Progress(True)
     with shown.stage("forecast"):
@@ -94,10 +95,10 @@ def _drawings(
     def surges() -> "Figure":
         if checked().surges.empty:
             raise FitError("no month of the fit is a surge")
-        return draw.surge_chart(checked().months, checked().surges)
+        return draw.surge_chart(checked().months, checked().surges, fit.counted)
 
     return {
-        "growth_by_age": lambda: draw.growth_by_age(draw.observed_months(fit.history)),
+        "growth_by_age": lambda: draw.growth_by_age(draw.observed_months(fit.history), fit.counted),
         "parameters": lambda: draw.parameter_pairs(fit),
         "milestones": lambda: draw.organization_milestones(fit, seed=seed),
         "concentration": lambda: draw.concentration(forecast),
@@ -108,7 +109,9 @@ def _drawings(
         "organizations": lambda: compared().plot(),
         "ridges": lambda: draw.organization_ridges(fit),
         "ranks": lambda: draw.organization_ranks(compared().ranks),
-        "predictive": lambda: draw.predictive_check(checked().rootogram, checked().pit),
+        "predictive": lambda: draw.predictive_check(
+            checked().rootogram, checked().pit, fit.counted
+        ),
         "surges": surges,
         "paper_fits": lambda: draw.paper_comparison(fit, load_paper_fits()),
     }

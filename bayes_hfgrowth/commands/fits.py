@@ -9,6 +9,7 @@ import typer
 
 from bayes_hfgrowth.commands.outputs import check_file
 from bayes_hfgrowth.commands.screen import announce, show_verdict
+from bayes_hfgrowth.panel.counted import METRICS, RELATIONS, Metric, Relation
 from bayes_hfgrowth.support.errors import FitError, ForecastError
 
 if TYPE_CHECKING:
@@ -59,6 +60,14 @@ NewPanel = Annotated[
         "nothing is fitted again.",
     ),
 ]
+OfRelation = Annotated[
+    Relation | None,
+    typer.Option(
+        "--relation",
+        metavar="|".join(RELATIONS),
+        help="Which rows to take from a panel of several relations.",
+    ),
+]
 FitOrNone = Annotated[
     Path | None,
     typer.Argument(
@@ -85,6 +94,14 @@ def fit(
     organizations_file: Annotated[
         Path | None,
         typer.Option(metavar="CSV", help="Table of your own: namespace, organization."),
+    ] = None,
+    relation: OfRelation = None,
+    metric: Annotated[
+        Metric | None,
+        typer.Option(
+            metavar="|".join(METRICS),
+            help="Fit fine-tunes or the namespaces that made them; by default what the panel says.",
+        ),
     ] = None,
     min_finetunes: Annotated[
         int, typer.Option(min=0, help="Leave out base models with fewer fine-tunes.")
@@ -126,7 +143,9 @@ def fit(
     check_settings(settings)
     growth_model = GrowthModel(model)
     table = read_organizations(organizations_file) if organizations_file else None
-    data = read_panel(panel, table)
+    data = read_panel(panel, table, relation)
+    if metric is not None:
+        data = data.counting(metric)
     if as_of is not None:
         data = data.as_of(as_of)
     data = data.select(organizations=organization or None, min_finetunes=min_finetunes)
@@ -134,6 +153,7 @@ def fit(
     announce(
         f"fitting {growth_model.spec.name} to {len(data.base_models)} base models "
         f"of {data.base_models['organization'].nunique()} organizations"
+        + ("" if data.counted.usual else f", by their {data.counted.many}")
     )
     result = growth_model.fit(
         data, draws=draws, tune=tune, chains=chains, seed=seed, target_accept=target_accept,
@@ -162,6 +182,7 @@ def forecast(
     ] = None,
     panel: NewPanel = None,
     as_of: AsOf = None,
+    relation: OfRelation = None,
     base_model: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Only this base model; repeatable.")
     ] = None,
@@ -198,12 +219,15 @@ def forecast(
         raise ForecastError(f"--threshold asks for a table, and {out} are draws; write .csv")
     ask = _Asked(months, last, limit, base_model or None, seed, out, levels, by)
     if panel is not None:
-        convergence = _of_panel(fit_file, panel, as_of, ask, dask)
-    elif dask is not None or as_of is not None:
+        convergence = _of_panel(fit_file, panel, as_of, relation, ask, dask)
+    elif dask is not None or as_of is not None or relation is not None:
         option, why = (
             ("--dask", "a forecast from a fit alone needs no cluster")
             if dask is not None
-            else ("--as-of", "a fit knows what it was fitted to")
+            else (
+                "--as-of" if as_of is not None else "--relation",
+                "a fit knows what it was fitted to",
+            )
         )
         raise ForecastError(f"{option} goes with --panel; {why}")
     elif fit_file is not None:
@@ -255,7 +279,12 @@ def _of_fit(fit_file: Path, ask: _Asked) -> "Convergence":
 
 
 def _of_panel(
-    fit_file: Path | None, panel: Path, as_of: str | None, ask: _Asked, dask: str | None
+    fit_file: Path | None,
+    panel: Path,
+    as_of: str | None,
+    relation: Relation | None,
+    ask: _Asked,
+    dask: str | None,
 ) -> "Convergence":
     """Forecast base models that need not be in the fit."""
     from bayes_hfgrowth.forecast.panel_file import forecast_file
@@ -263,7 +292,7 @@ def _of_panel(
     population = population_of(fit_file)
     done = forecast_file(
         population, panel, ask.months, ask.out, ask.seed, until=ask.until,
-        threshold=ask.threshold, as_of=as_of, intervals=ask.intervals, by=ask.by,
+        threshold=ask.threshold, as_of=as_of, relation=relation, intervals=ask.intervals, by=ask.by,
         base_models=ask.base_models, dask=dask,
     )  # fmt: skip
     if fit_file is None:  # only now, so that a refusal is one line
@@ -317,13 +346,15 @@ def show_answers(rows: "pd.DataFrame", of: int | None) -> None:
         How many base models the table has; None for sums.
     """
     from bayes_hfgrowth.forecast.answers import sentence
+    from bayes_hfgrowth.panel.counted import Counted
 
     levels = [name.removeprefix("lower_") for name in rows.columns if name.startswith("lower_")]
     level = "80" if "80" in levels else levels[0]
     for row in rows.to_dict("records"):
         typer.echo(f"{row.get('base_model', row['organization'])} {sentence(row, level)}")
     if of is not None and of > len(rows):
-        announce(f"these are the {len(rows)} base models with most fine-tunes, of {of:,}")
+        many = Counted.read(rows.iloc[0]).many
+        announce(f"these are the {len(rows)} base models with most {many}, of {of:,}")
 
 
 def register(app: typer.Typer) -> None:

@@ -1,16 +1,19 @@
 """The commands that ask a fit questions: `hfgrowth compare` and `hfgrowth diagnose`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
 import typer
 
-from bayes_hfgrowth.commands.fits import FitFile, FittedPanel, ReadSeed
+from bayes_hfgrowth.commands.fits import FitFile, FittedPanel, OfRelation, ReadSeed
 from bayes_hfgrowth.commands.outputs import check_file, check_folder
 from bayes_hfgrowth.commands.screen import announce, show_sections, show_table, show_verdict
 from bayes_hfgrowth.support.errors import ComparisonError, FitError
+
+if TYPE_CHECKING:
+    from bayes_hfgrowth.panel.counted import Counted
 
 
 def compare(
@@ -38,7 +41,9 @@ def compare(
         announce(f"wrote {out}")
     for name in comparison.organizations:
         show_table(
-            _readable(comparison.table[comparison.table["organization"] == name]),
+            _readable(
+                comparison.table[comparison.table["organization"] == name], comparison.counted
+            ),
             f"{name}: medians, 95% intervals, and medians without the largest base model",
             ("median", "lower_95", "upper_95", "without_largest"),
         )
@@ -46,12 +51,12 @@ def compare(
     show_verdict(result.convergence, only_bad=True)
 
 
-def _readable(table: pd.DataFrame) -> pd.DataFrame:
+def _readable(table: pd.DataFrame, what: "Counted") -> pd.DataFrame:
     """Rows of one organization as the screen shows them."""
-    from bayes_hfgrowth.comparison import QUANTITIES
+    from bayes_hfgrowth.comparison.quantities import quantity_of
 
     table = table[table["median"].notna()]
-    quantities = [QUANTITIES[key] for key in table["quantity"]]
+    quantities = [quantity_of(key, what) for key in table["quantity"]]
     counted = np.array([quantity.larger is None for quantity in quantities])
     labels = [
         quantity.label if known else f"{quantity.label} ({quantity.unit})"
@@ -74,6 +79,7 @@ def diagnose(
         Path | None, typer.Option("--out", metavar="DIR", help="Folder for tables and figures.")
     ] = None,
     panel_file: FittedPanel = None,
+    relation: OfRelation = None,
 ) -> None:
     """Check a fit: convergence, leave-one-out, posterior predictive checks.
 
@@ -86,7 +92,7 @@ def diagnose(
 
     if out is not None:
         check_folder(out, FitError)
-    panel = None if panel_file is None else read_panel(panel_file)
+    panel = None if panel_file is None else read_panel(panel_file, relation=relation)
     diagnostics = check_fit(load_fit(fit_file), panel, Progress(True))
     if out is not None:
         diagnostics.save(out)

@@ -11,6 +11,7 @@ from bayes_hfgrowth.commands.fits import (
     FitOrNone,
     Months,
     NewPanel,
+    OfRelation,
     ReadSeed,
     Until,
     population_of,
@@ -19,6 +20,7 @@ from bayes_hfgrowth.commands.fits import (
 )
 from bayes_hfgrowth.commands.outputs import check_file
 from bayes_hfgrowth.commands.screen import announce, show_table, show_verdict
+from bayes_hfgrowth.panel.counted import Relation
 from bayes_hfgrowth.support.errors import ForecastError
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ def rank(
     until: Until = None,
     panel: NewPanel = None,
     as_of: AsOf = None,
+    relation: OfRelation = None,
     base_model: Annotated[
         list[str] | None,
         typer.Option(metavar="ID", help="Rank this base model among the others named; repeatable."),
@@ -82,7 +85,9 @@ def rank(
         raise ForecastError("a rank is one among several, and there is one alone; name more")
     if overtakes is not None and overtakes[0] == overtakes[1]:
         raise ForecastError(f"{overtakes[0]!r} cannot overtake itself; name two {by}s")
-    predicted, convergence = _predicted(fit_file, panel, as_of, months, last, wanted, seed)
+    predicted, convergence = _predicted(
+        fit_file, (panel, as_of, relation), months, last, wanted, seed
+    )
     series = DatedSeries.of(predicted.draws, by)
     if overtakes is not None:
         race = overtaking(series, *overtakes)
@@ -106,14 +111,14 @@ def _wanted(base_models: list[str] | None, pair: tuple[str, str] | None) -> list
 
 def _predicted(
     fit_file: Path | None,
-    panel: Path | None,
-    as_of: str | None,
+    source: tuple[Path | None, str | None, Relation | None],
     months: int | None,
     until: "pd.Timestamp | None",
     base_models: Iterable[str] | None,
     seed: int | None,
 ) -> "tuple[Forecast, Convergence]":
     """Forecast from a fit, or the base models of a panel from a population."""
+    panel, as_of, relation = source
     if panel is None and fit_file is None:
         raise ForecastError(
             "there is nothing to rank; give a fit file, or new base models with --panel PANEL"
@@ -123,13 +128,15 @@ def _predicted(
 
         if as_of is not None:
             raise ForecastError("--as-of goes with --panel; a fit knows what it was fitted to")
+        if relation is not None:
+            raise ForecastError("--relation goes with --panel; a fit knows what it was fitted to")
         assert fit_file is not None
         fit = load_fit(fit_file)
         return fit.forecast(months, base_models, seed, until=until), fit.convergence
     from bayes_hfgrowth.forecast.paths import forecast_new
     from bayes_hfgrowth.panel.table import read_panel
 
-    known = read_panel(panel)
+    known = read_panel(panel, relation=relation)
     if as_of is not None:
         known = known.as_of(as_of)
     if base_models is not None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bayes_hfgrowth.commands.fits import FitFile, FittedPanel, ReadSeed
+from bayes_hfgrowth.commands.fits import FitFile, FittedPanel, OfRelation, ReadSeed
 from bayes_hfgrowth.commands.outputs import check_file
 from bayes_hfgrowth.commands.screen import announce, show_verdict
 from bayes_hfgrowth.support.errors import FitError
@@ -18,6 +18,7 @@ def report(
         int, typer.Option("--months", metavar="H", help="How far to forecast, in months.")
     ] = 12,
     panel_file: FittedPanel = None,
+    relation: OfRelation = None,
     seed: ReadSeed = None,
 ) -> None:
     """Write one self-contained HTML page: forecasts, organizations, diagnostics.
@@ -29,7 +30,7 @@ def report(
     from bayes_hfgrowth.report import write_report
 
     check_file(out, (".html",), FitError)
-    panel = None if panel_file is None else read_panel(panel_file)
+    panel = None if panel_file is None else read_panel(panel_file, relation=relation)
     result = load_fit(fit_file)
     write_report(result, out, months=months, seed=seed, panel=panel, progress=True)
     announce(

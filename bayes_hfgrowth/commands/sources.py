@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from bayes_hfgrowth.commands.outputs import check_file
-from bayes_hfgrowth.panel.counted import RELATIONS, Relation
+from bayes_hfgrowth.panel.counted import METRICS, RELATIONS, Metric, Relation
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.support.errors import PanelError
 
@@ -24,6 +24,15 @@ RelationOption = Annotated[
     ),
 ]
 
+MetricOption = Annotated[
+    Metric,
+    typer.Option(
+        "--metric",
+        metavar="|".join(METRICS),
+        help="Count these children, or the different namespaces that made them.",
+    ),
+]
+
 
 def fetch(
     out: Out,
@@ -36,6 +45,7 @@ def fetch(
         typer.Option(metavar="NAMESPACE", help="Take all base models of a Hub namespace."),
     ] = None,
     relation: RelationOption = "finetune",
+    metric: MetricOption = "finetunes",
     refresh: Annotated[
         bool, typer.Option("--refresh", help="List everything again, not only what is new.")
     ] = False,
@@ -59,6 +69,7 @@ def fetch(
         base_models or (),
         namespaces=organization or (),
         relation=relation,
+        metric=metric,
         cache=cache,
         refresh=refresh,
     )
@@ -75,6 +86,7 @@ def snapshot(
     ],
     out: Out,
     relation: RelationOption = "finetune",
+    metric: MetricOption = "finetunes",
     min_finetunes: Annotated[
         int,
         typer.Option(
@@ -101,6 +113,7 @@ def snapshot(
     panel, summary, notes = snapshot_panel(
         files,
         relation=relation,
+        metric=metric,
         min_finetunes=min_finetunes,
         namespaces=organization or (),
         observed_at=observed_at,

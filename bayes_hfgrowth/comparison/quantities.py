@@ -9,6 +9,7 @@ import xarray as xr
 from bayes_hfgrowth.growth.curve import cumulative, ultimate_impact
 from bayes_hfgrowth.model.priors import LOG_SCALE
 from bayes_hfgrowth.model.specification import GrowthSpec
+from bayes_hfgrowth.panel.counted import FINETUNES, Counted
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.posterior.simulation import (
@@ -31,6 +32,7 @@ __all__ = [
     "peak_months",
     "population_draws",
     "quantity_draws",
+    "quantity_of",
 ]
 
 NEW_MONTHS = 12
@@ -146,6 +148,21 @@ QUANTITIES = {
     "share_of_largest": Quantity("share", "Share of the largest base model"),
 }
 """The quantities of a comparison, in the order of its table."""
+
+
+def quantity_of(key: str, counted: Counted = FINETUNES) -> Quantity:
+    """A quantity in the words of what was counted.
+
+    Parameters
+    ----------
+    key : str
+        Of `QUANTITIES`.
+    counted : Counted
+        What stands for fine-tunes.
+    """
+    known = QUANTITIES[key]
+    larger = None if known.larger is None else counted.said(known.larger)
+    return Quantity(counted.said(known.unit), counted.said(known.label), larger)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,9 +17,11 @@ from bayes_hfgrowth.comparison.quantities import (
     QuantityDraws,
     peak_months,
     quantity_draws,
+    quantity_of,
 )
 from bayes_hfgrowth.comparison.without import Without, log_weights_without
 from bayes_hfgrowth.comparison.words import largest_sentence, pair_sentence
+from bayes_hfgrowth.panel.counted import FINETUNES, Counted
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.support.errors import ComparisonError
 from bayes_hfgrowth.support.files import write_table
@@ -102,6 +104,8 @@ class Comparison:
     min_finetunes : int
         Fewest fine-tunes of any base model in the fit. Where it is not 0, the fit knows
         nothing of less successful base models, and neither do the new ones simulated here.
+    counted : Counted
+        What was counted; it stands in the place of fine-tunes everywhere here.
     """
 
     organizations: tuple[str, ...]
@@ -111,6 +115,7 @@ class Comparison:
     largest: pd.DataFrame
     early: EarlyPeaks
     min_finetunes: int
+    counted: Counted = FINETUNES
 
     def sections(self) -> dict[str, list[str]]:
         """Plain statements under short headings.
@@ -140,14 +145,15 @@ class Comparison:
         notes = {
             "The paper's claim: who peaks early": self.early.sentences(),
             "What hangs on one base model": [
-                largest_sentence(str(organization), row, cells.loc[organization])
+                largest_sentence(str(organization), row, cells.loc[organization], self.counted)
                 for organization, row in self.largest.iterrows()
             ],
         }
         if self.min_finetunes > 0:
             notes["Mind"] = [
-                f"Every base model in the fit has at least {self.min_finetunes} fine-tunes: a new "
-                "base model here means one that is as successful, not just any."
+                f"Every base model in the fit has at least {self.min_finetunes} "
+                f"{self.counted.many}: a new base model here means one that is as successful, "
+                "not just any."
             ]
         return {heading: lines for heading, lines in notes.items() if lines}
 
@@ -180,7 +186,7 @@ class Comparison:
         """Forest plot; see `bayes_hfgrowth.figures.organizations.organization_forest`."""
         from bayes_hfgrowth.figures.organizations import organization_forest  # a view of this
 
-        return organization_forest(self.table, **options)
+        return organization_forest(self.table, **{"counted": self.counted} | options)
 
 
 def compare(fit: FittedDraws, organizations: Sequence[str], seed: int | None = None) -> Comparison:
@@ -230,8 +236,8 @@ def compare(fit: FittedDraws, organizations: Sequence[str], seed: int | None = N
     without = [Without.from_logarithms(weights) for weights in own]
     return Comparison(
         organizations=names,
-        table=_table(names, draws, smaller, without, _counted(fit, names)),
-        pairs=_pairs(names, draws, smaller, own),
+        table=_table(names, draws, smaller, without, _counted(fit, names), fit.counted),
+        pairs=_pairs(names, draws, smaller, own, fit.counted),
         ranks=rank_table(names, {name: of.sample for name, of in draws.items()}),
         largest=largest.assign(pareto_k=[each.pareto_k for each in without]),
         early=early_peaks(
@@ -240,6 +246,7 @@ def compare(fit: FittedDraws, organizations: Sequence[str], seed: int | None = N
             {index: Without.from_logarithms(each) for index, each in log_weights.items()},
         ),
         min_finetunes=int(fit.history.finetunes.min()),
+        counted=fit.counted,
     )
 
 
@@ -313,12 +320,14 @@ def _table(
     draws: dict[str, QuantityDraws],
     smaller: QuantityDraws,
     without: Sequence[Without],
-    counted: dict[tuple[str, str], list[float]],
+    sums: dict[tuple[str, str], list[float]],
+    counted: Counted,
 ) -> pd.DataFrame:
     """Medians and intervals."""
     rows = []
     for position, name in enumerate(names):
-        for key, quantity in QUANTITIES.items():
+        for key in QUANTITIES:
+            quantity = quantity_of(key, counted)
             row: dict[str, Any] = {"organization": name, "quantity": key, "unit": quantity.unit}
             beside, k = dict.fromkeys(_TAILS_WITHOUT, np.nan), 0.0
             if key in draws:
@@ -337,7 +346,7 @@ def _table(
             elif quantity.larger is not None:  # the growth model has no such thing
                 row |= dict.fromkeys(_TAILS, np.nan)
             else:
-                everyone, fewer = counted[name, key]
+                everyone, fewer = sums[name, key]
                 row |= dict.fromkeys(_TAILS, everyone)
                 beside = dict.fromkeys(_TAILS_WITHOUT, fewer)
             row |= {f"{at}_without_largest": float(value) for at, value in beside.items()}
@@ -350,6 +359,7 @@ def _pairs(
     draws: dict[str, QuantityDraws],
     smaller: QuantityDraws,
     log_weights: Sequence[npt.NDArray[np.float64]],
+    counted: Counted,
 ) -> pd.DataFrame:
     """Probability, for each pair and quantity, that the first's is larger."""
     rows = []
@@ -368,7 +378,14 @@ def _pairs(
                     "quantity": key,
                     "probability": probability,
                     "sentence": pair_sentence(
-                        key, names[i], names[j], probability, tied, beside, without.pareto_k
+                        key,
+                        names[i],
+                        names[j],
+                        probability,
+                        tied,
+                        beside,
+                        without.pareto_k,
+                        counted=counted,
                     ),
                     "probability_without_largest": beside,
                     "pareto_k": without.pareto_k,

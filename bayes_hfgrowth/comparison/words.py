@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from bayes_hfgrowth.comparison.quantities import MANY, NEW_MONTHS, QUANTITIES
+from bayes_hfgrowth.comparison.quantities import MANY, NEW_MONTHS, quantity_of
+from bayes_hfgrowth.panel.counted import FINETUNES, Counted
 from bayes_hfgrowth.posterior.importance import GOOD_K
 
 __all__ = ["largest_sentence", "pair_sentence", "probability_words", "reliability_words"]
@@ -54,6 +55,8 @@ def pair_sentence(
     tied: float,
     without: float,
     pareto_k: float,
+    *,
+    counted: Counted = FINETUNES,
 ) -> str:
     """Say how probable it is that the first organization's quantity is larger.
 
@@ -69,8 +72,10 @@ def pair_sentence(
         The probability without the largest base model of each.
     pareto_k : float
         Of the weights that leave these out.
+    counted : Counted
+        What was counted.
     """
-    statement = QUANTITIES[quantity].larger
+    statement = quantity_of(quantity, counted).larger
     assert statement is not None  # only quantities with draws come here
     note = f" (ties, {tied:.0%}, count half)" if tied >= 0.005 else ""
     return (
@@ -80,7 +85,12 @@ def pair_sentence(
     )
 
 
-def largest_sentence(organization: str, largest: pd.Series, cells: pd.DataFrame) -> str:
+def largest_sentence(
+    organization: str,
+    largest: pd.Series,
+    cells: pd.DataFrame,
+    counted: Counted = FINETUNES,
+) -> str:
     """Say how much of an organization hangs on its largest base model.
 
     Parameters
@@ -91,16 +101,18 @@ def largest_sentence(organization: str, largest: pd.Series, cells: pd.DataFrame)
         Its row of `bayes_hfgrowth.comparison.Comparison.largest`.
     cells : pandas.DataFrame
         Its rows of the table, indexed by quantity.
+    counted : Counted
+        What was counted.
     """
     if largest["finetunes"] == 0:
-        return f"No base model of {organization} in the fit has any fine-tune."
+        return f"No base model of {organization} in the fit has any {counted.one}."
     warning = (
         "; what is said of the total is mostly said of this one" if largest["share"] > 0.5 else ""
     )
     told = []
     for key, what, digits in (
         ("fitness", "median fitness", ".2f"),
-        (f"share_passing_{MANY}", f"the share of new ones that pass {MANY} fine-tunes", ".0%"),
+        (f"share_passing_{MANY}", f"the share of new ones that pass {MANY} {counted.many}", ".0%"),
         (
             f"portfolio_after_{NEW_MONTHS}_months",
             f"the present total {NEW_MONTHS} months on",
@@ -110,7 +122,7 @@ def largest_sentence(organization: str, largest: pd.Series, cells: pd.DataFrame)
         before, after = cells.loc[key, ["median", "median_without_largest"]]
         told.append(f"{what} is {after:{digits}} instead of {before:{digits}}")
     return (
-        f"{largest['base_model']} holds {largest['share']:.0%} of the fine-tunes of "
+        f"{largest['base_model']} holds {largest['share']:.0%} of the {counted.many} of "
         f"{organization}{warning}. Without it {', '.join(told[:-1])}, and {told[-1]}"
         f"{reliability_words(largest['pareto_k'])}."
     )

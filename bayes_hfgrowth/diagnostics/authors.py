@@ -47,6 +47,11 @@ def who_made(surges: pd.DataFrame, panel: Panel | None) -> pd.DataFrame:
     table["made_by"] = pd.Series([None] * len(surges), index=surges.index, dtype=object)
     if panel is None:
         return table
+    if panel.counted.metric == "authors":
+        raise FitError(
+            "the panel counts authors, each of them once, so a surge is always made by many; "
+            "give no panel"
+        )
     for column in AUTHOR_COLUMNS:
         if column not in panel.table:
             raise FitError(

@@ -21,6 +21,7 @@ from bayes_hfgrowth.diagnostics.predictive import (
 )
 from bayes_hfgrowth.diagnostics.text import summary
 from bayes_hfgrowth.diagnostics.verdicts import VERDICTS, judge
+from bayes_hfgrowth.panel.counted import FINETUNES, Counted
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.posterior.convergence import Convergence
 from bayes_hfgrowth.posterior.draws import FittedDraws
@@ -93,6 +94,8 @@ class Diagnostics:
         All months of the fit: ``base_model``, ``organization``, ``month`` (age), ``new``
         (fine-tunes in it), of its replicates ``median``, ``lower_95``, ``upper_95``, and
         ``surge`` (whether it is one).
+    counted : Counted
+        What was counted; it stands in the place of fine-tunes everywhere here.
     """
 
     convergence: Convergence
@@ -107,6 +110,7 @@ class Diagnostics:
     verdicts: pd.DataFrame
     surges: pd.DataFrame
     months: pd.DataFrame
+    counted: Counted = FINETUNES
 
     @property
     def published(self) -> pd.DataFrame:
@@ -188,10 +192,11 @@ class Diagnostics:
         with whole_file(files[-1], FitError) as temporary:
             temporary.write_text(self.text(), encoding="utf-8")
         files.append(place / "predictive.png")
-        save_figure(predictive_check(self.rootogram, self.pit), files[-1], FitError)
+        figure = predictive_check(self.rootogram, self.pit, self.counted)
+        save_figure(figure, files[-1], FitError)
         if len(self.surges):
             files.append(place / "surges.png")
-            save_figure(surge_chart(self.months, self.surges), files[-1], FitError)
+            save_figure(surge_chart(self.months, self.surges, self.counted), files[-1], FitError)
         return files
 
 
@@ -241,6 +246,8 @@ def diagnose(
     if "prior_predictive" in fit.tree.children:
         prior = compared(observed, replicated_months(fit, "prior_predictive"))
     theirs = load_paper_fits()["verdict"].reindex(judged.verdicts["base_model"])
+    if not fit.counted.usual:  # they fitted fine-tunes
+        theirs[:] = None
     return Diagnostics(
         convergence=fit.convergence,
         population=summarised(fit.posterior),
@@ -254,6 +261,7 @@ def diagnose(
         verdicts=judged.verdicts.assign(published_verdict=theirs.to_numpy(dtype=object)),
         surges=judged.surges,
         months=_months(fit, replicated, judged.surges),
+        counted=fit.counted,
     )
 
 

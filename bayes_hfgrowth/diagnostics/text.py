@@ -9,6 +9,7 @@ from bayes_hfgrowth.diagnostics.leave_one_out import LeaveOneOut
 from bayes_hfgrowth.diagnostics.population import LEAST_BFMI
 from bayes_hfgrowth.diagnostics.predictive import DEVIATION
 from bayes_hfgrowth.diagnostics.verdicts import VERDICTS
+from bayes_hfgrowth.panel.counted import FINETUNES, Counted
 from bayes_hfgrowth.posterior.convergence import Convergence
 
 if TYPE_CHECKING:
@@ -35,17 +36,17 @@ def summary(found: "Diagnostics") -> str:
     """
     parts = [
         [*_convergence(found.convergence), *_energy(found.energy)],
-        _loo(found.loo),
+        _loo(found.loo, found.counted),
         [
             "Does the model describe the counts? Observed against replicated panels:",
-            *_checks(found.predictive, point=True),
+            *_checks(found.predictive, found.counted, point=True),
         ],
         _verdicts(found),
-        _surges(found.surges),
+        _surges(found.surges, found.counted),
         _sensitivity(found.sensitivity),
         [
             "Before any data: observed against panels drawn from the prior:",
-            *_checks(found.prior_predictive, point=False),
+            *_checks(found.prior_predictive, found.counted, point=False),
         ]
         if len(found.prior_predictive)
         else [],
@@ -54,21 +55,24 @@ def summary(found: "Diagnostics") -> str:
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def surge_sentence(surge: pd.Series) -> str:
+def surge_sentence(surge: pd.Series, counted: Counted = FINETUNES) -> str:
     """Say one surge: when, how large, how improbable, and by whom where that is known.
 
     Parameters
     ----------
     surge : pandas.Series
         A row of `bayes_hfgrowth.diagnostics.Diagnostics.surges`.
+    counted : Counted
+        What was counted.
     """
     by = f", by {surge['made_by']}" if isinstance(surge["made_by"], str) else ""
     if surge["made_by"] == "unclear":
         by = ", by how many authors is unclear"
     return (
-        f"{surge['base_model']}: {surge['new']:,} new fine-tunes in month {surge['month']} (to "
-        f"{surge['date']:%Y-%m-%d}), {_times(surge['size'])} times the {_count(surge['expected'])} "
-        f"expected, probability {_probability(surge['probability'])}{by}"
+        f"{surge['base_model']}: {surge['new']:,} new {counted.many} in month "
+        f"{surge['month']} (to {surge['date']:%Y-%m-%d}), {_times(surge['size'])} times the "
+        f"{_count(surge['expected'])} expected, probability "
+        f"{_probability(surge['probability'])}{by}"
     )
 
 
@@ -94,7 +98,7 @@ def _energy(table: pd.DataFrame) -> list[str]:
     return [f"{line}; below {LEAST_BFMI} would be a bad sign."]
 
 
-def _loo(loo: LeaveOneOut) -> list[str]:
+def _loo(loo: LeaveOneOut, counted: Counted) -> list[str]:
     lines = [
         f"Leave-one-out: elpd {loo.elpd:.1f} (standard error {loo.se:.1f}), "
         f"{loo.p:.0f} effective parameters, {loo.months} months.",
@@ -103,19 +107,20 @@ def _loo(loo: LeaveOneOut) -> list[str]:
         + (", so the estimate is rough there; the worst:" if len(loo.bad) else "."),
     ]
     return lines + [
-        f"    {row.base_model}, month {row.month}: {row.new_finetunes} new fine-tunes, "
+        f"    {row.base_model}, month {row.month}: {row.new_finetunes} new {counted.many}, "
         f"k = {row.pareto_k:.2f}; {row.reason}"
         for row in loo.bad.head(5).itertuples()
     ]
 
 
-def _checks(table: pd.DataFrame, *, point: bool) -> list[str]:
-    width = int(table["check"].str.len().max())
+def _checks(table: pd.DataFrame, counted: Counted, *, point: bool) -> list[str]:
+    table = table.assign(said=[counted.said(check) for check in table["check"]])
+    width = int(table["said"].str.len().max())
     lines = []
     for row in table.itertuples():
         unusual = point and _unusual(row.check, row.tail_probability)
         lines.append(
-            f"  {row.check:<{width}}  {row.observed:>10.4g}  "
+            f"  {row.said:<{width}}  {row.observed:>10.4g}  "
             f"replicated {row.replicated_median:.4g} "
             f"({row.lower_95:.4g} to {row.upper_95:.4g}), "
             f"tail probability {row.tail_probability:.3f}{'  <- UNUSUAL' if unusual else ''}"
@@ -143,13 +148,14 @@ def _verdicts(found: "Diagnostics") -> list[str]:
     return lines
 
 
-def _surges(surges: pd.DataFrame) -> list[str]:
+def _surges(surges: pd.DataFrame, counted: Counted) -> list[str]:
     if surges.empty:
         return ["Surges: none."]
     ordered = surges.sort_values("probability", kind="stable")
     lines = [f"Surges: {len(surges)} months of {surges['base_model'].nunique()} base models"]
     lines[0] += "; the least probable:" if len(surges) > _SHOWN else ":"
-    return lines + [f"  {surge_sentence(row)}" for _, row in ordered.head(_SHOWN).iterrows()]
+    shown = ordered.head(_SHOWN)
+    return lines + [f"  {surge_sentence(row, counted)}" for _, row in shown.iterrows()]
 
 
 def _sensitivity(table: pd.DataFrame) -> list[str]:

@@ -24,6 +24,7 @@ from bayes_hfgrowth.fit import GrowthModel, check_settings
 from bayes_hfgrowth.forecast.paths import LONGEST
 from bayes_hfgrowth.inference.sampling import Settings
 from bayes_hfgrowth.model.specification import GrowthSpec
+from bayes_hfgrowth.panel.counted import Counted
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.posterior.convergence import Convergence
 from bayes_hfgrowth.support.cluster import in_order, workers
@@ -212,6 +213,10 @@ def read_draws(path: str | os.PathLike[str]) -> xr.Dataset:
             f"{name} holds no forecast (no {', '.join(missing) or 'draws'}); "
             "give what hfgrowth forecast --out FILE.nc wrote"
         )
+    try:
+        Counted.read(draws.attrs)
+    except ValueError as failure:
+        raise ForecastError(f"{name} is of a forecast that does not exist: {failure}") from failure
     return draws
 
 

@@ -18,6 +18,7 @@ from scipy.spatial import KDTree
 from bayes_hfgrowth.evaluation.time_series import TIME_SERIES, simulated_increments
 from bayes_hfgrowth.growth.curve import cumulative
 from bayes_hfgrowth.growth.transition import CAP
+from bayes_hfgrowth.panel.counted import Counted
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.names import indices_of
@@ -136,13 +137,13 @@ def forecast_baseline(
     last = models["finetunes"].to_numpy()[forecast]
     grown = np.stack([np.clip(path, 0.0, CAP) for path in paths if path is not None], axis=1)
     return BaselineForecast(
-        draws=_dataset(models.iloc[forecast], last[:, None] + grown),
+        draws=_dataset(models.iloc[forecast], last[:, None] + grown, panel.counted),
         too_short=tuple(names[chosen[~old]]),
         failed=tuple(names[np.delete(usable, done)]),
     )
 
 
-def _dataset(models: pd.DataFrame, counts: Floats) -> xr.Dataset:
+def _dataset(models: pd.DataFrame, counts: Floats, counted: Counted) -> xr.Dataset:
     """Wrap draws, shape (draws, base models, months), and what belongs to their base models."""
     created = pd.DatetimeIndex(models["created_at"]).tz_convert("UTC").tz_localize(None)
     return xr.Dataset(
@@ -159,13 +160,14 @@ def _dataset(models: pd.DataFrame, counts: Floats) -> xr.Dataset:
             "base_model": models.index.to_numpy(dtype=object),
             "horizon": ("horizon", np.arange(1, counts.shape[2] + 1), {"units": "months"}),
         },
+        attrs=counted.written,
     )
 
 
 def _counts_of(panel: Panel) -> list[npt.NDArray[np.int64]]:
     """Cumulative counts of each base model at months 0, 1, 2, ..."""
     months = panel.base_models["months"].to_numpy()
-    return np.split(panel.table["finetunes"].to_numpy(), np.cumsum(months + 1)[:-1])
+    return np.split(panel.counts, np.cumsum(months + 1)[:-1])
 
 
 # The simplest

@@ -15,6 +15,7 @@ import xarray as xr
 
 from bayes_hfgrowth.evaluation.groups import GROUPINGS, members
 from bayes_hfgrowth.forecast.paths import Forecast
+from bayes_hfgrowth.panel.counted import Counted
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.support.errors import ForecastError
 
@@ -126,8 +127,10 @@ def score_forecast(draws: xr.Dataset, panel: Panel, *, seed: int = 0) -> pd.Data
     Raises
     ------
     ForecastError
-        When nothing can be scored, or a base model of that name was created at another time.
+        When nothing can be scored, the panel counts something else, or a base model of that name
+        was created at another time.
     """
+    check_counted(draws, panel)
     counts = draws["finetunes"].transpose("base_model", "horizon", "chain", "draw")
     at_start, at_end = outcomes(draws, panel)
     tables = []
@@ -225,7 +228,7 @@ def outcomes(draws: xr.Dataset, panel: Panel) -> tuple[npt.NDArray[np.int64], ..
         )
     table = panel.table
     counts = pd.Series(
-        table["finetunes"].to_numpy(),
+        panel.counts,
         index=pd.MultiIndex.from_arrays([table["base_model"].astype(object), table["month"]]),
     )
     months = draws["months"].to_numpy()
@@ -235,6 +238,22 @@ def outcomes(draws: xr.Dataset, panel: Panel) -> tuple[npt.NDArray[np.int64], ..
     )
     found = counts.reindex(wanted, fill_value=-1).to_numpy().reshape(ages.shape)
     return found[:, 0], found[:, 1:]
+
+
+def check_counted(draws: xr.Dataset, panel: Panel) -> None:
+    """Check that a forecast is of what a panel counts.
+
+    Raises
+    ------
+    ForecastError
+        When it is not.
+    """
+    counted = Counted.read(draws.attrs)
+    if counted != panel.counted:
+        raise ForecastError(
+            f"the forecast is of {counted.many} and the panel counts {panel.counted.many}; give "
+            "a panel that counts the same"
+        )
 
 
 def _scored(

@@ -73,7 +73,7 @@ def share_holding(counts: npt.ArrayLike, most: float = MOST) -> npt.NDArray[np.f
     return np.asarray(np.where(enough.any(axis=-1), number, np.nan))
 
 
-def concentration(forecast: Forecast, counted: str = "fine-tunes") -> Figure:
+def concentration(forecast: Forecast, counted: str | None = None) -> Figure:
     """Lorenz curve, and the share of base models that holds 80% of the fine-tunes.
 
     Left, all base models from the largest on, today and at the end of the forecast with its
@@ -85,7 +85,8 @@ def concentration(forecast: Forecast, counted: str = "fine-tunes") -> Figure:
     forecast : bayes_hfgrowth.forecast.paths.Forecast
         Of all base models that are meant.
     counted : str
-        What was counted, for the labels: ``"downloads"`` in a panel of downloads.
+        What was counted, for the labels: ``"downloads"`` in a panel of downloads. By default
+        what the forecast says.
 
     Returns
     -------
@@ -96,6 +97,7 @@ def concentration(forecast: Forecast, counted: str = "fine-tunes") -> Figure:
     ForecastError
         When the base models have no fine-tune at all.
     """
+    counted = counted or forecast.counted.many
     now = forecast.draws["observed"].to_numpy()
     if now.sum() == 0:
         raise ForecastError(
@@ -178,7 +180,7 @@ def download_concentration(panel: Panel) -> Figure:
         raise FitError(
             "the panel carries no downloads; hfgrowth fetch and snapshot make one that does"
         )
-    kinds = {"finetunes": "fine-tunes", **carried}
+    kinds = {panel.counted.metric: panel.counted.many, **carried}
     counts = last[list(kinds)].apply(pd.to_numeric, errors="coerce")
     for name, what in carried.items():
         wrong = last[name].notna() & ~(counts[name] >= 0)
@@ -202,7 +204,7 @@ def download_concentration(panel: Panel) -> Figure:
     }
     first = next(kind for kind in kinds if kind in carried)
     rows = sorted(members, key=lambda name: (name != "(all)", held[name][first], name))
-    looks = dict(zip(("finetunes", *DOWNLOADS), _LOOKS, strict=True))
+    looks = dict(zip((panel.counted.metric, *DOWNLOADS), _LOOKS, strict=True))
     with styled():
         figure = new_figure(max(3.2, 1.5 + 0.19 * len(rows)))
         left, right = figure.subplots(1, 2, width_ratios=(1.2, 1.0))

@@ -274,7 +274,8 @@ def extreme_forecasts(
     table = Forecast(
         draws.isel(base_model=[order.index(name) for name in names]), pd.DataFrame()
     ).table(LEVELS)
-    counts = panel.table[panel.table["base_model"].isin(names) & (panel.table["month"] > 0)]
+    counts = panel.table.assign(finetunes=panel.counts)
+    counts = counts[panel.table["base_model"].isin(names) & (panel.table["month"] > 0)]
     rows = math.ceil(number / _ROW)
     levels = fan_levels(table)
     with styled():
@@ -283,7 +284,7 @@ def extreme_forecasts(
         for part, (title, chosen) in zip(parts, blocks.items(), strict=True):
             _fans(part, title, chosen, table, counts, levels, rows)
         figure.supxlabel("Age of the base model (months)", fontsize=8)
-        figure.supylabel("Cumulative fine-tunes", fontsize=8)
+        figure.supylabel(f"Cumulative {panel.counted.many}", fontsize=8)
         came = Line2D([], [], color=COLOURS["paper"], marker="o", markersize=2.5,
                       markerfacecolor="none", linewidth=0.9, label="what came")  # fmt: skip
         figure.legend(

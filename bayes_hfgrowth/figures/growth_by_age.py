@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bayes_hfgrowth.figures.style import counts_on, new_figure, styled
+from bayes_hfgrowth.panel.counted import FINETUNES, Counted
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.support.errors import FitError
 
@@ -45,7 +46,7 @@ def observed_months(history: History) -> pd.DataFrame:
     )
 
 
-def growth_by_age(months: pd.DataFrame) -> Figure:
+def growth_by_age(months: pd.DataFrame, counted: Counted = FINETUNES) -> Figure:
     """New fine-tunes of each month and cumulative ones against age, one line a base model.
 
     The colour is the creation date: late base models are short lines, since little of their
@@ -56,6 +57,8 @@ def growth_by_age(months: pd.DataFrame) -> Figure:
     ----------
     months : pandas.DataFrame
         From `observed_months`.
+    counted : Counted
+        What was counted.
 
     Returns
     -------
@@ -78,7 +81,7 @@ def growth_by_age(months: pd.DataFrame) -> Figure:
         for axes, column, label in zip(
             panels,
             ("new", "finetunes"),
-            ("New fine-tunes in the month", "Cumulative fine-tunes"),
+            (f"New {counted.many} in the month", f"Cumulative {counted.many}"),
             strict=True,
         ):
             lines = []

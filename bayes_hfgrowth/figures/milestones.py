@@ -100,7 +100,8 @@ def organization_milestones(
         panels[0].set_yticks(place, [history.organizations[group] for group in groups])
         panels[0].set_ylim(len(groups) - 0.5, -0.5)
         figure.supxlabel(
-            f"Cumulative fine-tunes of base models with {fitness[0]:g} ≤ λ ≤ {fitness[1]:g}",
+            f"Cumulative {fit.counted.many} of base models with "
+            f"{fitness[0]:g} ≤ λ ≤ {fitness[1]:g}",
             fontsize=8.0,
         )
         circle = panels[0].scatter([], [], s=9, linewidths=0.5, facecolors="none",

@@ -9,8 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bayes_hfgrowth.comparison.quantities import NEW_MONTHS, QUANTITIES
+from bayes_hfgrowth.comparison.quantities import NEW_MONTHS, QUANTITIES, quantity_of
 from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, styled
+from bayes_hfgrowth.panel.counted import FINETUNES, Counted
 from bayes_hfgrowth.support.errors import ComparisonError
 from bayes_hfgrowth.support.names import indices_of
 
@@ -28,6 +29,7 @@ def organization_forest(
     table: pd.DataFrame,
     organizations: Sequence[str] | None = None,
     quantities: Sequence[str] = _DEFAULT,
+    counted: Counted = FINETUNES,
 ) -> Figure:
     """Medians with 50% and 95% intervals, one panel for each quantity.
 
@@ -39,6 +41,8 @@ def organization_forest(
         Which to draw, from the top down; all in the order of the table when not given.
     quantities : sequence of str
         Which panels; at most five stay readable.
+    counted : Counted
+        What was counted.
 
     Returns
     -------
@@ -74,8 +78,9 @@ def organization_forest(
                 decades = math.ceil(math.log10(max(values["upper_95"].max(), 10.0)))
                 axes.set_xticks([0.0] + [10.0**k for k in range(0, decades + 1, 1 + decades // 4)])
             counts_on(axes, x=True)
-            label = textwrap.fill(QUANTITIES[key].label, 16)
-            axes.set_xlabel(f"{label}\n({QUANTITIES[key].unit})")
+            quantity = quantity_of(key, counted)
+            unit = textwrap.fill(quantity.unit, 24)
+            axes.set_xlabel(f"{textwrap.fill(quantity.label, 16)}\n({unit})")
             axes.tick_params(axis="y", length=0)
             axes.grid(axis="x", linewidth=0.3, color="#D0D0D0")
             axes.set_axisbelow(True)

@@ -162,8 +162,10 @@ def paper_comparison(fit: FittedDraws, paper_fits: pd.DataFrame) -> Figure:
     Raises
     ------
     FitError
-        When the fit holds no base model of one of the two kinds.
+        When the fit holds no base model of one of the two kinds, or is not of fine-tunes.
     """
+    if not fit.counted.usual:
+        raise FitError(f"the published curves are of fine-tunes, and the fit of {fit.counted.many}")
     interior, degenerate = choose_base_models(fit, paper_fits)
     for names, what in ((interior, "interior"), (list(degenerate), "degenerate")):
         if not names:

@@ -132,7 +132,7 @@ def collapse(fit: FittedDraws) -> Figure:
     enough = (history.months >= LEAST_MONTHS) & (history.finetunes >= LEAST_FINETUNES)
     if not enough.any():
         raise FitError(
-            f"no base model has {LEAST_MONTHS} months and {LEAST_FINETUNES} fine-tunes, so "
+            f"no base model has {LEAST_MONTHS} months and {LEAST_FINETUNES} {fit.counted.many}, so "
             "there is no curve to collapse; fit older base models"
         )
     rows = enough[history.base_model_of]
@@ -163,7 +163,7 @@ def collapse(fit: FittedDraws) -> Figure:
         )  # fmt: skip
         left.plot(smooth, special.ndtr(smooth), color=COLOURS["observed"], label="Φ")
         left.set_ylim(-0.02, max(1.05, 1.05 * float(np.quantile(y, 0.999))))
-        left.set_ylabel("Rescaled fine-tunes,\nln(1 + c/m)/λ (dimensionless)")
+        left.set_ylabel(f"Rescaled {fit.counted.many},\nln(1 + c/m)/λ (dimensionless)")
         left.legend(loc="upper left", markerscale=2.0)
         edges = np.linspace(low, high, 21)
         difference = (all_y - special.ndtr(all_x)).ravel()
@@ -180,7 +180,7 @@ def collapse(fit: FittedDraws) -> Figure:
             )  # fmt: skip
         right.plot(centre, ends[:, 2], color=COLOURS["model"], label="median")
         right.axhline(0.0, color=COLOURS["observed"], linewidth=0.8)
-        right.set_ylabel("Rescaled fine-tunes minus Φ\n(dimensionless)")
+        right.set_ylabel(f"Rescaled {fit.counted.many} minus Φ\n(dimensionless)")
         reach = 1.15 * float(np.abs(ends).max(initial=0.1))
         right.set_ylim(-reach, 1.3 * reach)
         right.legend(loc="upper left", ncols=3, columnspacing=1.0, handlelength=1.2)

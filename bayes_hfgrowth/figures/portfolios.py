@@ -84,7 +84,7 @@ def organization_portfolios(fit: FittedDraws, forecast: Forecast) -> Figure:
             number = f"{len(own):,} base model{'s' if len(own) > 1 else ''}"
             axes.set_title(f"{panel_title(name, 20)}\n{number}", fontsize=7.5)
         figure.supxlabel("Months from the last count", fontsize=8.0)
-        figure.supylabel("Cumulative fine-tunes", fontsize=8.0)
+        figure.supylabel(f"Cumulative {fit.counted.many}", fontsize=8.0)
         figure.legend(handles=_legend(), loc="outside upper left", ncols=5, columnspacing=1.3,
                       handlelength=1.6)  # fmt: skip
     return figure

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, panel_title, styled
+from bayes_hfgrowth.panel.counted import FINETUNES, Counted
 
 __all__ = ["MOST_PANELS", "predictive_check", "surge_chart"]
 
@@ -16,7 +17,9 @@ MOST_PANELS = 9
 _COLUMNS = 3
 
 
-def predictive_check(rootogram: pd.DataFrame, pit: pd.DataFrame) -> Figure:
+def predictive_check(
+    rootogram: pd.DataFrame, pit: pd.DataFrame, counted: Counted = FINETUNES
+) -> Figure:
     """Observed months against replicated ones: how many, and how they rank.
 
     Left, the number of months with each count of new fine-tunes, on a square-root scale,
@@ -29,6 +32,8 @@ def predictive_check(rootogram: pd.DataFrame, pit: pd.DataFrame) -> Figure:
     ----------
     rootogram, pit : pandas.DataFrame
         From `bayes_hfgrowth.diagnostics.Diagnostics`.
+    counted : Counted
+        What was counted.
 
     Returns
     -------
@@ -38,11 +43,12 @@ def predictive_check(rootogram: pd.DataFrame, pit: pd.DataFrame) -> Figure:
         figure = new_figure(3.1)
         left, right = figure.subplots(1, 2, width_ratios=(1.35, 1.0))
         _draw_rootogram(left, rootogram)
+        left.set_xlabel(f"New {counted.many} in a month (lower end of bin)")
         _draw_pit(right, pit)
     return figure
 
 
-def surge_chart(months: pd.DataFrame, surges: pd.DataFrame) -> Figure:
+def surge_chart(months: pd.DataFrame, surges: pd.DataFrame, counted: Counted = FINETUNES) -> Figure:
     """Months of the base models with the least probable surges, beside their replicates.
 
     The band holds 95% of the replicated months, drawn with the surge in the data; so it is
@@ -52,6 +58,8 @@ def surge_chart(months: pd.DataFrame, surges: pd.DataFrame) -> Figure:
     ----------
     months, surges : pandas.DataFrame
         From `bayes_hfgrowth.diagnostics.Diagnostics`; at least one surge.
+    counted : Counted
+        What was counted.
 
     Returns
     -------
@@ -69,7 +77,7 @@ def surge_chart(months: pd.DataFrame, surges: pd.DataFrame) -> Figure:
             _draw_months(axes, months[months["base_model"] == name])
             axes.set_title(panel_title(name, 27))
         figure.supxlabel("Age of the base model (months)", fontsize=8.0)
-        figure.supylabel("New fine-tunes in the month", fontsize=8.0)
+        figure.supylabel(f"New {counted.many} in the month", fontsize=8.0)
         handles, labels = grid.flat[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=4)
     return figure
@@ -111,7 +119,6 @@ def _draw_rootogram(axes: Axes, table: pd.DataFrame) -> None:
     axes.set_ylim(0, 1.05 * top)
     axes.set_yticks(_square_ticks(1.05 * top))
     axes.set_xticks(place, [f"{lower:,}" for lower in table["lower"]], rotation=90)
-    axes.set_xlabel("New fine-tunes in a month (lower end of bin)")
     axes.set_ylabel("Number of months (square-root scale)")
     _legend_above(axes)
 

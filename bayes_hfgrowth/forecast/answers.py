@@ -15,6 +15,7 @@ import pandas as pd
 
 from bayes_hfgrowth.forecast.dated_series import DatedSeries
 from bayes_hfgrowth.forecast.totals import BASE_MODEL, checked_intervals, summaries
+from bayes_hfgrowth.panel.counted import Counted
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.horizon import Date
 
@@ -276,11 +277,14 @@ def sentence(row: dict[str, Any], level: str = "80") -> str:
     >>> sentence(row)
     'by 2027-06-01: 4,120 fine-tunes, 80% between 3,300 and 5,600; above 5,000: 19%'
     """
-    many = "" if row["median"] == 1 else "s"
+    counted = Counted.read(row)
     text = (
-        f"by {row['date']:%Y-%m-%d}: {row['median']:,} fine-tune{many}, {level}% between "
+        f"by {row['date']:%Y-%m-%d}: {row['median']:,} {counted.noun(row['median'])}, "
+        f"{level}% between "
         f"{row[f'lower_{level}']:,} and {row[f'upper_{level}']:,}"
     )
+    if counted.metric == "authors" and BASE_MODEL not in row:  # a sum knows no names
+        text += ", each counted once for every base model"
     if "threshold" not in row:
         return text
     if row["observed"] > row["threshold"]:
@@ -312,6 +316,6 @@ def named(
     chosen = np.arange(len(series.names)) if places is None else np.asarray(places)
     organizations = np.array(series.organizations, dtype=object)[chosen]
     if series.by != BASE_MODEL:
-        return {"organization": organizations}
+        return {"organization": organizations, **series.counted.label}
     names = np.array(series.names, dtype=object)[chosen]
-    return {BASE_MODEL: names, "organization": organizations}
+    return {BASE_MODEL: names, "organization": organizations, **series.counted.label}

@@ -18,6 +18,7 @@ from scipy.special import betaincinv
 from scipy.stats import binom
 
 from bayes_hfgrowth.forecast.totals import BASE_MODEL, FROM, UNTIL, Totals, checked_by
+from bayes_hfgrowth.panel.counted import FINETUNES, Counted
 from bayes_hfgrowth.support.errors import ForecastError, PanelError
 from bayes_hfgrowth.support.horizon import Date
 from bayes_hfgrowth.support.months import as_utc, month_end, whole_months
@@ -53,6 +54,8 @@ class DatedSeries:
         One, two, ... calendar months after `start`, UTC; the last is not before `until`.
     counts : ndarray of int, shape (draws, series, dates)
         Cumulative counts at the dates.
+    counted : Counted
+        What is counted.
     """
 
     by: str
@@ -65,6 +68,7 @@ class DatedSeries:
     until: pd.Timestamp
     dates: pd.DatetimeIndex
     counts: Counts
+    counted: Counted = FINETUNES
 
     @classmethod
     def of(
@@ -114,6 +118,7 @@ class DatedSeries:
             until=pd.Timestamp(draws.attrs.get(UNTIL, dates[-1])),
             dates=dates,
             counts=values if base_models is None else values[:, chosen],
+            counted=Counted.read(draws.attrs),
         )
 
     @classmethod
@@ -145,6 +150,7 @@ class DatedSeries:
             until=totals.dates[-1] if until is None else pd.Timestamp(until),
             dates=totals.dates,
             counts=np.stack([totals.counts[name] for name in names], axis=1),
+            counted=totals.counted,
         )
 
     @property

@@ -22,6 +22,7 @@ from bayes_hfgrowth.forecast.totals import (
     observed_sums,
     summaries,
 )
+from bayes_hfgrowth.panel.counted import Counted
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.files import whole_file, write_table
 from bayes_hfgrowth.support.horizon import Date
@@ -99,12 +100,18 @@ class Forecast:
         columns: dict[str, Any] = {
             "base_model": column("base_model"),
             "organization": column("organization"),
+            **self.counted.label,
             "month": months,
             "date": month_end(pd.DatetimeIndex(column("created_at")).tz_localize("UTC"), months),
             "horizon": horizons,
             "observed": column("observed"),
         }
         return pd.DataFrame(columns | summaries(values, levels))
+
+    @property
+    def counted(self) -> Counted:
+        """What is counted."""
+        return Counted.read(self.draws.attrs)
 
     def total(
         self,
@@ -367,6 +374,7 @@ class Forecast:
         """
         from bayes_hfgrowth.figures.fan import fan_chart  # a view of this, not a part of it
 
+        options = {"counted": f"Cumulative {self.counted.many}"} | options
         return fan_chart(self.table(), self.history, base_models, **options)
 
     def plot_total(
@@ -398,6 +406,7 @@ class Forecast:
 
         table = self.total(by).rename(columns={"organization": "base_model"})
         history, before = observed_sums(self.draws, self.history, by)
+        options = {"counted": f"Cumulative {self.counted.many}"} | options
         # Months are counted from the birth of the first base model of each sum.
         table["month"] += table["base_model"].map(before)
         return fan_chart(

@@ -21,6 +21,7 @@ from bayes_hfgrowth.forecast.paths import (
 from bayes_hfgrowth.forecast.totals import BASE_MODEL, SUMS, Totals, checked_by, interval_columns
 from bayes_hfgrowth.panel.as_of import PanelAsOf
 from bayes_hfgrowth.panel.chunks import PanelChunks
+from bayes_hfgrowth.panel.counted import Relation
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.conditional import Conditional
 from bayes_hfgrowth.posterior.importance import GOOD_K
@@ -77,6 +78,7 @@ def forecast_file(
     until: Date | None = None,
     threshold: int | None = None,
     as_of: Date | None = None,
+    relation: Relation | None = None,
     intervals: Iterable[float] = (50, 80, 95),
     by: str = BASE_MODEL,
     base_models: Collection[str] | None = None,
@@ -106,6 +108,8 @@ def forecast_file(
         A count: the table also tells how probable it is that it is passed.
     as_of : date, optional
         Forecast from what was known at this date; base models created after it are left out.
+    relation : {"finetune", "adapter", "merge", "quantized", "all"}, optional
+        Which rows to take from a file of several relations.
     intervals : iterable of float
         Intervals of the table, in percent. With `until` or `threshold` the table is one of
         counts at calendar dates, `bayes_hfgrowth.forecast.draws.Forecast.at_dates`.
@@ -124,7 +128,8 @@ def forecast_file(
         When the panel cannot be read, breaks a rule, or lacks a base model, or nothing was known
         at the date.
     ForecastError
-        When a number or `by` is out of range, the draws are too many, or the file cannot be
+        When a number or `by` is out of range, the panel counts something else than the
+        population, the draws are too many, or the file cannot be
         written.
     ClusterError
         When the Dask cluster does not do its work.
@@ -138,7 +143,8 @@ def forecast_file(
         conditional_on(population, months or 0, seed)
     shown = Progress(progress)
     with shown.stage("panel"):
-        source = PanelAsOf(PanelChunks(panel, chunk, base_models), as_of)
+        source = PanelAsOf(PanelChunks(panel, chunk, base_models, relation=relation), as_of)
+    population.check_counted(source.counted)
     start = source.last_date
     months = months_ahead(months, last, start)
     conditional = conditional_on(population, months, seed)

@@ -196,8 +196,8 @@ def forecast_new(
     Raises
     ------
     ForecastError
-        When the panel is empty, the horizon is out of range, not given or given twice, or the
-        seed is negative.
+        When the panel is empty or counts something else than the population, the horizon is out
+        of range, not given or given twice, or the seed is negative.
     ClusterError
         When the Dask cluster does not do its work.
     """
@@ -206,6 +206,7 @@ def forecast_new(
     number = len(history.base_models)
     if not number:
         raise ForecastError("the panel holds no base model; give one that does")
+    population.check_counted(panel.counted)
     start = last_date(history, panel.observed_at)
     months = months_ahead(months, last, start)
     conditional = conditional_on(population, months, seed)
@@ -305,13 +306,14 @@ def _assembled(
     ``at_dates`` are those at the calendar dates 1, 2, ... months after ``start``.
     """
     dims, months = ("chain", "draw", "base_model", "horizon"), counts.shape[3]
+    what = part.counted.many
     dataset = xr.Dataset(
         {
-            "finetunes": (dims, _narrow(counts), {"long_name": "cumulative fine-tunes"}),
+            "finetunes": (dims, _narrow(counts), {"long_name": f"cumulative {what}"}),
             "finetunes_at_date": (
                 dims,
                 _narrow(at_dates),
-                {"long_name": "cumulative fine-tunes at the date"},
+                {"long_name": f"cumulative {what} at the date"},
             ),
             "observed": ("base_model", part.finetunes),
             "months": ("base_model", part.months),
@@ -328,7 +330,7 @@ def _assembled(
             "horizon": ("horizon", np.arange(1, months + 1), {"units": "months"}),
             "date": ("horizon", dates_ahead(start, months).tz_localize(None)),
         },
-        attrs={FROM: start.isoformat()},
+        attrs={FROM: start.isoformat(), **part.counted.written},
     )
     observed = pd.DataFrame(
         {

@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from bayes_hfgrowth.forecast.dated_counts import observed_at_dates
+from bayes_hfgrowth.panel.counted import FINETUNES, Counted
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.months import month_end, whole_months
 from bayes_hfgrowth.support.names import indices_of
@@ -61,12 +62,15 @@ class Totals:
         Sum of the last known counts, by name.
     counts : dict
         Draws of each sum, shape (draws, dates), at most 2**53.
+    counted : Counted
+        What is counted.
     """
 
     dates: pd.DatetimeIndex
     horizon: npt.NDArray[np.integer]
     observed: dict[str, int] = field(default_factory=dict)
     counts: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    counted: Counted = FINETUNES
 
     @classmethod
     def of(cls, draws: xr.Dataset, by: str, base_models: Iterable[str] | None = None) -> "Totals":
@@ -98,7 +102,7 @@ class Totals:
         values = counts.to_numpy().reshape(-1, *counts.shape[2:])
         observed = draws["observed"].to_numpy()
         dates = pd.DatetimeIndex(draws["date"].to_numpy()).as_unit("us").tz_localize("UTC")
-        found = cls(dates, draws["horizon"].to_numpy())
+        found = cls(dates, draws["horizon"].to_numpy(), counted=Counted.read(draws.attrs))
         for name, own in _members(draws, by, chosen):
             total = np.empty((values.shape[0], values.shape[2]), dtype=np.int64)
             for first in range(0, len(values), _BLOCK):
@@ -136,6 +140,7 @@ class Totals:
             pd.DataFrame(
                 {
                     "organization": name,
+                    **self.counted.label,
                     "month": self.horizon,
                     "date": self.dates,
                     "horizon": self.horizon,

@@ -109,6 +109,14 @@ class Counted:
         """Noun for many, at the beginning of a sentence."""
         return self.many[0].upper() + self.many[1:]
 
+    @property
+    def defined(self) -> str:
+        """What it is, for whoever reads of it for the first time."""
+        models = _MODELS[self.relation][1]
+        if self.metric == "authors":
+            return f"different namespaces of the Hub that have {models} which name the base model"
+        return f"{models} that name the base model, as the Hub declares them"
+
     def noun(self, number: float) -> str:
         """Noun for so many."""
         return self.one if number == 1 else self.many

@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from bayes_hfgrowth.model.specification import GrowthSpec
+from bayes_hfgrowth.panel.counted import Counted
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.convergence import Convergence
 from bayes_hfgrowth.support.errors import FitError, HFGrowthError
@@ -74,8 +75,15 @@ class FittedDraws:
     def history(self) -> History:
         """The months that were fitted."""
         return History.from_datasets(
-            self.tree["observed_data"].to_dataset(), self.tree["constant_data"].to_dataset()
+            self.tree["observed_data"].to_dataset(),
+            self.tree["constant_data"].to_dataset(),
+            self.counted,
         )
+
+    @cached_property
+    def counted(self) -> Counted:
+        """What was counted: fine-tunes where the fit does not say."""
+        return Counted.read(self.about["panel"])
 
     @property
     def posterior(self) -> xr.Dataset:

@@ -12,6 +12,7 @@ from typing import Any
 from huggingface_hub import ModelCard, ModelCardData
 
 from bayes_hfgrowth.model.specification import GrowthSpec
+from bayes_hfgrowth.panel.counted import Counted
 from bayes_hfgrowth.posterior.convergence import Convergence
 
 __all__ = ["MARK", "TEMPLATE", "code_span", "model_card"]
@@ -52,7 +53,7 @@ Fit again: {{ convergence.advice }}.
 
 {{ what }}
 
-Growth model of the monthly fine-tune counts of open-weight base models on the Hugging Face Hub,
+Growth model of the monthly {{ counts }} of open-weight base models on the Hugging Face Hub,
 fitted with `bayes-hfgrowth`. The curve is that of
 Wang, Song and Barabási (2013), brought to base models by Bhandari, Chen and Gao
 ([arXiv 2502.15987](https://arxiv.org/abs/2502.15987)); here it is a hierarchical Bayesian model.
@@ -184,15 +185,18 @@ def model_card(
     -------
     huggingface_hub.ModelCard
     """
+    counted = Counted.read(about.get("panel", {}))
+    counts = "fine-tune counts" if counted.usual else f"counts of {counted.many}"
     card_data = ModelCardData(**metadata | ({"license": license} if license else {}))
     usage = _USAGE["shipped" if shipped else kind]
     return ModelCard.from_template(
         card_data,
         template_str=template,
-        title="Fine-tune counts of open-weight base models: "
+        title=f"{counts[0].upper()}{counts[1:]} of open-weight base models: "
         + ("a fitted growth model" if kind == "fit" else "population posterior"),
         what=_WHAT[kind],
         convergence=convergence,
+        counts=counts,
         problems=[code_span(problem) for problem in convergence.problems],
         usage=usage.format(repo=json.dumps(repo_id or "namespace/name")),
         data=_rows(_data(about, organizations, license, data)),
@@ -208,6 +212,7 @@ def _data(
     about: dict[str, Any], organizations: Sequence[str], license_: str | None, data: str | None
 ) -> list[tuple[str, Any]]:
     panel = about.get("panel", {})
+    counted = Counted.read(panel)
     named = sorted(organizations, key=str.casefold)
     more = f" and {len(named) - _LISTED} more" if len(named) > _LISTED else ""
     return [
@@ -215,9 +220,9 @@ def _data(
         ("Observed on", _day(panel.get("observed_at"))),
         ("Last observed month ended", _day(panel.get("last_month"))),
         ("Base models", panel.get("base_models")),
-        ("Base models without any fine-tune", panel.get("silent")),
-        ("Fewest fine-tunes of a base model", panel.get("fewest_finetunes")),
-        ("Fine-tunes", panel.get("finetunes")),
+        (f"Base models without any {counted.one}", panel.get("silent")),
+        (f"Fewest {counted.many} of a base model", panel.get("fewest_finetunes")),
+        (counted.title, panel.get("finetunes")),
         ("Organizations", len(named)),
         ("Names of the organizations", _Safe(", ".join(map(code_span, named[:_LISTED])) + more)),
         ("Digest of the panel", panel.get("digest")),
@@ -244,8 +249,9 @@ def _model(about: dict[str, Any], spec: GrowthSpec, sizes: dict[str, int]) -> li
 
 
 def _limits(kind: str, about: dict[str, Any]) -> list[str]:
+    counted = Counted.read(about.get("panel", {}))
     limits = [
-        "The counts are what the Hub shows: fine-tunes that name their base model. Renamed, "
+        f"The counts are what the Hub shows: {counted.defined}. Renamed, "
         "deleted and undeclared ones are missing, and nothing is said of downloads or quality.",
         "It knows nothing that happened after the dates above. Bursts by single authors and "
         "changes of the whole Hub are in the spread of the intervals, not foreseen.",
@@ -255,8 +261,8 @@ def _limits(kind: str, about: dict[str, Any]) -> list[str]:
     if isinstance(fewest, int) and fewest > 0:
         limits.insert(
             0,
-            f"**Only base models with at least {fewest} fine-tunes were fitted**, so it says how "
-            "base models grow that have come so far. For any other the forecasts run too high.",
+            f"**Only base models with at least {fewest} {counted.many} were fitted**, so it says "
+            "how base models grow that have come so far. For any other the forecasts run too high.",
         )
     if kind == "population":
         limits += [

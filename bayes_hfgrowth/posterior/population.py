@@ -18,12 +18,13 @@ from scipy.special import expit, logit
 
 from bayes_hfgrowth.model.priors import LOG_SCALE
 from bayes_hfgrowth.model.specification import GrowthSpec
+from bayes_hfgrowth.panel.counted import Counted
 from bayes_hfgrowth.posterior.convergence import Convergence, population_names
 from bayes_hfgrowth.posterior.draws import ATTRIBUTE, FORMAT, FittedDraws, read_group, write_tree
 from bayes_hfgrowth.posterior.importance import Population
 from bayes_hfgrowth.posterior.sharing import Shared
 from bayes_hfgrowth.posterior.simulation import Floats
-from bayes_hfgrowth.support.errors import FitError
+from bayes_hfgrowth.support.errors import FitError, ForecastError
 
 __all__ = ["PopulationPosterior", "load_population"]
 
@@ -87,6 +88,7 @@ class PopulationPosterior(Shared):
             found = cls(posterior[population_names(posterior)], about)
             Population.from_posterior(found.spec, found.posterior)
             assert isinstance(found.convergence.problems, tuple)
+            assert isinstance(found.counted, Counted)
         except (FitError, AttributeError, KeyError, TypeError, ValueError) as failure:
             raise FitError(
                 f"{name} holds no population that this version reads "
@@ -122,6 +124,31 @@ class PopulationPosterior(Shared):
     def convergence(self) -> Convergence:
         """The verdict on the sampler, made when the model was fitted."""
         return Convergence.from_json(json.dumps(self.about["convergence"]))
+
+    @cached_property
+    def counted(self) -> Counted:
+        """What the base models that it was learned from were counted by."""
+        return Counted.read(self.about.get("panel", {}))
+
+    def check_counted(self, counted: Counted) -> None:
+        """Check that it was learned from counts of the same.
+
+        Parameters
+        ----------
+        counted : Counted
+            What a panel counts that is to be forecast from it.
+
+        Raises
+        ------
+        ForecastError
+            When it was not.
+        """
+        if counted != self.counted:
+            raise ForecastError(
+                f"the panel counts {counted.many}, and the population posterior knows only how "
+                f"{self.counted.many} grow; fit the panel (hfgrowth fit PANEL --out FIT) and "
+                "forecast from that fit"
+            )
 
     @property
     def organizations(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bayes_hfgrowth.comparison import QUANTITIES
+from bayes_hfgrowth.comparison.quantities import quantity_of
 from bayes_hfgrowth.diagnostics import VERDICTS
 from bayes_hfgrowth.figures import organization_forest, predictive_check
 from bayes_hfgrowth.panel.table import Panel
@@ -102,16 +102,18 @@ def render_report(content: ReportContent) -> str:
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     environment.filters |= {"count": _count, "number": _number, "day": _day}
+    environment.filters["said"] = content.fit.counted.said
     plotting = text_of("vendor", SCRIPT)
     own = _own_script()
     fit, diagnostics = content.fit, content.diagnostics
     return environment.get_template("report.html.jinja").render(
         content=content,
         fit=fit,
+        counted=fit.counted,
         comparison=content.comparison,
         diagnostics=diagnostics,
         payload=payload(content),
-        quantities=[QUANTITIES[key] for key in _quantities(content)],
+        quantities=[quantity_of(key, fit.counted) for key in _quantities(content)],
         sensitivity=diagnostics.sensitivity.fillna({"remark": ""}),
         verdict_rows=_verdict_rows(content),
         surge_rows=_surge_rows(content),
@@ -119,7 +121,9 @@ def render_report(content: ReportContent) -> str:
         last_month=last_month_end(fit),
         organizations=_organization_rows(content),
         organization_figure=_organization_figure(content),
-        predictive_figure=drawing(predictive_check(diagnostics.rootogram, diagnostics.pit)),
+        predictive_figure=drawing(
+            predictive_check(diagnostics.rootogram, diagnostics.pit, fit.counted)
+        ),
         about_data=about_data(fit),
         about_fit=about_fit(content),
         about_model=about_model(fit.spec),
@@ -188,7 +192,11 @@ def _surge_rows(content: ReportContent) -> list[dict[str, Any]]:
 def _organization_figure(content: ReportContent) -> Drawing | None:
     if content.comparison is None:
         return None
-    return drawing(organization_forest(plain_names(content.comparison.table)))
+    return drawing(
+        organization_forest(
+            plain_names(content.comparison.table), counted=content.comparison.counted
+        )
+    )
 
 
 def _count(value: float) -> str:

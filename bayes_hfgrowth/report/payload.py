@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayes_hfgrowth.comparison import QUANTITIES, Comparison
+from bayes_hfgrowth.comparison import Comparison
+from bayes_hfgrowth.comparison.quantities import quantity_of
 from bayes_hfgrowth.diagnostics import VERDICTS
 from bayes_hfgrowth.diagnostics.text import surge_sentence
 from bayes_hfgrowth.forecast.paths import interval_columns
+from bayes_hfgrowth.panel.counted import Counted
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.report.content import LEVELS, ReportContent
 from bayes_hfgrowth.support.months import month_end
@@ -39,7 +41,7 @@ def payload(content: ReportContent) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``months`` (the longest horizon), ``levels`` (percent), ``mean_scale``,
+        ``months`` (the longest horizon), ``counted`` (noun), ``levels`` (percent), ``mean_scale``,
         ``organizations``, ``verdicts`` (names), ``series`` (names of the forecast series, in
         the order they have in each base model), ``base_models`` and ``comparison`` (None
         without one). Each base model has ``name``, ``organization`` and ``verdict`` (indices),
@@ -63,7 +65,9 @@ def payload(content: ReportContent) -> dict[str, Any]:
             "name": name,
             "organization": int(history.organization_of[i]),
             "verdict": verdicts.index(judged[i]["verdict"]),
-            "remarks": _remarks(judged[i], surges_of.get(name, surges.iloc[:0])),
+            "remarks": _remarks(
+                judged[i], surges_of.get(name, surges.iloc[:0]), content.fit.counted
+            ),
             "surges": sorted(map(int, surges_of[name]["month"])) if name in surges_of else [],
             "days": days[i],
             "new": new[history.start[i] : history.start[i + 1]],
@@ -74,6 +78,7 @@ def payload(content: ReportContent) -> dict[str, Any]:
     ]
     return {
         "months": months,
+        "counted": content.fit.counted.many,
         "levels": list(LEVELS),
         "mean_scale": MEAN_SCALE,
         "series": series,
@@ -84,12 +89,12 @@ def payload(content: ReportContent) -> dict[str, Any]:
     }
 
 
-def _remarks(judged: dict[Hashable, Any], surges: pd.DataFrame) -> list[str]:
+def _remarks(judged: dict[Hashable, Any], surges: pd.DataFrame, counted: Counted) -> list[str]:
     """What lies behind the verdict on a base model."""
     name = judged["base_model"]
     remarks = [f"{VERDICTS[judged['verdict']].capitalize()}."]
     for _, surge in surges.iterrows():
-        remarks.append(f"{surge_sentence(surge).removeprefix(f'{name}: ').capitalize()}.")
+        remarks.append(f"{surge_sentence(surge, counted).removeprefix(f'{name}: ').capitalize()}.")
     if isinstance(judged["fault"], str):
         remarks.append(
             f"Its months together fail the check of {judged['fault']} "
@@ -134,7 +139,7 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
     names = list(comparison.organizations)
     quantities = []
     for key, pairs in comparison.pairs.groupby("quantity", sort=False):
-        quantity = QUANTITIES[str(key)]
+        quantity = quantity_of(str(key), comparison.counted)
         ranks = comparison.ranks[comparison.ranks["quantity"] == key].set_index("organization")
         columns = ["median_rank", "lower_95", "upper_95", "largest", "smallest"]
         quantities.append(

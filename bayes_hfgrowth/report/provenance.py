@@ -31,10 +31,10 @@ def about_data(fit: FittedDraws) -> Rows:
     rows = [
         ("Base models", f"{len(history.base_models):,}"),
         ("Organizations", f"{len(history.organizations):,}"),
-        ("Fine-tunes", f"{history.finetunes.sum():,}"),
+        (fit.counted.title, f"{history.finetunes.sum():,}"),
         ("Observed months", f"{len(history.new):,}"),
-        ("Base models without any fine-tune", f"{np.sum(history.finetunes == 0):,}"),
-        ("Fewest fine-tunes of a base model", f"{history.finetunes.min():,}"),
+        (f"Base models without any {fit.counted.one}", f"{np.sum(history.finetunes == 0):,}"),
+        (f"Fewest {fit.counted.many} of a base model", f"{history.finetunes.min():,}"),
         ("Created", f"{created.min():%Y-%m-%d} to {created.max():%Y-%m-%d}"),
         ("Last observed month ended", last_month_end(fit)),
     ]

@@ -313,7 +313,7 @@ def _distinct(bases: pd.DataFrame, children: pd.DataFrame) -> tuple[pd.DataFrame
 def _told_today(
     bases: pd.DataFrame, rows: npt.NDArray[np.int64]
 ) -> dict[str, pd.api.extensions.ExtensionArray]:
-    """Today's downloads and likes, in the last of each base model's rows; empty where nobody tells."""
+    """Today's downloads and likes, in each base model's last row; empty where nobody tells."""
     last = np.append(rows[1:] != rows[:-1], True)
     known = [name for name in TODAY if name in bases and bases[name].notna().any()]
     return {
