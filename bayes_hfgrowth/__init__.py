@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from bayes_hfgrowth.forecast.panel_file import forecast_file
     from bayes_hfgrowth.forecast.paths import Forecast, forecast_new
     from bayes_hfgrowth.model.specification import GrowthSpec, available_models, read_spec
+    from bayes_hfgrowth.panel.counted import Counted
     from bayes_hfgrowth.panel.organizations import OrganizationTable, read_organizations
+    from bayes_hfgrowth.panel.relations import RelationPanels, read_relations
     from bayes_hfgrowth.panel.table import Panel, read_panel
     from bayes_hfgrowth.posterior.convergence import Convergence
     from bayes_hfgrowth.posterior.population import PopulationPosterior, load_population
     from bayes_hfgrowth.sources.example import load_example, load_paper_fits
-    from bayes_hfgrowth.sources.hub import fetch_panel
+    from bayes_hfgrowth.sources.hub import fetch_panel, fetch_relations
     from bayes_hfgrowth.sources.snapshot import read_snapshot
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "Comparison",
     "ComparisonError",
     "Convergence",
+    "Counted",
     "Diagnostics",
     "FitError",
     "Forecast",
@@ -51,12 +54,14 @@ __all__ = [
     "Panel",
     "PanelError",
     "PopulationPosterior",
+    "RelationPanels",
     "SourceError",
     "SpecificationError",
     "__version__",
     "available_models",
     "backtest",
     "fetch_panel",
+    "fetch_relations",
     "forecast_file",
     "forecast_new",
     "load_example",
@@ -66,6 +71,7 @@ __all__ = [
     "page",
     "read_organizations",
     "read_panel",
+    "read_relations",
     "read_snapshot",
     "read_spec",
 ]
@@ -78,6 +84,7 @@ _HOME = {
     "Backtest": "evaluation.backtest",
     "Comparison": "comparison",
     "Convergence": "posterior.convergence",
+    "Counted": "panel.counted",
     "Diagnostics": "diagnostics",
     "Forecast": "forecast.paths",
     "GrowthFit": "fit",
@@ -86,9 +93,11 @@ _HOME = {
     "OrganizationTable": "panel.organizations",
     "Panel": "panel.table",
     "PopulationPosterior": "posterior.population",
+    "RelationPanels": "panel.relations",
     "available_models": "model.specification",
     "backtest": "evaluation.backtest",
     "fetch_panel": "sources.hub",
+    "fetch_relations": "sources.hub",
     "forecast_file": "forecast.panel_file",
     "forecast_new": "forecast.paths",
     "load_example": "sources.example",
@@ -98,6 +107,7 @@ _HOME = {
     "page": "answer_page",
     "read_organizations": "panel.organizations",
     "read_panel": "panel.table",
+    "read_relations": "panel.relations",
     "read_snapshot": "sources.snapshot",
     "read_spec": "model.specification",
 }

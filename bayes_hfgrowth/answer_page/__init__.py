@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from bayes_hfgrowth.answer_page.asked import Asked, from_hub, from_panel
+from bayes_hfgrowth.answer_page.asked import check_asked, from_hub, from_relations
 from bayes_hfgrowth.answer_page.content import PageContent, gather
 from bayes_hfgrowth.answer_page.document import render_page
 from bayes_hfgrowth.forecast.answers import checked_threshold
 from bayes_hfgrowth.forecast.paths import conditional_on
-from bayes_hfgrowth.panel.counted import Relation
+from bayes_hfgrowth.panel.counted import Metric, Relation
+from bayes_hfgrowth.panel.relations import RelationPanels
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.posterior.population import PopulationPosterior, load_population
+from bayes_hfgrowth.sources.lineage import checked_relations
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.files import whole_file
 from bayes_hfgrowth.support.horizon import Date, months_ahead, until_date
@@ -31,10 +33,11 @@ def page(
     months: int | None = None,
     threshold: int | None = None,
     seed: int | None = None,
-    panel: Panel | None = None,
+    panel: Panel | RelationPanels | None = None,
     as_of: Date | None = None,
     population: PopulationPosterior | None = None,
-    relation: Relation = "finetune",
+    relation: Relation | Iterable[Relation] | None = None,
+    metric: Metric | None = None,
     cache: str | os.PathLike[str] | None = None,
     refresh: bool = False,
     token: str | bool | None = None,
@@ -60,13 +63,19 @@ def page(
         Ask also how probable it is that the count is above it, and when it gets there.
     seed : int, optional
         Same counts and seed, same page; by default the seed of the population's fit.
-    panel : Panel, optional
+    panel : Panel or RelationPanels, optional
         Take the counts from it and not from the Hub; the names may be organizations too.
     as_of : date, optional
         Forecast from what was known at this date. What the Hub has lost since is not seen.
     population : PopulationPosterior, optional
         Forecast from this one; by default the one that comes with the package.
-    relation, cache, refresh, token, endpoint
+    relation : {"finetune", "adapter", "merge", "quantized", "all"}, or several, optional
+        Which children to count; by default those that the population was learned from, or all
+        that a panel holds. Several stand side by side, and only the former are forecast.
+    metric : {"finetunes", "authors"}, optional
+        Whether to count these children, or the different namespaces that made them; by default
+        what the population, or the panel, counts.
+    cache, refresh, token, endpoint
         As in `bayes_hfgrowth.sources.hub.collect`; an interrupted collection goes on where
         it stopped.
     progress : bool
@@ -83,7 +92,8 @@ def page(
         When an id or namespace does not exist or may not be seen, nothing is left to count,
         or the Hub cannot be reached.
     ForecastError
-        When the horizon, the threshold or the seed is impossible, or the file cannot be written.
+        When the horizon, the threshold or the seed is impossible, the population was learned
+        from something else than is asked for, or the file cannot be written.
     PanelError
         When the panel does not hold what is asked for, or nothing was known at the as-of date.
     """
@@ -97,21 +107,31 @@ def page(
     # What is wrong is said before the Hub is asked.
     known_at = None if as_of is None else as_utc(as_of, "as-of date")
     latest = pd.Timestamp(dt.datetime.now(dt.UTC)).normalize().as_unit("us")
-    if panel is None:
+    chosen = None if relation is None else _several(relation)
+    panels = None if panel is None else _panels(panel, chosen, metric)
+    counts: Metric = population.counted.metric if metric is None else metric
+    if panels is not None:
+        counts = next(iter(panels.panels.values())).counted.metric
+    relations = (chosen or (population.counted.relation,)) if panels is None else panels.relations
+    check_asked(relations, counts, population.counted)
+    main = population.counted.relation
+    if panels is None:
         start = latest if known_at is None else min(latest, known_at)
         conditional_on(population, months_ahead(months, last, start), seed)
     wanted = [names] if isinstance(names, str) else list(names)
-    asked = (
-        _known_then(
-            from_hub(
-                wanted, relation=relation, cache=cache, refresh=refresh, token=token,
-                endpoint=endpoint, progress=progress,
-            ),
-            known_at,
-        )
-        if panel is None
-        else from_panel(panel, wanted, known_at, "a panel file")
-    )  # fmt: skip
+    if panels is None:
+        asked = from_hub(
+            wanted, relations=relations, forecast=main, metric=counts, cache=cache,
+            refresh=refresh, token=token, endpoint=endpoint, progress=progress,
+        )  # fmt: skip
+        if known_at is not None:
+            asked = asked.as_of(
+                known_at,
+                f"As of {known_at:%Y-%m-%d}, from what the Hub has today: what was deleted since "
+                "is missing.",
+            )
+    else:
+        asked = from_relations(panels, wanted, known_at, "a panel file", main)
     content = gather(
         asked, population, until=last, months=months, threshold=limit, seed=seed,
         progress=progress,
@@ -122,9 +142,14 @@ def page(
     return content
 
 
-def _known_then(asked: Asked, date: pd.Timestamp | None) -> Asked:
-    if date is None:
-        return asked
-    note = f"As of {date:%Y-%m-%d}, from what the Hub has today: what was deleted since is missing."
-    known = asked.panel.as_of(date)
-    return Asked(asked.names, known, asked.source, (*asked.notes, note), asked.whole)
+def _several(relation: Relation | Iterable[Relation]) -> tuple[Relation, ...]:
+    return checked_relations([relation] if isinstance(relation, str) else relation)
+
+
+def _panels(
+    panel: Panel | RelationPanels, relations: tuple[Relation, ...] | None, metric: Metric | None
+) -> RelationPanels:
+    """Panels by relation, as they are asked for."""
+    found = RelationPanels({panel.counted.relation: panel}) if isinstance(panel, Panel) else panel
+    found = found if relations is None else found.chosen(relations)
+    return found if metric is None else found.counting(metric)

@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from bayes_hfgrowth.panel.counted import Relation
+from bayes_hfgrowth.panel.counted import Counted, Metric, Relation
+from bayes_hfgrowth.panel.relations import RelationPanels
 from bayes_hfgrowth.panel.table import Panel
-from bayes_hfgrowth.sources.hub import collect
-from bayes_hfgrowth.support.errors import PanelError, SourceError
+from bayes_hfgrowth.sources.hub import collect_relations, lines_of
+from bayes_hfgrowth.support.errors import ForecastError, PanelError, SourceError
 from bayes_hfgrowth.support.horizon import Date
+from bayes_hfgrowth.support.months import as_utc
 
-__all__ = ["Asked", "from_hub", "from_panel"]
+__all__ = ["Asked", "check_asked", "from_hub", "from_panel", "from_relations"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,8 @@ class Asked:
         Organizations all of whose base models were asked for.
     today : mapping of str to int
         Counts on the observation date, with the month that is not over, where they are known.
+    beside : RelationPanels or None
+        The same base models by all relations that were asked for, if these are several.
     """
 
     names: tuple[str, ...]
@@ -39,12 +43,49 @@ class Asked:
     notes: tuple[str, ...]
     whole: tuple[str, ...]
     today: Mapping[str, int] = field(default_factory=dict)
+    beside: RelationPanels | None = None
+
+    def as_of(self, date: Date, note: str) -> "Asked":
+        """What was known at a date, and a note of it."""
+        beside = self.beside and _known(self.beside, date)
+        return Asked(
+            self.names, self.panel.as_of(date), self.source, (*self.notes, note), self.whole,
+            beside=beside,
+        )  # fmt: skip
+
+
+def check_asked(relations: Iterable[Relation], metric: Metric, counted: Counted) -> None:
+    """Check that something of what is asked for can be forecast.
+
+    Parameters
+    ----------
+    relations : iterable of str
+        What is asked for.
+    metric : str
+        What is counted of each.
+    counted : Counted
+        What the population was learned from.
+
+    Raises
+    ------
+    ForecastError
+        When it is of something else.
+    """
+    asked = [Counted(metric, relation) for relation in relations]
+    if counted not in asked:
+        raise ForecastError(
+            f"the page is to be of {', '.join(each.many for each in asked)}, and the population "
+            f"posterior knows only how {counted.many} grow; ask for these too, or give a fit of "
+            "what is asked for with --population FIT"
+        )
 
 
 def from_hub(
     names: Iterable[str],
     *,
-    relation: Relation = "finetune",
+    relations: Iterable[Relation] = ("finetune",),
+    forecast: Relation = "finetune",
+    metric: Metric = "finetunes",
     cache: str | os.PathLike[str] | None = None,
     refresh: bool = False,
     token: str | bool | None = None,
@@ -57,9 +98,11 @@ def from_hub(
     ----------
     names : iterable of str
         Ids, ``namespace/name``, or namespaces, for all their base models.
-    relation, cache, refresh, token, endpoint, progress
-        As in `bayes_hfgrowth.sources.hub.collect`, which goes on where it stopped after an
-        interruption.
+    forecast : str
+        Which of the relations is to be forecast.
+    relations, metric, cache, refresh, token, endpoint, progress
+        As in `bayes_hfgrowth.sources.hub.collect_relations`, which goes on where it stopped
+        after an interruption.
 
     Raises
     ------
@@ -69,24 +112,27 @@ def from_hub(
     asked = _checked(names)
     ids = [name for name in asked if "/" in name]
     namespaces = [name for name in asked if "/" not in name]
-    found = collect(
-        ids, namespaces=namespaces, relation=relation, cache=cache, refresh=refresh,
-        token=token, endpoint=endpoint, progress=progress,
+    by_relation = collect_relations(
+        ids, namespaces=namespaces, relations=relations, metric=metric, cache=cache,
+        refresh=refresh, token=token, endpoint=endpoint, progress=progress,
     )  # fmt: skip
+    found = by_relation[forecast]
     told = found.summary.table.set_index("base_model")
     status = told["status"]
-    today = (told["counted"] + told["later"])[told["included"]]
-    notes = list(found.lines())
+    today = (told["counted"] + told["later"])[told["included"]].to_dict()
+    notes = lines_of(by_relation.values())
     if len(ids) > 1 or namespaces:
         # Named base models that cannot be counted are missing from the page, so it says which.
         gone = status[status.isin(["unknown age", "too new"]) & status.index.isin(ids)]
         reasons = {"unknown age": "the Hub does not know its age", "too new": "it is of today"}
         notes += [f"{name} is not on this page: {reasons[why]}" for name, why in gone.items()]
-    kind = "children of any relation" if relation == "all" else f"{relation} children"
     whole = _organizations(found.panel, namespaces)
+    panels = {name: one.panel for name, one in by_relation.items()}
     return Asked(
-        asked, found.panel, f"the Hugging Face Hub ({kind})", tuple(notes), whole, today.to_dict()
-    )
+        asked, found.panel, f"the Hugging Face Hub ({_kind(found.panel.counted)})", tuple(notes),
+        whole, today if metric == "finetunes" else {},
+        RelationPanels(panels) if len(panels) > 1 else None,
+    )  # fmt: skip
 
 
 def from_panel(panel: Panel, names: Iterable[str], as_of: Date | None, source: str) -> Asked:
@@ -128,6 +174,53 @@ def from_panel(panel: Panel, names: Iterable[str], as_of: Date | None, source: s
     part = known.select(base_models=dict.fromkeys(chosen) if asked else None)
     whole = _organizations(part, groups)
     return Asked(asked, part, source, (), whole)
+
+
+def from_relations(
+    panels: RelationPanels,
+    names: Iterable[str],
+    as_of: Date | None,
+    source: str,
+    forecast: Relation,
+) -> Asked:
+    """Take what is asked for from panels of several relations.
+
+    Parameters
+    ----------
+    panels : RelationPanels
+        Hold it.
+    names, as_of, source
+        As in `from_panel`; names are looked up in the panel that is forecast.
+    forecast : str
+        Which of the relations is to be forecast.
+
+    Raises
+    ------
+    PanelError
+        As `from_panel` does.
+    """
+    asked = from_panel(panels[forecast], names, as_of, source)
+    beside = panels if as_of is None else _known(panels, as_of)
+    return replace(asked, beside=beside if len(panels.relations) > 1 else None)
+
+
+def _known(panels: RelationPanels, date: Date) -> RelationPanels:
+    """What was known at a date, of the relations of which anything was."""
+    found: dict[Relation, Panel] = {}
+    for relation, panel in panels.panels.items():
+        if (panel.base_models["created_at"] <= as_utc(date)).any():
+            found[relation] = panel.as_of(date)
+    return RelationPanels(found)
+
+
+def _kind(counted: Counted) -> str:
+    """What is counted, in the Hub's words."""
+    models = (
+        "children of any relation"
+        if counted.relation == "all"
+        else (f"{counted.relation} children")
+    )
+    return models if counted.metric == "finetunes" else f"namespaces with {models}"
 
 
 def _checked(names: Iterable[str]) -> tuple[str, ...]:

@@ -110,7 +110,8 @@ def checks_of_base_model(
         Base models that the population was learned from, as far as that is known.
     """
     last = rows.iloc[-1]
-    age, count = int(last["month"]), int(last["finetunes"])
+    counted = population.counted
+    age, count = int(last["month"]), int(last[counted.metric])
     organization = str(last["organization"])
     found = []
     if organization in population.organizations:
@@ -127,8 +128,8 @@ def checks_of_base_model(
         )  # fmt: skip
     elif count == 0:
         found.append(
-            Check("mind", f"It has no fine-tune after {age} month{'s' if age > 1 else ''}; most "
-                          "base models like that never get one.")
+            Check("mind", f"It has no {counted.one} after {age} month{'s' if age > 1 else ''}; "
+                          "most base models like that never get one.")
         )  # fmt: skip
     elif age < YOUNG:
         found.append(
@@ -143,10 +144,11 @@ def checks_of_base_model(
     else:
         found.append(Check("good", "The stored draws of the population are enough for it."))
     share = float(last.get("largest_author_share", 0.0) or 0.0)
-    if count >= BURST_CHILDREN and share >= BURST_SHARE:
+    bursts = counted.metric == "finetunes"  # else a burst by one author counts once
+    if bursts and count >= BURST_CHILDREN and share >= BURST_SHARE:
         found.append(
-            Check("mind", f"One author made {percent(share)} of its fine-tunes; such bursts end "
-                          "and begin unforeseen.")
+            Check("mind", f"One author made {percent(share)} of its {counted.many}; such bursts "
+                          "end and begin unforeseen.")
         )  # fmt: skip
     if last["created_at"] < LINEAGE_SINCE:
         found.append(

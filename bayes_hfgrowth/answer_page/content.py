@@ -17,6 +17,7 @@ from bayes_hfgrowth.forecast.dated_series import DatedSeries
 from bayes_hfgrowth.forecast.paths import Forecast, forecast_new
 from bayes_hfgrowth.forecast.races import overtaking, rank_table
 from bayes_hfgrowth.forecast.totals import observed_sums
+from bayes_hfgrowth.panel.counted import Counted
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.posterior.population import PopulationPosterior
 from bayes_hfgrowth.sources.example import load_example
@@ -60,11 +61,13 @@ class Subject:
     table : pandas.DataFrame
         Its rows of `bayes_hfgrowth.forecast.answers.dated_table`.
     comparables : Comparables or None
-        Base models that were alike; None for a sum.
+        Base models that were alike; None for a sum, and where no fine-tunes are counted.
     calibration : pandas.DataFrame
         What was measured of forecasts at its size; see `Calibration.near`.
     checks : tuple of Check
         How far the answer can be trusted.
+    relations : pandas.DataFrame or None
+        Its rows of `RelationPanels.beside`; None where only one relation was asked for.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Subject:
     comparables: Comparables | None
     calibration: pd.DataFrame
     checks: tuple[Check, ...]
+    relations: pd.DataFrame | None = None
 
     @property
     def size(self) -> str:
@@ -143,6 +147,11 @@ class PageContent:
     calibration: Calibration
     checks: tuple[Check, ...]
 
+    @property
+    def counted(self) -> Counted:
+        """What is forecast."""
+        return self.asked.panel.counted
+
 
 def gather(
     asked: Asked,
@@ -183,6 +192,8 @@ def gather(
         series = DatedSeries.of(forecast.draws)
         horizon = series.horizon(series.until)
         calibration = load_calibration(population.spec)
+        if not panel.counted.usual:  # it was measured on fine-tunes
+            calibration = Calibration(calibration.table.iloc[:0])
         order = np.lexsort((-_last_median(series), -series.observed))
         first = [series.names[i] for i in order[:MOST_SHOWN]]
         few = DatedSeries.of(forecast.draws, base_models=first)
@@ -259,11 +270,13 @@ def _subject(
     own = asked.panel.table[asked.panel.table["base_model"] == name]
     rows = table[table["base_model"] == name]
     created, age = own["created_at"].iloc[0], int(own["month"].iloc[-1])
-    counts = own["finetunes"].to_numpy()
+    counts = own[asked.panel.counted.metric].to_numpy()
     horizon = series.horizon(series.until)
-    alike = comparables(
-        example, name, series.organizations[i], age, int(counts[-1]), min(horizon, HINDSIGHT)
-    )
+    alike = None
+    if asked.panel.counted.usual:  # as the example is
+        alike = comparables(
+            example, name, series.organizations[i], age, int(counts[-1]), min(horizon, HINDSIGHT)
+        )
     today = asked.today.get(name, int(counts[-1]))
     threshold = None if "threshold" not in rows else int(rows["threshold"].iloc[0])
     if threshold is not None and counts[-1] <= threshold < today:
@@ -288,6 +301,7 @@ def _subject(
         comparables=alike,
         calibration=calibration.near(int(counts[-1]), horizon),
         checks=checks_of_base_model(own, pareto_k, population, learned),
+        relations=None if asked.beside is None else asked.beside.beside([name]),
     )
 
 

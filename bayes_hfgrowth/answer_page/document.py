@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,17 @@ from bayes_hfgrowth import __version__
 from bayes_hfgrowth.answer_page.comparables import months_of
 from bayes_hfgrowth.answer_page.content import LEVELS, PageContent, Subject
 from bayes_hfgrowth.evaluation.calibration import COMMAND
-from bayes_hfgrowth.figures.dated import alike_chart, dated_fan, leaders_chart
+from bayes_hfgrowth.figures.dated import (
+    RelationSeries,
+    alike_chart,
+    dated_fan,
+    leaders_chart,
+    relations_chart,
+)
 from bayes_hfgrowth.forecast.answers import percent
+from bayes_hfgrowth.panel.relations import RECENT
 from bayes_hfgrowth.report.inline import Drawing, drawing
+from bayes_hfgrowth.support.months import month_end
 
 __all__ = ["render_page"]
 
@@ -28,6 +36,8 @@ class _Section(NamedTuple):
     fan_text: str
     alike: Drawing | None
     alike_text: str
+    beside: Drawing | None
+    beside_text: str
 
 
 def render_page(content: PageContent) -> str:
@@ -44,6 +54,7 @@ def render_page(content: PageContent) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "said": content.counted.said,
         "count": lambda value: f"{value:,.0f}",
         "day": lambda value: f"{pd.Timestamp(value):%Y-%m-%d}",
         "months": months_of,
@@ -59,6 +70,7 @@ def render_page(content: PageContent) -> str:
         sections=[_section(subject, content) for subject in content.subjects],
         sums=[_section(subject, content) for subject in content.sums],
         levels=LEVELS,
+        recent=RECENT,
         title=_title(content),
         leaders_figure=None if leaders is None else drawing(leaders_chart(leaders)),
         leaders_text="" if leaders is None else _leaders_text(leaders),
@@ -72,15 +84,22 @@ def render_page(content: PageContent) -> str:
 def _title(content: PageContent) -> str:
     names = [*(sum_.name for sum_ in content.sums), *(s.name for s in content.subjects)]
     several = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return f"Fine-tunes of {names[0]}{several} by {content.until:%Y-%m-%d}"
+    counted = content.counted.of(names[0])
+    return f"{counted[0].upper()}{counted[1:]}{several} by {content.until:%Y-%m-%d}"
 
 
 def _section(subject: Subject, content: PageContent) -> _Section:
-    fan = dated_fan(subject.table, subject.dates, subject.counts, threshold=content.threshold)
+    fan = dated_fan(
+        subject.table,
+        subject.dates,
+        subject.counts,
+        threshold=content.threshold,
+        counted=content.counted,
+    )
     start = f"{subject.dates[-1]:%Y-%m-%d}"
     text = (
-        f"Fine-tunes of {subject.name} by date: {subject.observed:,} on {start}, then the median "
-        f"forecast and bands of 50, 80 and 95%. {subject.answer[0].upper()}{subject.answer[1:]}."
+        f"{content.counted.title} by date, {subject.name}: {subject.observed:,} on {start}, then "
+        f"the median forecast and bands of 50, 80 and 95%. {subject.answer[0].upper()}{subject.answer[1:]}."
     )
     alike, alike_text = None, ""
     found = subject.comparables
@@ -92,7 +111,38 @@ def _section(subject: Subject, content: PageContent) -> _Section:
             f"that had as many then, to {months_of(found.age + found.months)}, when "
             f"{', '.join(later)}."
         )
-    return _Section(subject, drawing(fan), text, alike, alike_text)
+    beside, beside_text = None, ""
+    if subject.relations is not None:
+        beside = drawing(relations_chart(_series(subject, content)))
+        told = [f"{row.count_:,} {row.counted}" for row in _rows(subject.relations)]
+        beside_text = f"{subject.name} by relation: {', '.join(told)}."
+    return _Section(subject, drawing(fan), text, alike, alike_text, beside, beside_text)
+
+
+def _rows(table: pd.DataFrame) -> list[Any]:
+    """Rows of `RelationPanels.beside`; what is called count there is a method of tuples."""
+    return list(table.rename(columns={"count": "count_"}).itertuples())
+
+
+def _series(subject: Subject, content: PageContent) -> list[RelationSeries]:
+    """The relations of a base model as they are drawn."""
+    panels, found = content.asked.beside, []
+    assert panels is not None
+    for panel in panels.panels.values():
+        own = panel.table[panel.table["base_model"] == subject.name]
+        if own.empty:
+            continue
+        knows = "authors" in own and panel.counted.metric != "authors"
+        found.append(
+            RelationSeries(
+                panel.counted,
+                month_end(own["created_at"].iloc[0], own["month"].to_numpy()),
+                own[panel.counted.metric].to_numpy(),
+                own["authors"].to_numpy(np.float64) if knows else None,
+                subject.table if panel.counted == content.counted else None,
+            )
+        )
+    return found
 
 
 def _leaders_text(shares: pd.DataFrame) -> str:

@@ -8,7 +8,8 @@ import typer
 from bayes_hfgrowth.commands.fits import Months, ReadSeed, Until, population_of, tell_strangers
 from bayes_hfgrowth.commands.outputs import check_file
 from bayes_hfgrowth.commands.screen import announce, show_verdict
-from bayes_hfgrowth.commands.sources import RelationOption
+from bayes_hfgrowth.commands.sources import Relations
+from bayes_hfgrowth.panel.counted import METRICS, Metric
 from bayes_hfgrowth.support.errors import ForecastError
 
 
@@ -41,7 +42,15 @@ def page(
             help="Forecast from the population of this fit, not from the one in the package.",
         ),
     ] = None,
-    relation: RelationOption = "finetune",
+    relation: Relations = None,
+    metric: Annotated[
+        Metric | None,
+        typer.Option(
+            metavar="|".join(METRICS),
+            help="Count these children, or the different namespaces that made them; by default "
+            "as the population does.",
+        ),
+    ] = None,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="List everything again, not only what is new.")
     ] = False,
@@ -58,17 +67,18 @@ def page(
 
     Counts are collected from the Hub and forecast from a population posterior, 12 months ahead
     unless --until or --months says otherwise; nothing is fitted. Several base models stand side
-    by side. The page loads nothing from any network. The answers are printed too.
+    by side, and so do several relations, of which only the one that the population was learned from
+    is forecast. The page loads nothing from any network. The answers are printed too.
     """
     from bayes_hfgrowth.answer_page import page as write
-    from bayes_hfgrowth.panel.table import read_panel
+    from bayes_hfgrowth.panel.relations import read_relations
 
     check_file(out, (".html",), ForecastError)
     known = population_of(population)
     content = write(
         names or (), out, until=until, months=months, threshold=threshold, seed=seed,
-        panel=None if panel is None else read_panel(panel), as_of=as_of, population=known,
-        relation=relation, cache=cache, refresh=refresh,
+        panel=None if panel is None else read_relations(panel), as_of=as_of, population=known,
+        relation=relation or None, metric=metric, cache=cache, refresh=refresh,
     )  # fmt: skip
     for subject in (*content.sums, *content.subjects):
         typer.echo(f"{subject.name} {subject.answer}")

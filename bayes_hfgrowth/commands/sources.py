@@ -1,6 +1,6 @@
 """The commands that make panels: `hfgrowth fetch` and `hfgrowth snapshot`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -15,12 +15,13 @@ from bayes_hfgrowth.support.errors import PanelError
 Out = Annotated[
     Path, typer.Option("--out", metavar="PANEL", help="Panel to write, .csv or .parquet.")
 ]
-RelationOption = Annotated[
-    Relation,
+Relations = Annotated[
+    list[Relation] | None,
     typer.Option(
         "--relation",
         metavar="|".join(RELATIONS),
-        help="Which children to count, as they are declared on the Hub.",
+        help="Which children to count, as they are declared on the Hub; by default finetune. "
+        "Repeated, it makes a panel with a column relation.",
     ),
 ]
 
@@ -44,7 +45,7 @@ def fetch(
         list[str] | None,
         typer.Option(metavar="NAMESPACE", help="Take all base models of a Hub namespace."),
     ] = None,
-    relation: RelationOption = "finetune",
+    relation: Relations = None,
     metric: MetricOption = "finetunes",
     refresh: Annotated[
         bool, typer.Option("--refresh", help="List everything again, not only what is new.")
@@ -62,18 +63,19 @@ def fetch(
     A run that was interrupted goes on where it stopped; a later one asks only for what is new.
     The token is that of `hf auth login` or HF_TOKEN, the Hub that of HF_ENDPOINT.
     """
-    from bayes_hfgrowth.sources.hub import collect
+    from bayes_hfgrowth.sources.hub import collect_relations, lines_of
 
     check_file(out, (".csv", ".parquet"), PanelError)
-    collection = collect(
+    found = collect_relations(
         base_models or (),
         namespaces=organization or (),
-        relation=relation,
+        relations=relation or ("finetune",),
         metric=metric,
         cache=cache,
         refresh=refresh,
     )
-    _finish(collection.panel, collection.lines(), out)
+    panels = {name: one.panel for name, one in found.items()}
+    _finish(panels, lines_of(found.values()), out)
 
 
 def snapshot(
@@ -85,7 +87,7 @@ def snapshot(
         ),
     ],
     out: Out,
-    relation: RelationOption = "finetune",
+    relation: Relations = None,
     metric: MetricOption = "finetunes",
     min_finetunes: Annotated[
         int,
@@ -106,19 +108,29 @@ def snapshot(
         ),
     ] = None,
 ) -> None:
-    """Build a panel of all base models from a snapshot of the whole Hub."""
+    """Build a panel of all base models from a snapshot of the whole Hub.
+
+    Of several relations, the files are read once for each.
+    """
+    from bayes_hfgrowth.sources.lineage import checked_relations
     from bayes_hfgrowth.sources.snapshot import snapshot_panel
 
     check_file(out, (".csv", ".parquet"), PanelError)
-    panel, summary, notes = snapshot_panel(
-        files,
-        relation=relation,
-        metric=metric,
-        min_finetunes=min_finetunes,
-        namespaces=organization or (),
-        observed_at=observed_at,
-    )
-    _finish(panel, [*summary.lines(), *notes], out)
+    panels: dict[Relation, Panel] = {}
+    lines: list[str] = []
+    notes: list[str] = []
+    for name in checked_relations(relation or ("finetune",)):
+        panels[name], summary, more = snapshot_panel(
+            files,
+            relation=name,
+            metric=metric,
+            min_finetunes=min_finetunes,
+            namespaces=organization or (),
+            observed_at=observed_at,
+        )
+        lines += summary.lines()
+        notes += more
+    _finish(panels, dict.fromkeys([*lines, *notes]), out)
 
 
 def register(app: typer.Typer) -> None:
@@ -127,8 +139,13 @@ def register(app: typer.Typer) -> None:
     app.command()(snapshot)
 
 
-def _finish(panel: Panel, lines: Iterable[str], out: Path) -> None:
-    panel.write(out)
+def _finish(panels: Mapping[Relation, Panel], lines: Iterable[str], out: Path) -> None:
+    from bayes_hfgrowth.panel.relations import RelationPanels
+
+    if len(panels) == 1:
+        next(iter(panels.values())).write(out)
+    else:
+        RelationPanels(panels).write(out)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     for line in [*lines, f"wrote {out}"]:
         console.print(line, markup=False)

@@ -1,6 +1,9 @@
 """Charts by calendar date, small enough to be read on a telephone."""
 
+import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +20,16 @@ from matplotlib.figure import Figure
 
 from bayes_hfgrowth.figures.fan import fan_legend, fan_levels
 from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, shortened, styled
+from bayes_hfgrowth.panel.counted import FINETUNES, Counted
 
-__all__ = ["LINES", "alike_chart", "dated_fan", "leaders_chart"]
+__all__ = [
+    "LINES",
+    "RelationSeries",
+    "alike_chart",
+    "dated_fan",
+    "leaders_chart",
+    "relations_chart",
+]
 
 WIDTH = 3.8
 """Width in inches: at 96 pixels an inch, that of a telephone."""
@@ -39,6 +50,7 @@ def dated_fan(
     counts: npt.NDArray[np.integer],
     *,
     threshold: int | None = None,
+    counted: Counted = FINETUNES,
 ) -> Figure:
     """Counts so far, the median forecast and nested bands around it, by date.
 
@@ -52,6 +64,8 @@ def dated_fan(
         The counts so far.
     threshold : int, optional
         A count to draw a line at, if the chart goes so high.
+    counted : Counted
+        What is counted.
 
     Returns
     -------
@@ -82,13 +96,102 @@ def dated_fan(
             )  # fmt: skip
         axes.set_ylim(0, top)
         counts_on(axes, y=True)
-        axes.set_ylabel("Cumulative fine-tunes", fontsize=_FONT)
+        axes.set_ylabel(f"Cumulative {counted.many}", fontsize=_FONT)
         _by_date(axes)
         figure.legend(
             handles=fan_legend(levels), loc="outside upper left", ncols=2, fontsize=_FONT - 1,
             columnspacing=1.2, handlelength=1.6,
         )  # fmt: skip
     return figure
+
+
+@dataclass(frozen=True, eq=False)
+class RelationSeries:
+    """What is drawn of one relation of a base model.
+
+    Parameters
+    ----------
+    counted : Counted
+        What is counted.
+    dates : pandas.DatetimeIndex
+        Ends of the months so far, from birth on.
+    counts : ndarray of int, shape (dates,)
+        Cumulative.
+    authors : ndarray, shape (dates,), or None
+        Different namespaces that made them, where that is known and not counted anyway.
+    table : pandas.DataFrame or None
+        Its rows of a table of counts at dates; None where it is not forecast.
+    """
+
+    counted: Counted
+    dates: pd.DatetimeIndex
+    counts: npt.NDArray[np.integer]
+    authors: npt.NDArray[np.floating] | None = None
+    table: pd.DataFrame | None = None
+
+
+def relations_chart(parts: Sequence[RelationSeries]) -> Figure:
+    """Counts of the relations of a base model by date, one small chart for each.
+
+    Each has a scale of its own. Where there is a forecast, its median and widest but one interval
+    are drawn.
+
+    Parameters
+    ----------
+    parts : sequence of RelationSeries
+        The relations.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = -(-len(parts) // 2)
+    with styled():
+        figure = new_figure(0.6 + 1.75 * rows, WIDTH)
+        grid = figure.subplots(rows, 2, squeeze=False, sharex=True)
+        for axes in grid.flat[len(parts) :]:
+            axes.remove()
+        shown: dict[str, Any] = {}
+        for axes, part in zip(grid.flat, parts, strict=False):
+            _draw_relation(axes, part)
+            handles, labels = axes.get_legend_handles_labels()
+            shown |= dict(zip(labels, handles, strict=True))
+            axes.set_title(
+                textwrap.fill(f"{part.counted.title}: {part.counts[-1]:,}", 24), fontsize=_FONT
+            )
+            axes.set_ylim(bottom=0)
+            counts_on(axes, y=True)
+            axes.locator_params(axis="y", nbins=4)
+        for axes in grid.flat[: len(parts)]:
+            _by_date(axes, 2.6)
+        figure.legend(
+            list(shown.values()), list(shown), loc="outside upper left", ncols=2,
+            fontsize=_FONT - 1, columnspacing=1.2, handlelength=1.6,
+        )  # fmt: skip
+    return figure
+
+
+def _draw_relation(axes: Axes, part: RelationSeries) -> None:
+    if part.table is not None:
+        levels = fan_levels(part.table)
+        level = levels[min(1, len(levels) - 1)]
+        ahead = _days(part.dates[-1:].append(pd.DatetimeIndex(part.table["date"])))
+        low, middle, high = (
+            np.append(part.counts[-1], part.table[name].to_numpy())
+            for name in (f"lower_{level}", "median", f"upper_{level}")
+        )
+        axes.fill_between(
+            ahead, low, high, color=COLOURS["model"], alpha=0.3, linewidth=0,
+            label=f"forecast, {level}%",
+        )  # fmt: skip
+        axes.plot(ahead, middle, color=COLOURS["model"], label="median forecast")
+    days = _days(part.dates)
+    axes.plot(days, part.counts, color=COLOURS["observed"], linewidth=1.2, label="so far")
+    if part.authors is not None:
+        axes.plot(
+            days, part.authors, color=COLOURS["paper"], linestyle="--", linewidth=1.0,
+            label="namespaces",
+        )  # fmt: skip
 
 
 def leaders_chart(shares: pd.DataFrame) -> Figure:
@@ -177,7 +280,7 @@ def _days(dates: pd.DatetimeIndex) -> npt.NDArray[np.datetime64]:
     return np.asarray(dates.tz_localize(None) if dates.tz is not None else dates, "M8[us]")
 
 
-def _by_date(axes: Axes) -> None:
+def _by_date(axes: Axes, most: float = 5.5) -> None:
     """Few ticks, at the beginnings of months or years."""
     first, last = axes.get_xlim()
     months = (last - first) / 30.4
@@ -185,7 +288,7 @@ def _by_date(axes: Axes) -> None:
     if months < 2.5:
         locator = DayLocator(interval=max(1, round((last - first) / 4)))
     elif months <= 60:
-        steps = [step for step in (1, 2, 3, 6, 12) if months / step <= 5.5]
+        steps = [step for step in (1, 2, 3, 6, 12) if months / step <= most]
         locator = MonthLocator(range(1, 13, steps[0] if steps else 12))
     else:
         locator = YearLocator(max(1, round(months / 12 / 4)))

@@ -1,10 +1,32 @@
 """What a row of the Hub says about its base models, and a base model about its children."""
 
-from bayes_hfgrowth.panel.counted import KINDS
+from collections.abc import Iterable
+
+from bayes_hfgrowth.panel.counted import KINDS, RELATIONS, Relation
 from bayes_hfgrowth.sources.cache import Row
+from bayes_hfgrowth.support.errors import SourceError
 
 RENAMED_NAMESPACES = {"cohereforai": "CohereLabs", "thudm": "zai-org"}
 """Renamed namespaces: the Hub redirects their repositories, but lists nothing under them."""
+
+
+def checked_relations(relations: Iterable[Relation]) -> tuple[Relation, ...]:
+    """Check relations, and take each once.
+
+    Raises
+    ------
+    SourceError
+        When there is none, or one does not exist.
+    """
+    found = tuple(dict.fromkeys(relations))
+    for relation in found:
+        if relation not in RELATIONS:
+            raise SourceError(
+                f"relation {relation!r} does not exist; choose one of {', '.join(RELATIONS)}"
+            )
+    if not found:
+        raise SourceError(f"no relation is given; choose some of {', '.join(RELATIONS)}")
+    return found
 
 
 def spellings(namespace: str) -> set[str]:

@@ -11,11 +11,11 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bayes_hfgrowth.panel.counted import RELATIONS, Metric, Relation
+from bayes_hfgrowth.panel.counted import Metric, Relation
 from bayes_hfgrowth.panel.rules import TODAY
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.sources.events import FIRST_KNOWN_TIME, Summary, build_panel
-from bayes_hfgrowth.sources.lineage import spellings
+from bayes_hfgrowth.sources.lineage import checked_relations, spellings
 from bayes_hfgrowth.sources.snapshot_files import snapshot_files
 from bayes_hfgrowth.sources.snapshot_schema import Rows, models_query, quoted, reader
 from bayes_hfgrowth.support.deprecation import renamed_argument
@@ -83,10 +83,7 @@ def snapshot_panel(
     SourceError
         If a file is missing, damaged, no snapshot, or without the columns that are needed.
     """
-    if relation not in RELATIONS:
-        raise SourceError(
-            f"relation {relation!r} does not exist; choose one of {', '.join(RELATIONS)}"
-        )
+    checked_relations((relation,))
     if min_finetunes < 0:
         raise SourceError(f"min_finetunes is {min_finetunes}; give a number from 0 on")
     names = [path] if isinstance(path, str | os.PathLike) else list(path)
