@@ -214,6 +214,24 @@ def made_fit(make_fit):
     return make_fit()
 
 
+@pytest.fixture(scope="session")
+def fit_of(made_fit):
+    """Makes the same fit say that something else was counted."""
+    from bayes_hfgrowth import GrowthFit
+
+    def make(**counted):
+        tree = made_fit.tree.copy()
+        about = json.loads(tree.attrs["bayes_hfgrowth"])
+        about["panel"] |= {
+            "base_models": 24, "finetunes": int(made_fit.history.finetunes.sum()),
+            "last_month": "2025-01-01T00:00:00+00:00", **counted,
+        }  # fmt: skip
+        tree.attrs["bayes_hfgrowth"] = json.dumps(about)
+        return GrowthFit(tree)
+
+    return make
+
+
 AS_OF = "2024-08-01"
 TINY = (
     "facebook/opt-125m", "meta-llama/Llama-2-7b", "meta-llama/Llama-2-7b-hf",

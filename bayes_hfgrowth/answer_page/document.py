@@ -99,7 +99,8 @@ def _section(subject: Subject, content: PageContent) -> _Section:
     start = f"{subject.dates[-1]:%Y-%m-%d}"
     text = (
         f"{content.counted.title} by date, {subject.name}: {subject.observed:,} on {start}, then "
-        f"the median forecast and bands of 50, 80 and 95%. {subject.answer[0].upper()}{subject.answer[1:]}."
+        "the median forecast and bands of 50, 80 and 95%. "
+        f"{subject.answer[0].upper()}{subject.answer[1:]}."
     )
     alike, alike_text = None, ""
     found = subject.comparables

@@ -17,23 +17,37 @@ if TYPE_CHECKING:
 
 
 def compare(
-    fit_file: FitFile,
+    fit_file: Annotated[
+        Path,
+        typer.Argument(metavar="FIT|PANEL", help="Fit file, .nc, or a panel of several relations."),
+    ],
     organizations: Annotated[
-        list[str], typer.Argument(metavar="ORGANIZATION...", help="At least two, by name.")
+        list[str],
+        typer.Argument(
+            metavar="NAME...",
+            help="Of a fit, at least two organizations. Of a panel, one or more base models.",
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Table to write, .csv or .parquet.")
     ] = None,
     seed: ReadSeed = None,
 ) -> None:
-    """Compare organizations: how they grow, their next base models and present totals.
+    """Compare organizations of a fit, or the relations of base models of a panel.
 
-    Every number stands beside the same without the organization's largest base model.
+    Organizations: how they grow, their next base models and present totals, every number beside
+    the same without the organization's largest base model. Relations: how many fine-tunes,
+    adapters, merges and quantized versions a base model has, counted, without any growth model.
     """
     from bayes_hfgrowth.fit import load_fit
 
     if out is not None:
         check_file(out, (".csv", ".parquet"), ComparisonError)
+    if fit_file.suffix.lower() in (".csv", ".parquet"):
+        if seed is not None:
+            raise ComparisonError("--seed goes with a fit; the relations of a panel are counted")
+        _compare_relations(fit_file, organizations, out)
+        return
     result = load_fit(fit_file)
     comparison = result.compare(organizations, seed)
     if out is not None:
@@ -49,6 +63,38 @@ def compare(
         )
     show_sections(comparison.sections())
     show_verdict(result.convergence, only_bad=True)
+
+
+def _compare_relations(panel: Path, base_models: list[str], out: Path | None) -> None:
+    """Show the relations of base models side by side."""
+    from bayes_hfgrowth.panel.relations import RECENT, read_relations
+    from bayes_hfgrowth.support.files import write_table
+
+    table = read_relations(panel).beside(base_models)
+    if out is not None:
+        write_table(table, out, ComparisonError)
+        announce(f"wrote {out}")
+    for name, own in table.groupby("base_model", sort=False):
+        shown = pd.DataFrame(
+            {
+                "counted": own["counted"],
+                "so far": [f"{count:,}" for count in own["count"]],
+                f"in the last {RECENT} months": [f"{count:,}" for count in own["recent"]],
+                "share": [_or_dash(share, ".0%") for share in own["share"]],
+                "namespaces": [_or_dash(number, ",.0f") for number in own["authors"]],
+                "held by the largest": [
+                    _or_dash(share, ".0%") for share in own["largest_author_share"]
+                ],
+            }
+        )
+        first = own.iloc[0]
+        months = "month" if first["month"] == 1 else "months"
+        title = f"{name} on {first['date']:%Y-%m-%d}, {first['month']} {months} old"
+        show_table(shown, title, ())
+
+
+def _or_dash(number: float, digits: str) -> str:
+    return "-" if pd.isna(number) else format(number, digits)
 
 
 def _readable(table: pd.DataFrame, what: "Counted") -> pd.DataFrame:

@@ -79,8 +79,8 @@ class Summary:
         ]
         if self.metric == "authors":
             lines.append(
-                f"counted are the different namespaces that made them, {self.total('authors'):,} "
-                "if one that made some of two base models counts twice"
+                "the panel counts the different namespaces that made them, each once for every "
+                f"base model: {self.total('authors'):,}"
             )
         for status, reason in _REASONS.items():
             out = self.table[self.table["status"] == status]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayes_hfgrowth import SourceError
+from bayes_hfgrowth.panel.counted import Counted
 from bayes_hfgrowth.sources.events import FIRST_KNOWN_TIME, build_panel, month_of_age
 
 OBSERVED = pd.Timestamp("2025-06-15", tz="UTC")
@@ -208,3 +209,47 @@ def test_month_of_age_is_the_first_anniversary_not_before_the_child(
     assert month >= 1
     assert born <= start + pd.DateOffset(months=month)
     assert month == 1 or born > start + pd.DateOffset(months=month - 1)
+
+
+@settings(max_examples=40)
+@given(
+    created=st.lists(times, min_size=1, max_size=3),
+    edges=st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 12), st.integers(0, 3), times), max_size=30
+    ),
+    order=st.randoms(use_true_random=False),
+)
+def test_authors_are_never_more_than_fine_tunes_never_fall_and_ask_for_no_order(
+    created: list[datetime], edges: list[tuple[int, int, int, datetime]], order: Any
+) -> None:
+    rows = [(b % len(created), f"author{a}/{n}", born) for b, n, a, born in edges]
+    # A record that is there twice has one date.
+    rows = list({(base, name): (base, name, born) for base, name, born in rows}.values())
+    panel, summary = build(bases(*created), children(*rows), metric="authors")
+    assert panel.counted == Counted("authors")
+    table = panel.table
+    assert (panel.counts == table["authors"]).all()
+    assert (table["authors"] <= table["finetunes"]).all()
+    assert ((table["authors"] > 0) == (table["finetunes"] > 0)).all()
+    assert (table.groupby("base_model")["authors"].diff().dropna() >= 0).all()
+    assert summary.total("authors") == panel.base_models["finetunes"].sum()
+    order.shuffle(rows)
+    again, _ = build(bases(*created), children(*rows), metric="authors")
+    pd.testing.assert_frame_equal(again.table, table)
+    assert again.digest == panel.digest
+
+
+def test_a_burst_by_one_author_counts_once() -> None:
+    rows = [(0, "one/x", day("2025-01-05"))]
+    rows += [(0, f"burst/{n}", day("2025-02-10")) for n in range(300)]
+    panel, summary = build(bases(day("2025-01-01")), children(*rows), metric="authors")
+    assert panel.increments()["new"].tolist() == [1, 1, 0, 0, 0]
+    assert panel.table["finetunes"].max() == 301
+    assert any("different namespaces" in line for line in summary.lines())
+
+
+def test_likes_stand_beside_downloads_and_do_not_reach_back() -> None:
+    panel, _ = build(bases(day("2025-01-31"), likes=[12]), children())
+    assert panel.table["likes"].isna().tolist() == [True] * 4 + [False]
+    assert panel.table["likes"].iloc[-1] == 12
+    assert "likes" not in panel.as_of("2025-06-14").table
