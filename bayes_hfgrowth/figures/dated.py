@@ -148,7 +148,7 @@ def relations_chart(parts: Sequence[RelationSeries]) -> Figure:
     rows = -(-len(parts) // 2)
     with styled():
         figure = new_figure(0.6 + 1.75 * rows, WIDTH)
-        grid = figure.subplots(rows, 2, squeeze=False, sharex=True)
+        grid = figure.subplots(rows, 2, squeeze=False)
         for axes in grid.flat[len(parts) :]:
             axes.remove()
         shown: dict[str, Any] = {}
@@ -156,13 +156,16 @@ def relations_chart(parts: Sequence[RelationSeries]) -> Figure:
             _draw_relation(axes, part)
             handles, labels = axes.get_legend_handles_labels()
             shown |= dict(zip(labels, handles, strict=True))
-            axes.set_title(
-                textwrap.fill(f"{part.counted.title}: {part.counts[-1]:,}", 24), fontsize=_FONT
-            )
+            title = f"{part.counted.title}: {part.counts[-1]:,}"
+            title = textwrap.fill(title, 19, break_on_hyphens=False)
+            axes.set_title(title, fontsize=_FONT - 1)
             axes.set_ylim(bottom=0)
             counts_on(axes, y=True)
             axes.locator_params(axis="y", nbins=4)
-        for axes in grid.flat[: len(parts)]:
+        drawn = list(grid.flat[: len(parts)])
+        ends = [axes.get_xlim() for axes in drawn]
+        for axes in drawn:
+            axes.set_xlim(min(first for first, _ in ends), max(last for _, last in ends))
             _by_date(axes, 2.6)
         figure.legend(
             list(shown.values()), list(shown), loc="outside upper left", ncols=2,

@@ -1,6 +1,7 @@
 """Backtests in pictures: calibration, PIT, scores by horizon, the best and the worst forecasts."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from bayes_hfgrowth.evaluation.skill import common, skill
 from bayes_hfgrowth.figures.fan import draw_fan, fan_legend, fan_levels
 from bayes_hfgrowth.figures.style import COLOURS, new_figure, shortened, styled
 from bayes_hfgrowth.forecast.paths import Forecast
+from bayes_hfgrowth.panel.counted import Counted
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.names import indices_of
@@ -100,7 +102,7 @@ def calibration_curves(scores: pd.DataFrame, method: str) -> Figure:
                 plain = [100 * part[f"inside_{level}"].mean() for level in LEVELS]
                 axes.plot(LEVELS, plain, "o", markersize=3, markerfacecolor="none", color=colour,
                           clip_on=False, zorder=3)  # fmt: skip
-            axes.set_title(f"{_CLASSES[name]}\nn = {_range_of(sizes)}")
+            axes.set_title(f"{_class_name(name, scores)}\nn = {_range_of(sizes)}")
             axes.set_aspect("equal")
             axes.set(xlim=(0, 100), ylim=(0, 100), xticks=(0, 50, 100), yticks=(0, 50, 100))
         figure.supxlabel("Nominal probability of the central interval (%)", fontsize=8)
@@ -144,7 +146,7 @@ def pit_histograms(scores: pd.DataFrame, method: str) -> Figure:
         for axes, (name, mask) in zip(panels, classes.items(), strict=True):
             part = own[mask]
             number = len(part)
-            axes.set_title(f"{_CLASSES[name]}\nn = {number:,}")
+            axes.set_title(f"{_class_name(name, scores)}\nn = {number:,}")
             axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), xticklabels=("0", "0.5", "1"))
             share = _shares(part["pit_lower"].to_numpy(), part["pit_upper"].to_numpy(), edges)
             low, high = stats.binom.interval(_BAND, number, 1.0 / _BINS)
@@ -265,7 +267,7 @@ def extreme_forecasts(
     ranked = last[last["observed"] >= min_finetunes].sort_values("crps_log", kind="stable")
     if ranked.empty:
         raise ForecastError(
-            f"no scored base model had {min_finetunes} fine-tunes; lower min_finetunes"
+            f"no scored base model had {min_finetunes} {panel.counted.many}; lower min_finetunes"
         )
     number = min(number, math.ceil(len(ranked) / 2))
     blocks = {"Best": ranked.head(number), "Worst": ranked.tail(number)[::-1]}
@@ -345,6 +347,12 @@ def _classes_in(scores: pd.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
     """Classes by count at the start that hold any row, and their rows."""
     masks = members("count", scores)
     return {name: masks[name] for name in _CLASSES if masks[name].any()}
+
+
+def _class_name(name: str, scores: pd.DataFrame) -> str:
+    """What a class of counts is called, in the words of what was counted."""
+    text = Counted.read(scores.iloc[0]).said(_CLASSES[name])
+    return textwrap.fill(text, 28, break_on_hyphens=False)
 
 
 def _at_the_end(scores: pd.DataFrame) -> pd.DataFrame:
