@@ -41,7 +41,7 @@ def payload(content: ReportContent) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``months`` (the longest horizon), ``counted`` (noun), ``levels`` (percent), ``mean_scale``,
+        ``months`` (the longest horizon), ``levels`` (percent), ``mean_scale``,
         ``organizations``, ``verdicts`` (names), ``series`` (names of the forecast series, in
         the order they have in each base model), ``base_models`` and ``comparison`` (None
         without one). Each base model has ``name``, ``organization`` and ``verdict`` (indices),
@@ -78,7 +78,6 @@ def payload(content: ReportContent) -> dict[str, Any]:
     ]
     return {
         "months": months,
-        "counted": content.fit.counted.many,
         "levels": list(LEVELS),
         "mean_scale": MEAN_SCALE,
         "series": series,

@@ -1,6 +1,7 @@
 """The numbers in the page are those of forecast table, panel, fit and comparison."""
 
 import json
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import pytest
 
 from bayes_hfgrowth.comparison import compare
 from bayes_hfgrowth.forecast.paths import forecast, interval_columns
+from bayes_hfgrowth.report import render_report
 from bayes_hfgrowth.report.content import (
     MOST_ORGANIZATIONS,
     gather,
@@ -130,3 +132,13 @@ def test_the_organizations_with_most_finetunes_are_compared():
     names = tuple(f"organization {i:02}" for i in range(number))
     fit = SimpleNamespace(organizations=names, history=history)
     assert largest_organizations(fit) == list(names[:MOST_ORGANIZATIONS])
+
+
+def test_a_report_of_namespaces_says_so(fit_of):
+    text = render_report(gather(fit_of(metric="authors"), 3, seed=3))
+    own = text[text.index("<header>") : text.index('id="making"')]
+    own = re.sub(r"(?s)<script.*?</script>|<[^>]+>", " ", own)
+    assert "Namespaces that fine-tuned it so far" in own
+    assert "different namespaces of the Hub that have fine-tunes" in own
+    assert not re.search(r"(?i)(new|cumulative|any|most|[\d,]+) fine-tunes?\b", own)
+    assert 'data-counted="namespaces that fine-tuned it"' in text

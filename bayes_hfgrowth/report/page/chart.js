@@ -103,7 +103,7 @@ function fanLayout(model, horizon, scale, time) {
     },
     yaxis: {
       ...axis,
-      title: { text: `Cumulative ${data.counted}` },
+      title: { text: `Cumulative ${counted()}` },
       type: scale === "log" ? "log" : "linear",
       range: scale === "log" ? [Math.log10(0.8), Math.log10(1.3 * top + 1)] : [0, 1.05 * top],
       exponentformat: "none",
@@ -112,6 +112,9 @@ function fanLayout(model, horizon, scale, time) {
     },
   };
 }
+
+// What is counted, in words.
+const counted = () => document.getElementById("chart").dataset.counted;
 
 function drawChart(model, horizon, scale, time) {
   const chart = document.getElementById("chart");
@@ -129,7 +132,7 @@ function drawSummary(model, horizon) {
   const months = horizon === 1 ? "1 month" : `${whole.format(horizon)} months`;
   document.getElementById("chosen-name").textContent = model.name;
   document.getElementById("chosen-summary").textContent =
-    `${model.organization}. ${whole.format(model.observed)} ${data.counted} by ${ends[model.age]}, ` +
+    `${model.organization}. ${whole.format(model.observed)} ${counted()} by ${ends[model.age]}, ` +
     `at an age of ${whole.format(model.age)} months. In ${months}, by ${ends[model.age + horizon]}: ` +
     `median ${whole.format(model.forecast.median[at])}; with a probability of 80%, ` +
     `${interval(model, 80, at)}.`;
