@@ -362,3 +362,23 @@ def test_impossible_settings_are_refused_before_anything_runs(tiny_panel, option
 def test_the_pymc_model_can_be_had(tiny_panel):
     model = hfg.GrowthModel("surge").pymc_model(tiny_panel.as_of(AS_OF))
     assert {"fitness", "organization_fitness", "new_finetunes"} <= set(model.named_vars)
+
+
+@pareto_k
+def test_a_fit_of_namespaces_is_one_from_end_to_end(tiny_panel, refit, tmp_path):
+    table = tiny_panel.table.assign(observed_at=tiny_panel.observed_at)
+    table["authors"] = np.ceil(np.sqrt(table["finetunes"])).astype(int)
+    panel = hfg.Panel.from_table(table).counting("authors").as_of("2024-08-01")
+    fit = refit(panel, draws=60, tune=60, chains=2)
+    assert fit.about["panel"]["metric"] == "authors"
+    assert fit.about["panel"]["finetunes"] == panel.base_models["finetunes"].sum()
+    fit.save(tmp_path / "fit.nc")
+    forecast = hfg.load_fit(tmp_path / "fit.nc").forecast(3)
+    assert (forecast.table()["metric"] == "authors").all()
+    assert (forecast.draws["observed"] == panel.base_models["finetunes"].to_numpy()).all()
+    text = fit.diagnose().text()
+    assert "new fine-tunes" not in text
+    assert "namespaces that fine-tuned it" in text
+    with pytest.raises(FitError, match="give no panel"):
+        fit.diagnose(panel)
+    fit.update(hfg.Panel.from_table(table).counting("authors"))

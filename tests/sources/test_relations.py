@@ -11,6 +11,7 @@ from hub_server import NOW, Hub, make_children
 
 import bayes_hfgrowth as hfg
 from bayes_hfgrowth import SourceError
+from bayes_hfgrowth.cli import main
 from bayes_hfgrowth.panel.counted import KINDS, Counted
 from bayes_hfgrowth.sources.client import Patience
 from bayes_hfgrowth.sources.hub import Collection, collect_relations, lines_of
@@ -147,3 +148,25 @@ def test_a_snapshot_tells_authors_and_likes(filled: Hub, snapshot: Path, relatio
     ]
     assert (last["authors"], last["finetunes"]) == (len(set(inside)), len(inside))
     assert last["likes"] == 5
+
+
+def test_a_snapshot_of_several_relations_is_one_panel_file(
+    snapshot: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "p.csv"
+    options = ["--relation", "merge", "--relation", "finetune", "--metric", "authors"]
+    monkeypatch.setattr(
+        "sys.argv", ["hfgrowth", "snapshot", str(snapshot), "--out", str(out), *options]
+    )
+    with pytest.raises(SystemExit) as end:
+        main()
+    said = capsys.readouterr().err
+    assert not end.value.code, said
+    assert said.count("observation date taken from") == 1
+    found = hfg.read_relations(out)
+    assert set(found.relations) == {"finetune", "merge"}
+    alone, _, _ = snapshot_panel(snapshot, relation="merge", metric="authors", progress=False)
+    assert found["merge"].digest == alone.digest
