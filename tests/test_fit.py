@@ -381,4 +381,3 @@ def test_a_fit_of_namespaces_is_one_from_end_to_end(tiny_panel, refit, tmp_path)
     assert "namespaces that fine-tuned it" in text
     with pytest.raises(FitError, match="give no panel"):
         fit.diagnose(panel)
-    fit.update(hfg.Panel.from_table(table).counting("authors"))

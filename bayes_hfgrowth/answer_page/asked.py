@@ -33,7 +33,7 @@ class Asked:
         Organizations all of whose base models were asked for.
     today : mapping of str to int
         Counts on the observation date, with the month that is not over, where they are known.
-    beside : RelationPanels or None
+    by_relation : RelationPanels or None
         The same base models by all relations that were asked for, if these are several.
     """
 
@@ -43,14 +43,14 @@ class Asked:
     notes: tuple[str, ...]
     whole: tuple[str, ...]
     today: Mapping[str, int] = field(default_factory=dict)
-    beside: RelationPanels | None = None
+    by_relation: RelationPanels | None = None
 
     def as_of(self, date: Date, note: str) -> "Asked":
         """What was known at a date, and a note of it."""
-        beside = self.beside and _known(self.beside, date)
+        by_relation = self.by_relation and _known(self.by_relation, date)
         return Asked(
             self.names, self.panel.as_of(date), self.source, (*self.notes, note), self.whole,
-            beside=beside,
+            by_relation=by_relation,
         )  # fmt: skip
 
 
@@ -200,8 +200,8 @@ def from_relations(
         As `from_panel` does.
     """
     asked = from_panel(panels[forecast], names, as_of, source)
-    beside = panels if as_of is None else _known(panels, as_of)
-    return replace(asked, beside=beside if len(panels.relations) > 1 else None)
+    by_relation = panels if as_of is None else _known(panels, as_of)
+    return replace(asked, by_relation=by_relation if len(panels.relations) > 1 else None)
 
 
 def _known(panels: RelationPanels, date: Date) -> RelationPanels:

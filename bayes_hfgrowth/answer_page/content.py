@@ -67,7 +67,7 @@ class Subject:
     checks : tuple of Check
         How far the answer can be trusted.
     relations : pandas.DataFrame or None
-        Its rows of `RelationPanels.beside`; None where only one relation was asked for.
+        Its rows of `RelationPanels.last_counts`; None where only one relation was asked for.
     """
 
     name: str
@@ -301,7 +301,7 @@ def _subject(
         comparables=alike,
         calibration=calibration.near(int(counts[-1]), horizon),
         checks=checks_of_base_model(own, pareto_k, population, learned),
-        relations=None if asked.beside is None else asked.beside.beside([name]),
+        relations=None if asked.by_relation is None else asked.by_relation.last_counts([name]),
     )
 
 

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,8 +36,8 @@ class _Section(NamedTuple):
     fan_text: str
     alike: Drawing | None
     alike_text: str
-    beside: Drawing | None
-    beside_text: str
+    relations: Drawing | None
+    relations_text: str
 
 
 def render_page(content: PageContent) -> str:
@@ -112,22 +112,18 @@ def _section(subject: Subject, content: PageContent) -> _Section:
             f"that had as many then, to {months_of(found.age + found.months)}, when "
             f"{', '.join(later)}."
         )
-    beside, beside_text = None, ""
+    relations, relations_text = None, ""
     if subject.relations is not None:
-        beside = drawing(relations_chart(_series(subject, content)))
-        told = [f"{row.count_:,} {row.counted}" for row in _rows(subject.relations)]
-        beside_text = f"{subject.name} by relation: {', '.join(told)}."
-    return _Section(subject, drawing(fan), text, alike, alike_text, beside, beside_text)
-
-
-def _rows(table: pd.DataFrame) -> list[Any]:
-    """Rows of `RelationPanels.beside`; what is called count there is a method of tuples."""
-    return list(table.rename(columns={"count": "count_"}).itertuples())
+        relations = drawing(relations_chart(_series(subject, content)))
+        last = subject.relations
+        counts = [f"{n:,} {what}" for n, what in zip(last["count"], last["counted"], strict=True)]
+        relations_text = f"{subject.name} by relation: {', '.join(counts)}."
+    return _Section(subject, drawing(fan), text, alike, alike_text, relations, relations_text)
 
 
 def _series(subject: Subject, content: PageContent) -> list[RelationSeries]:
     """The relations of a base model as they are drawn."""
-    panels, found = content.asked.beside, []
+    panels, found = content.asked.by_relation, []
     assert panels is not None
     for panel in panels.panels.values():
         own = panel.table[panel.table["base_model"] == subject.name]

@@ -70,7 +70,7 @@ def _compare_relations(panel: Path, base_models: list[str], out: Path | None) ->
     from bayes_hfgrowth.panel.relations import RECENT, read_relations
     from bayes_hfgrowth.support.files import write_table
 
-    table = read_relations(panel).beside(base_models)
+    table = read_relations(panel).last_counts(base_models)
     if out is not None:
         write_table(table, out, ComparisonError)
         announce(f"wrote {out}")

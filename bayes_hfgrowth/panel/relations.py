@@ -102,7 +102,7 @@ class RelationPanels:
         """Count models or the namespaces that made them; see `Panel.counting`."""
         return type(self)({relation: p.counting(metric) for relation, p in self.panels.items()})
 
-    def beside(self, base_models: Iterable[str] | None = None) -> pd.DataFrame:
+    def last_counts(self, base_models: Iterable[str] | None = None) -> pd.DataFrame:
         """Put the last counts of each base model side by side.
 
         Parameters
@@ -187,7 +187,7 @@ def read_relations(
     Examples
     --------
     >>> import bayes_hfgrowth as hfg
-    >>> hfg.read_relations("relations.parquet").beside(["org/name"])  # doctest: +SKIP
+    >>> hfg.read_relations("relations.parquet").last_counts(["org/name"])  # doctest: +SKIP
     """
     table = read_table(path, PanelError, text=TEXT_COLUMNS)
     known: list[Relation | None] = [None]
@@ -208,7 +208,7 @@ def read_relations(
 
 
 def _last_rows(panel: Panel) -> list[dict[str, object]]:
-    """One row for each base model of a panel; see `RelationPanels.beside`."""
+    """One row for each base model of a panel; see `RelationPanels.last_counts`."""
     rows: list[dict[str, object]] = []
     for name, own in panel.table.groupby("base_model", sort=False):
         last, counts = own.iloc[-1], own[panel.counted.metric].to_numpy()

@@ -269,7 +269,7 @@ def fetch_relations(
     --------
     >>> import bayes_hfgrowth as hfg
     >>> relations = hfg.fetch_relations(["meta-llama/Llama-3.1-8B"])  # doctest: +SKIP
-    >>> relations.beside()  # doctest: +SKIP
+    >>> relations.last_counts()  # doctest: +SKIP
     """
     found = collect_relations(
         base_models, namespaces=namespaces, relations=relations, metric=metric, cache=cache,

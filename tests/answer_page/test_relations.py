@@ -43,7 +43,7 @@ def test_relations_stand_side_by_side_and_one_is_forecast(relations, population,
                        progress=False)  # fmt: skip
     [subject] = content.subjects
     assert content.counted == Counted()
-    table = relations.beside([BASE])
+    table = relations.last_counts([BASE])
     assert subject.relations["count"].tolist() == table["count"].tolist()
     text = plain(out)
     for counted, count in zip(table["counted"], table["count"], strict=True):

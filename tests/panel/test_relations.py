@@ -53,7 +53,7 @@ def test_an_old_panel_is_one_relation(small_panel, tmp_path):
 
 
 def test_last_counts_stand_side_by_side(relations):
-    table = relations.beside()
+    table = relations.last_counts()
     assert table[["base_model", "relation"]].to_numpy().tolist() == [
         ["a/x", "finetune"], ["a/x", "adapter"], ["a/x", "all"], ["b/y", "finetune"],
     ]  # fmt: skip
@@ -66,9 +66,9 @@ def test_last_counts_stand_side_by_side(relations):
 
 
 def test_the_order_asked_for_is_kept(relations):
-    assert relations.beside(["b/y", "a/x"])["base_model"].tolist() == ["b/y", *["a/x"] * 3]
+    assert relations.last_counts(["b/y", "a/x"])["base_model"].tolist() == ["b/y", *["a/x"] * 3]
     with pytest.raises(PanelError, match="c/z"):
-        relations.beside(["c/z"])
+        relations.last_counts(["c/z"])
 
 
 def test_what_does_not_fit_together_is_refused():
@@ -91,4 +91,4 @@ def test_one_that_was_not_collected_is_refused(relations):
 
 
 def test_nothing_later_than_a_date_is_known(relations):
-    assert relations.as_of("2024-03-31").beside(["a/x"])["count"].tolist() == [3, 4, 7]
+    assert relations.as_of("2024-03-31").last_counts(["a/x"])["count"].tolist() == [3, 4, 7]

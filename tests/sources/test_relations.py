@@ -35,7 +35,7 @@ def filled(hub: Hub) -> Hub:
     return hub
 
 
-def beside(hub: Hub, cache: Path, **options: object) -> dict[str, Collection]:
+def collect_all(hub: Hub, cache: Path, **options: object) -> dict[str, Collection]:
     settings: dict[str, object] = {
         "endpoint": hub.endpoint,
         "cache": cache,
@@ -53,7 +53,7 @@ def authors_of(hub: Hub, relation: str) -> int:
 
 
 def test_every_relation_gets_a_panel_of_the_same_base_models(filled: Hub, cache: Path) -> None:
-    found = beside(filled, cache)
+    found = collect_all(filled, cache)
     assert tuple(found) == KINDS
     for relation, one in found.items():
         assert one.panel.counted == Counted(relation=relation)
@@ -64,7 +64,7 @@ def test_every_relation_gets_a_panel_of_the_same_base_models(filled: Hub, cache:
 
 
 def test_a_base_model_is_asked_for_once(filled: Hub, cache: Path) -> None:
-    beside(filled, cache)
+    collect_all(filled, cache)
     assert len([r for r in filled.requests if r.path == f"/api/models/{BASE}"]) == 1
 
 
@@ -72,7 +72,7 @@ def test_one_relation_is_what_it_is_alone(
     filled: Hub, cache: Path, collect_here: Collect, tmp_path: Path
 ) -> None:
     alone = collect_here(BASE, "acme/none", relation="adapter", cache=tmp_path / "other")
-    assert beside(filled, cache)["adapter"].panel.digest == alone.panel.digest
+    assert collect_all(filled, cache)["adapter"].panel.digest == alone.panel.digest
 
 
 def test_a_derivative_is_taken_if_anybody_builds_on_it_by_any_relation(
@@ -93,7 +93,7 @@ def test_a_derivative_is_taken_if_anybody_builds_on_it_by_any_relation(
 
 
 def test_authors_are_counted_from_the_hub(filled: Hub, cache: Path) -> None:
-    for relation, one in beside(filled, cache, metric="authors").items():
+    for relation, one in collect_all(filled, cache, metric="authors").items():
         assert one.panel.counted == Counted("authors", relation)  # type: ignore[arg-type]
         assert one.panel.base_models.loc[BASE, "finetunes"] == authors_of(filled, relation)
         assert one.panel.counting("finetunes").base_models.loc[BASE, "finetunes"] == NUMBERS.get(
@@ -106,16 +106,16 @@ def test_fetched_relations_are_one_file(filled: Hub, cache: Path, tmp_path: Path
         [BASE], endpoint=filled.endpoint, cache=cache, token=False, progress=False
     )
     relations.write(tmp_path / "p.parquet")
-    table = hfg.read_relations(tmp_path / "p.parquet").beside([BASE])
+    table = hfg.read_relations(tmp_path / "p.parquet").last_counts([BASE])
     assert dict(zip(table["relation"], table["count"], strict=True)) == NUMBERS | {"quantized": 0}
     assert table["authors"].tolist() == [authors_of(filled, name) for name in table["relation"]]
 
 
 def test_what_does_not_exist_is_refused(filled: Hub, cache: Path) -> None:
     with pytest.raises(SourceError, match="'cousin' does not exist"):
-        beside(filled, cache, relations=("finetune", "cousin"))
+        collect_all(filled, cache, relations=("finetune", "cousin"))
     with pytest.raises(SourceError, match="no relation is given"):
-        beside(filled, cache, relations=())
+        collect_all(filled, cache, relations=())
 
 
 @pytest.fixture
