@@ -1,13 +1,15 @@
-"""One page about base models of the Hub: how many fine-tunes by when, and how sure that is."""
+"""Base models of the Hub: how many fine-tunes by when, and how sure that is. Answers and a page."""
 
 import datetime as dt
 import os
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
-from bayes_hfgrowth.answer_page.asked import check_asked, from_hub, from_relations
+from bayes_hfgrowth.answer_page.asked import check_asked, from_example, from_hub, from_relations
 from bayes_hfgrowth.answer_page.content import PageContent, gather
 from bayes_hfgrowth.answer_page.document import render_page
 from bayes_hfgrowth.forecast.answers import checked_threshold
@@ -16,13 +18,112 @@ from bayes_hfgrowth.panel.counted import Metric, Relation
 from bayes_hfgrowth.panel.relations import RelationPanels
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.posterior.population import PopulationPosterior, load_population
+from bayes_hfgrowth.sources.client import Patience, UnreachableError
 from bayes_hfgrowth.sources.lineage import checked_relations
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.files import whole_file
 from bayes_hfgrowth.support.horizon import Date, months_ahead, until_date
 from bayes_hfgrowth.support.months import as_utc
 
-__all__ = ["page"]
+__all__ = ["ask", "page"]
+
+
+def ask(
+    names: str | Iterable[str],
+    *,
+    until: Date | None = None,
+    months: int | None = None,
+    threshold: float | None = None,
+    seed: int | None = None,
+    panel: Panel | RelationPanels | None = None,
+    as_of: Date | None = None,
+    example: bool | Literal["offline"] = False,
+    population: PopulationPosterior | None = None,
+    relation: Relation | Iterable[Relation] | None = None,
+    metric: Metric | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    refresh: bool = False,
+    token: str | bool | None = None,
+    endpoint: str | None = None,
+    patience: Patience | None = None,
+    progress: bool = True,
+) -> PageContent:
+    """Collect and forecast base models: what `page` tells, without writing it.
+
+    Parameters
+    ----------
+    names, until, months, threshold, seed, panel, as_of, population, relation, metric
+        As in `page`.
+    example : bool or {"offline"}
+        Take the counts that come with the package and not the Hub's, or only where the Hub does
+        not answer at all. The answer says so. They are of fine-tunes and of nothing else.
+    cache, refresh, token, endpoint, patience
+        As in `bayes_hfgrowth.sources.hub.collect`.
+    progress : bool
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    PageContent
+        Answers, charts' numbers, and how far to trust them.
+
+    Raises
+    ------
+    SourceError, ForecastError, PanelError
+        As `page` does.
+    """
+    months = 12 if until is None and months is None else months
+    last = until_date(months, until)
+    limit = None if threshold is None else checked_threshold(threshold)
+    population = load_population() if population is None else population
+    # What is wrong is said before the Hub is asked.
+    known_at = None if as_of is None else as_utc(as_of, "as-of date")
+    latest = pd.Timestamp(dt.datetime.now(dt.UTC)).normalize().as_unit("us")
+    chosen = None if relation is None else _several(relation)
+    panels = None if panel is None else _panels(panel, chosen, metric)
+    counts: Metric = population.counted.metric if metric is None else metric
+    if panels is not None:
+        counts = next(iter(panels.panels.values())).counted.metric
+    main = population.counted.relation
+    relations = (chosen or (main,)) if panels is None else panels.relations
+    check_asked(relations, counts, population.counted)
+    if panels is None and example is not True:
+        start = latest if known_at is None else min(latest, known_at)
+        conditional_on(population, months_ahead(months, last, start), seed)
+    wanted = [names] if isinstance(names, str) else list(names)
+    shipped = partial(from_example, wanted, known_at, relations=relations, metric=counts)
+    if panels is not None:
+        asked = from_relations(panels, wanted, known_at, "a panel file", main)
+    elif example is True:
+        asked = shipped()
+    else:
+        try:
+            asked = from_hub(
+                wanted,
+                relations=relations,
+                forecast=main,
+                metric=counts,
+                cache=cache,
+                refresh=refresh,
+                token=token,
+                endpoint=endpoint,
+                patience=patience,
+                progress=progress,
+            )
+        except UnreachableError as failure:
+            if not example:
+                raise
+            asked = shipped(failure=failure)
+        else:
+            if known_at is not None:
+                asked = asked.as_of(
+                    known_at,
+                    f"As of {known_at:%Y-%m-%d}, from what the Hub has today: what was deleted "
+                    "since is missing.",
+                )
+    return gather(
+        asked, population, until=last, months=months, threshold=limit, seed=seed, progress=progress
+    )
 
 
 def page(
@@ -100,42 +201,23 @@ def page(
     path = Path(out)
     if path.suffix.lower() != ".html":
         raise ForecastError(f"{path} does not end in .html; a page is one HTML file")
-    months = 12 if until is None and months is None else months
-    last = until_date(months, until)
-    limit = None if threshold is None else checked_threshold(threshold)
-    population = load_population() if population is None else population
-    # What is wrong is said before the Hub is asked.
-    known_at = None if as_of is None else as_utc(as_of, "as-of date")
-    latest = pd.Timestamp(dt.datetime.now(dt.UTC)).normalize().as_unit("us")
-    chosen = None if relation is None else _several(relation)
-    panels = None if panel is None else _panels(panel, chosen, metric)
-    counts: Metric = population.counted.metric if metric is None else metric
-    if panels is not None:
-        counts = next(iter(panels.panels.values())).counted.metric
-    relations = (chosen or (population.counted.relation,)) if panels is None else panels.relations
-    check_asked(relations, counts, population.counted)
-    main = population.counted.relation
-    if panels is None:
-        start = latest if known_at is None else min(latest, known_at)
-        conditional_on(population, months_ahead(months, last, start), seed)
-    wanted = [names] if isinstance(names, str) else list(names)
-    if panels is None:
-        asked = from_hub(
-            wanted, relations=relations, forecast=main, metric=counts, cache=cache,
-            refresh=refresh, token=token, endpoint=endpoint, progress=progress,
-        )  # fmt: skip
-        if known_at is not None:
-            asked = asked.as_of(
-                known_at,
-                f"As of {known_at:%Y-%m-%d}, from what the Hub has today: what was deleted since "
-                "is missing.",
-            )
-    else:
-        asked = from_relations(panels, wanted, known_at, "a panel file", main)
-    content = gather(
-        asked, population, until=last, months=months, threshold=limit, seed=seed,
+    content = ask(
+        names,
+        until=until,
+        months=months,
+        threshold=threshold,
+        seed=seed,
+        panel=panel,
+        as_of=as_of,
+        population=population,
+        relation=relation,
+        metric=metric,
+        cache=cache,
+        refresh=refresh,
+        token=token,
+        endpoint=endpoint,
         progress=progress,
-    )  # fmt: skip
+    )
     text = render_page(content)
     with whole_file(path, ForecastError) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -4,15 +4,19 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from huggingface_hub.constants import HUGGINGFACE_CO_URL_HOME
+
 from bayes_hfgrowth.panel.counted import Counted, Metric, Relation
 from bayes_hfgrowth.panel.relations import RelationPanels
 from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.sources.client import Patience, UnreachableError
+from bayes_hfgrowth.sources.example import load_example
 from bayes_hfgrowth.sources.hub import collect_relations, lines_of
 from bayes_hfgrowth.support.errors import ForecastError, PanelError, SourceError
 from bayes_hfgrowth.support.horizon import Date
 from bayes_hfgrowth.support.months import as_utc
 
-__all__ = ["Asked", "check_asked", "from_hub", "from_panel", "from_relations"]
+__all__ = ["Asked", "check_asked", "from_example", "from_hub", "from_panel", "from_relations"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +94,7 @@ def from_hub(
     refresh: bool = False,
     token: str | bool | None = None,
     endpoint: str | None = None,
+    patience: Patience | None = None,
     progress: bool = True,
 ) -> Asked:
     """Collect what is asked for from the Hub.
@@ -100,7 +105,7 @@ def from_hub(
         Ids, ``namespace/name``, or namespaces, for all their base models.
     forecast : str
         Which of the relations is to be forecast.
-    relations, metric, cache, refresh, token, endpoint, progress
+    relations, metric, cache, refresh, token, endpoint, patience, progress
         As in `bayes_hfgrowth.sources.hub.collect_relations`, which goes on where it stopped
         after an interruption.
 
@@ -113,9 +118,17 @@ def from_hub(
     ids = [name for name in asked if "/" in name]
     namespaces = [name for name in asked if "/" not in name]
     by_relation = collect_relations(
-        ids, namespaces=namespaces, relations=relations, metric=metric, cache=cache,
-        refresh=refresh, token=token, endpoint=endpoint, progress=progress,
-    )  # fmt: skip
+        ids,
+        namespaces=namespaces,
+        relations=relations,
+        metric=metric,
+        cache=cache,
+        refresh=refresh,
+        token=token,
+        endpoint=endpoint,
+        patience=patience,
+        progress=progress,
+    )
     found = by_relation[forecast]
     told = found.summary.table.set_index("base_model")
     status = told["status"]
@@ -157,7 +170,14 @@ def from_panel(panel: Panel, names: Iterable[str], as_of: Date | None, source: s
     """
     known = panel if as_of is None else panel.as_of(as_of)
     asked = tuple(dict.fromkeys(names))
-    models = known.base_models
+    models, later = known.base_models, panel.base_models
+    for name in asked:
+        if as_of is not None and name in later.index and name not in models.index:
+            created = later.loc[name, "created_at"]
+            raise PanelError(
+                f"{name} was created on {created:%Y-%m-%d}, so nothing was known of it on "
+                f"{as_utc(as_of):%Y-%m-%d}; give a later date"
+            )
     ids = [name for name in asked if "/" in name or name in models.index]
     groups = [name for name in asked if name not in ids]
     chosen = list(ids)
@@ -204,6 +224,49 @@ def from_relations(
     return replace(asked, by_relation=by_relation if len(panels.relations) > 1 else None)
 
 
+def from_example(
+    names: Iterable[str],
+    as_of: Date | None,
+    *,
+    relations: Iterable[Relation] = ("finetune",),
+    metric: Metric = "finetunes",
+    failure: UnreachableError | None = None,
+) -> Asked:
+    """Take what is asked for from the data that come with the package.
+
+    Parameters
+    ----------
+    names, as_of
+        As in `from_panel`; without a name nothing is asked for.
+    relations, metric
+        What is to be counted. The data are of fine-tunes and of nothing else.
+    failure : UnreachableError, optional
+        Why they stand in for the Hub.
+
+    Raises
+    ------
+    SourceError
+        When they do not hold a name, or do not count what is asked for.
+    PanelError
+        When nothing was known at the date.
+    """
+    asked = _checked(names)
+    panel = load_example()
+    models = panel.base_models
+    owners = {name.partition("/")[0].lower() for name in models.index}
+    groups = owners | set(models["organization"].str.lower())
+    unknown = [name for name in asked if name not in models.index and name.lower() not in groups]
+    counted = [Counted(metric, relation) for relation in relations]
+    uncounted = [each.many for each in counted if each != panel.counted]
+    shipped = "the data that come with the package"
+    if unknown or uncounted:
+        verb = "is" if len(unknown) == 1 and not uncounted else "are"
+        lacks = f"{', '.join(unknown + uncounted)} {verb} not in {shipped}"
+        raise SourceError(lacks if failure is None else f"{failure}; {lacks}")
+    source = shipped if failure is None else f"{shipped}, since the Hub does not answer"
+    return from_panel(panel, asked, as_of, source)
+
+
 def _known(panels: RelationPanels, date: Date) -> RelationPanels:
     """What was known at a date, of the relations of which anything was."""
     found: dict[Relation, Panel] = {}
@@ -224,7 +287,7 @@ def _kind(counted: Counted) -> str:
 
 
 def _checked(names: Iterable[str]) -> tuple[str, ...]:
-    asked = tuple(dict.fromkeys(name.strip() for name in names))
+    asked = tuple(dict.fromkeys(_id(name.strip()) for name in names))
     if not asked or not all(asked):
         raise SourceError(
             "nothing is asked for; give the id of a base model, namespace/name, or a namespace"
@@ -233,6 +296,12 @@ def _checked(names: Iterable[str]) -> tuple[str, ...]:
         if name.count("/") > 1 or name.startswith("/") or name.endswith("/"):
             raise SourceError(f"{name!r} is not a Hub id; write it as namespace/name")
     return asked
+
+
+def _id(name: str) -> str:
+    """Take the id out of an address, as it is copied from a browser."""
+    found = name.removeprefix(HUGGINGFACE_CO_URL_HOME)
+    return name if found == name else found.rstrip("/")
 
 
 def _organizations(panel: Panel, namespaces: Iterable[str]) -> tuple[str, ...]:

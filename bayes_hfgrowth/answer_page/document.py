@@ -1,8 +1,9 @@
 """Put the page together and write it."""
 
 import base64
+import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ from bayes_hfgrowth.panel.relations import RECENT
 from bayes_hfgrowth.report.inline import Drawing, drawing
 from bayes_hfgrowth.support.months import month_end
 
-__all__ = ["render_page"]
+__all__ = ["answer_style", "render_answer", "render_page"]
 
 
 class _Section(NamedTuple):
@@ -45,31 +46,63 @@ def render_page(content: PageContent) -> str:
 
     Names are untrusted text: the template engine escapes them, and figures are images in which
     letters are shapes.
+
+    Parameters
+    ----------
+    content : PageContent
+        What it tells.
+
+    Returns
+    -------
+    str
+        An HTML document.
     """
-    environment = Environment(
-        loader=PackageLoader("bayes_hfgrowth.answer_page", "template"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return _page(content, _shared(content))
+
+
+def render_answer(content: PageContent) -> str:
+    """Render the answers, charts and verdicts of a page, to stand in another one.
+
+    Parameters
+    ----------
+    content : PageContent
+        What they are taken from.
+
+    Returns
+    -------
+    str
+        An element ``<div class="hfgrowth">`` without script, which holds a link to the whole
+        page; `answer_style` is its style.
+    """
+    shared = _shared(content)
+    whole = base64.b64encode(_page(content, shared).encode()).decode("ascii")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(content.asked.names))[:80].strip("-.")
+    return (
+        _environment()
+        .get_template("answer.html.jinja")
+        .render(
+            **shared,
+            whole_page=f"data:text/html;base64,{whole}",
+            file_name=f"{name or 'forecast'}.html",
+        )
     )
-    environment.filters |= {
-        "said": content.counted.said,
-        "count": lambda value: f"{value:,.0f}",
-        "day": lambda value: f"{pd.Timestamp(value):%Y-%m-%d}",
-        "months": months_of,
-        "percent": percent,
-        "signed": lambda value: f"{100 * value:+.0f}%",
-        "share": lambda value: f"{100 * value:.0f}%",
-    }
-    style = environment.loader.get_source(environment, "page.css")[0]  # type: ignore[union-attr]
+
+
+def answer_style() -> str:
+    """Return the rules of style of what `render_answer` returns, for that element alone.
+
+    Colours are for whoever takes it up to set, as ``--ink``, ``--ground`` and so on.
+    """
+    return f".hfgrowth {{\n{_text(_environment(), 'content.css')}}}\n"
+
+
+def _page(content: PageContent, shared: dict[str, Any]) -> str:
+    environment = _environment()
+    style = _text(environment, "page.css") + _text(environment, "content.css")
     leaders = content.leaders
     return environment.get_template("page.html.jinja").render(
-        content=content,
+        **shared,
         about=content.population.about,
-        sections=[_section(subject, content) for subject in content.subjects],
-        sums=[_section(subject, content) for subject in content.sums],
-        levels=LEVELS,
         recent=RECENT,
         title=_title(content),
         leaders_figure=None if leaders is None else drawing(leaders_chart(leaders)),
@@ -79,6 +112,41 @@ def render_page(content: PageContent) -> str:
         version=__version__,
         style=Markup(style),
     )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("bayes_hfgrowth.answer_page", "template"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": lambda value: f"{value:,.0f}",
+        "day": lambda value: f"{pd.Timestamp(value):%Y-%m-%d}",
+        "months": months_of,
+        "percent": percent,
+        "signed": lambda value: f"{100 * value:+.0f}%",
+        "share": lambda value: f"{100 * value:.0f}%",
+    }
+    return environment
+
+
+def _text(environment: Environment, name: str) -> str:
+    """Text of a file beside the templates."""
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0]
+
+
+def _shared(content: PageContent) -> dict[str, Any]:
+    """Collect what the page and its answers alone are both made of."""
+    return {
+        "content": content,
+        "sections": [_section(subject, content) for subject in content.subjects],
+        "sums": [_section(subject, content) for subject in content.sums],
+        "levels": LEVELS,
+    }
 
 
 def _title(content: PageContent) -> str:

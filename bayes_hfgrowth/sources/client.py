@@ -86,6 +86,10 @@ class NotAvailableError(SourceError):
     """A repository that is missing, private, gated for its metadata, or disabled."""
 
 
+class UnreachableError(SourceError):
+    """A Hub that has not answered at all: the network is down, or the offline mode is on."""
+
+
 class HubClient:
     """A connection to one Hub.
 
@@ -249,7 +253,8 @@ class HubClient:
                 if trouble.kind == "no connection":
                     attempts = min(attempts, 3)  # the network is down, not flaky: say so early
                 if tries[trouble.kind] >= attempts:
-                    raise SourceError(trouble.last_words) from error
+                    kind = UnreachableError if trouble.kind == "no connection" else SourceError
+                    raise kind(trouble.last_words) from error
                 wait = trouble.wait
                 if wait is None:
                     wait = min(30.0, self._patience.first_wait * 2 ** (sum(tries.values()) - 1))
@@ -272,7 +277,9 @@ class HubClient:
             self._answered = True
             return self._status_trouble(error, what)
         if isinstance(error, OfflineModeIsEnabled):
-            raise SourceError("offline mode is on; unset HF_HUB_OFFLINE to ask the Hub") from error
+            raise UnreachableError(
+                "offline mode is on; unset HF_HUB_OFFLINE to ask the Hub"
+            ) from error
         if isinstance(error, LocalTokenNotFoundError):
             raise SourceError("no token is stored here; log in with `hf auth login`") from error
         if isinstance(error, HFValidationError):

@@ -9,9 +9,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "sources"))  # for the stand-in Hub
 sys.path.insert(0, str(Path(__file__).parents[1] / "report"))  # for harmful names, the browser
 
-from hub_server import Hub, make_children, serve
-
-ANCIENT = dt.datetime(2022, 3, 2, 23, 29, 4, tzinfo=dt.UTC)
+from hub_server import serve
+from mixed_hub import mixed_hub
 
 
 @pytest.fixture
@@ -22,24 +21,7 @@ def now():
 @pytest.fixture
 def hub(now):
     """Ten base models, as good and as bad as they come."""
-    hub = Hub()
-
-    def add(name, days, children=0, **fields):
-        created = now - dt.timedelta(days=days)
-        hub.add_base(name, created, **fields)
-        hub.add_children(make_children(name, children, created, now, seed=len(hub.models)))
-
-    add("meta-llama/Llama-9", 400, 1500)
-    add("Qwen/Q9", 250, 900)
-    add("newco/thirty", 200, 30)
-    add("newco/none", 100)
-    add("newco/yesterday", 1)
-    add("newco/today", 0.0001)
-    add("newco/gated", 300, 40, gated="manual")
-    hub.add_base("old/ancient", ANCIENT)
-    hub.gated.add("newco/hidden")
-    hub.renames["oldco/Q"] = "Qwen/Q9"
-    with serve(hub) as running:
+    with serve(mixed_hub(now)) as running:
         yield running
 
 

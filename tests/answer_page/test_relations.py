@@ -7,8 +7,10 @@ import pytest
 from hub_server import make_children
 
 import bayes_hfgrowth as hfg
+from bayes_hfgrowth.answer_page import ask
+from bayes_hfgrowth.answer_page.document import render_answer
 from bayes_hfgrowth.panel.counted import Counted
-from bayes_hfgrowth.support.errors import ForecastError
+from bayes_hfgrowth.support.errors import ForecastError, SourceError
 
 BASE = "meta-llama/Llama-9"
 
@@ -33,7 +35,10 @@ def relations(hub, now, options):
 
 
 def plain(path):
-    text = path.read_text(encoding="utf-8")
+    return words(path.read_text(encoding="utf-8"))
+
+
+def words(text):
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
 
 
@@ -72,6 +77,37 @@ def test_relations_come_from_the_hub_too(hub, options, relations, population, tm
     cut = hfg.page([BASE], tmp_path / "page.html", population=population, months=2,
                    relation=["finetune", "merge"], as_of=earlier, **options)  # fmt: skip
     assert (cut.subjects[0].relations["count"] < subject.relations["count"]).all()
+
+
+def test_what_is_asked_without_writing_has_the_relations_too(relations, population):
+    content = ask([BASE], panel=relations, population=population, months=2, progress=False)
+    assert content.asked.by_relation.relations == relations.relations
+    [subject] = content.subjects
+    assert subject.relations["count"].tolist() == relations.last_counts([BASE])["count"].tolist()
+
+
+def test_answers_alone_of_namespaces_say_so(hub, options, of_authors):
+    content = ask([BASE, "newco"], population=of_authors, months=2, **options)
+    text = words(render_answer(content))
+    assert "Namespaces that fine-tuned it so far (dots)" in text
+    assert "Sum of the namespaces that fine-tuned it over all its base models" in text
+    assert not re.search(r"[\d,]+ fine-tunes", text.split("What was counted")[0])
+
+
+def test_the_shipped_data_count_fine_tunes_and_nothing_else(
+    nowhere, population, of_authors, tmp_path
+):
+    name, shipped = "apple/AIM", "not in the data that come with the package$"
+    with pytest.raises(SourceError, match=f"^adapters are {shipped}"):
+        ask(name, example=True, relation=["finetune", "adapter"], population=population,
+            progress=False)  # fmt: skip
+    with pytest.raises(SourceError, match=f"^a/b, namespaces that fine-tuned it are {shipped}"):
+        ask([name, "a/b"], example=True, population=of_authors, progress=False)
+    with pytest.raises(SourceError, match=f"can't be reached .*; merges are {shipped}"):
+        ask(name, example="offline", relation=["merge", "finetune"], population=population,
+            endpoint=nowhere, cache=tmp_path, token=False, progress=False)  # fmt: skip
+    with pytest.raises(ForecastError, match="knows only how fine-tunes grow"):
+        ask(name, example=True, relation="adapter", population=population, progress=False)
 
 
 def test_what_the_population_does_not_know_is_refused_before_the_hub_is_asked(
