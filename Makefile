@@ -3,10 +3,11 @@ VENV := .venv
 BASELINES := .venv-baselines
 INSTALLED := $(VENV)/.installed
 DOCS_INSTALLED := $(VENV)/.installed-docs
+APP_INSTALLED := $(VENV)/.installed-app
 # Notebooks in the documentation: on runs them in their small mode, off shows what is stored in them.
 NOTEBOOKS := on
 
-.PHONY: help install demo test lint hooks docs baselines constraints clean
+.PHONY: help install demo test lint hooks docs app app-install space baselines constraints clean
 
 help:
 	@echo "make install      set up $(VENV) with the package and the tools of its developers"
@@ -15,6 +16,8 @@ help:
 	@echo "make lint         check style and types"
 	@echo "make hooks        run the checks of a commit over all files"
 	@echo "make docs         write the documentation to docs/_build/site/ (NOTEBOOKS=off: run no notebook)"
+	@echo "make app          start the app in a browser (make app-install: only set it up)"
+	@echo "make space        put the app and the package into build/space/, to upload as a Space"
 	@echo "make baselines    set up $(BASELINES), which the rivals of statsforecast run in"
 	@echo "make constraints  write the versions installed in $(VENV) to constraints.txt"
 	@echo "make clean        remove $(VENV), caches, demo/ and the documentation"
@@ -58,6 +61,25 @@ $(DOCS_INSTALLED): $(INSTALLED)
 	  --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
+app: $(APP_INSTALLED)
+	$(VENV)/bin/python app/app.py
+
+app-install: $(APP_INSTALLED)
+
+$(APP_INSTALLED): $(INSTALLED)
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[app]'
+	@touch $@
+
+# A Space is a folder: what it runs stands in it, growth models where a wheel has them.
+space:
+	rm -rf build/space
+	mkdir -p build/space
+	cp app/* build/space/
+	cp -R bayes_hfgrowth build/space/
+	cp -R models build/space/bayes_hfgrowth/
+	find build/space -name __pycache__ -prune -exec rm -rf {} +
+
 # statsforecast wants an older pandas than the package does.
 baselines: $(BASELINES)/.installed
 
@@ -68,7 +90,7 @@ $(BASELINES)/.installed: constraints-baselines.txt
 	@touch $@
 
 # Run it in a fresh $(VENV), so that nothing foreign is pinned.
-constraints: $(DOCS_INSTALLED)
+constraints: $(DOCS_INSTALLED) $(APP_INSTALLED)
 	@{ echo "# Versions that the tests passed with; made by 'make constraints'."; \
 	   $(VENV)/bin/python -m pip freeze --disable-pip-version-check --exclude-editable; \
 	} > constraints.txt
