@@ -4,6 +4,7 @@ BASELINES := .venv-baselines
 INSTALLED := $(VENV)/.installed
 DOCS_INSTALLED := $(VENV)/.installed-docs
 APP_INSTALLED := $(VENV)/.installed-app
+SPACE := build/space
 # Notebooks in the documentation: on runs them in their small mode, off shows what is stored in them.
 NOTEBOOKS := on
 
@@ -73,12 +74,12 @@ $(APP_INSTALLED): $(INSTALLED)
 
 # A Space is a folder: what it runs stands in it, growth models where a wheel has them.
 space:
-	rm -rf build/space
-	mkdir -p build/space
-	cp app/* build/space/
-	cp -R bayes_hfgrowth build/space/
-	cp -R models build/space/bayes_hfgrowth/
-	find build/space -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf $(SPACE)
+	mkdir -p $(SPACE)
+	cp app/*.* $(SPACE)
+	cp -R bayes_hfgrowth $(SPACE)
+	cp -R models $(SPACE)/bayes_hfgrowth
+	find $(SPACE) -name __pycache__ -prune -exec rm -rf {} +
 
 # statsforecast wants an older pandas than the package does.
 baselines: $(BASELINES)/.installed

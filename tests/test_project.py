@@ -58,7 +58,8 @@ def test_constraints_pin_every_requirement_within_its_bounds():
     pins = dict(line.split("==") for line in lines if not line.startswith("#"))
     assert all(re.fullmatch(r"[\w.+!-]+", version) for version in pins.values()), "no addresses"
     pinned = {canonicalize_name(name): version for name, version in pins.items()}
-    for required in requirements():
+    app = map(Requirement, PROJECT["optional-dependencies"]["app"])
+    for required in [*requirements(), *app]:
         assert required.specifier.contains(pinned[canonicalize_name(required.name)]), required
 
 

@@ -1,6 +1,7 @@
 """A stand-in Hub with base models of all kinds, and the modules of other tests."""
 
 import datetime as dt
+import socket
 import sys
 from pathlib import Path
 
@@ -30,6 +31,13 @@ def options(hub, tmp_path):
     """What the Python call needs to meet this Hub and no other."""
     return {"endpoint": hub.endpoint, "cache": tmp_path / "cache", "token": False,
             "progress": False}  # fmt: skip
+
+
+@pytest.fixture
+def nowhere():
+    """Address of a Hub that is not there."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        return f"http://127.0.0.1:{closed.getsockname()[1]}"
 
 
 @pytest.fixture(scope="session")

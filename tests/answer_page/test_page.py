@@ -11,6 +11,8 @@ from hub_server import make_children
 from report_pages import HOSTILE, HOSTILE_ORGANIZATION
 
 import bayes_hfgrowth as hfg
+from bayes_hfgrowth.answer_page import ask
+from bayes_hfgrowth.answer_page.document import answer_style, render_answer
 from bayes_hfgrowth.forecast.answers import sentence
 from bayes_hfgrowth.support.errors import FitError, ForecastError, PanelError, SourceError
 
@@ -113,15 +115,20 @@ def test_an_as_of_date_hides_what_came_later(tmp_path):
     assert content.subjects[0].observed == known["finetunes"]
 
 
-def test_harmful_names_are_text(tmp_path):
+@pytest.fixture
+def harmful_panel():
+    """A panel of names that would do harm if any layer took them for more than text."""
     names = [name.replace("\u2028", "") for name in HOSTILE]  # no panel lets that in
     rows = [
         (name, HOSTILE_ORGANIZATION, "2024-03-01", month, 3 * month)
         for name in names for month in range(5)
     ]  # fmt: skip
     columns = ["base_model", "organization", "created_at", "month", "finetunes"]
-    panel = hfg.Panel.from_table(pd.DataFrame(rows, columns=columns))
-    hfg.page([], tmp_path / "p.html", months=2, threshold=20, panel=panel, progress=False)
+    return hfg.Panel.from_table(pd.DataFrame(rows, columns=columns))
+
+
+def test_harmful_names_are_text(harmful_panel, tmp_path):
+    hfg.page([], tmp_path / "p.html", months=2, threshold=20, panel=harmful_panel, progress=False)
     text = (tmp_path / "p.html").read_text(encoding="utf-8")
     assert "<script" not in text.lower()
     assert "<img src=x" not in text
@@ -140,6 +147,69 @@ def test_a_population_that_did_not_converge_says_so(tmp_path, make_fit):
     text = (tmp_path / "p.html").read_text(encoding="utf-8")
     assert 'role="alert"' in text
     assert content.checks[0].verdict == "bad"
+
+
+# --- Answers alone ---------------------------------------------------------------------------
+
+
+def test_answers_alone_are_those_of_the_page(example_page):
+    text, content = example_page
+    fragment = render_answer(content)
+    plain = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", fragment))
+    for subject in (*content.sums, *content.subjects):
+        assert f"{subject.answer}." in plain
+    [packed] = re.findall(r'href="data:text/html;base64,([^"]+)"', fragment)
+    assert base64.b64decode(packed).decode() == text
+    images = re.findall(r'<img src="([^"]*)"[^>]*alt="([^"]*)"', fragment)
+    assert len(images) == len(content.sums) + len(content.subjects)
+    assert all(address.startswith("data:") and f'src="{address}"' in text for address, _ in images)
+    assert all(f'alt="{alt}"' in text for _, alt in images)
+
+
+def test_the_style_of_answers_touches_nothing_else():
+    style = answer_style()
+    assert style.startswith(".hfgrowth {")
+    assert style.count("{") == style.count("}")
+    assert not re.search(r"^(:root|body|\*)", style, flags=re.MULTILINE)
+
+
+def test_harmful_names_are_text_in_answers(harmful_panel):
+    content = ask([], months=2, threshold=20, panel=harmful_panel, progress=False)
+    text = render_answer(content)
+    assert "<script" not in text.lower()
+    assert "<img src=x" not in text
+    assert "<b onclick" not in text
+    assert "{{ 7 * 7 }}" in text
+
+
+def test_shipped_counts_instead_of_the_hub(hub):
+    content = ask("apple/AIM", months=2, example=True, endpoint=hub.endpoint, progress=False)
+    assert content.asked.source == "the data that come with the package"
+    assert content.start == pd.Timestamp("2025-02-21", tz="UTC")
+    assert hub.requests == []
+
+
+def test_shipped_counts_where_the_hub_does_not_answer(nowhere, tmp_path):
+    content = ask("apple/AIM", endpoint=nowhere, cache=tmp_path, example="offline", progress=False)
+    assert content.asked.source.endswith(", since the Hub does not answer")
+    assert "since the Hub does not answer" in render_answer(content)
+
+
+def test_a_hub_that_answers_is_not_replaced(hub, options):
+    with pytest.raises(SourceError, match="apple/AIM is not on"):
+        ask("apple/AIM", example="offline", **options)
+
+
+def test_what_neither_the_hub_nor_the_shipped_data_have(nowhere, tmp_path):
+    message = r"can't be reached .*; a/b, c are not in the data that come with the package$"
+    with pytest.raises(SourceError, match=message):
+        ask(["a/b", "apple/AIM", "c"], endpoint=nowhere, cache=tmp_path, example="offline",
+            progress=False)  # fmt: skip
+
+
+def test_an_address_is_an_id(hub, options):
+    content = ask("https://huggingface.co/Qwen/Q9/", months=1, **options)
+    assert content.asked.names == ("Qwen/Q9",)
 
 
 # --- From the Hub -----------------------------------------------------------------------------

@@ -8,7 +8,12 @@ import pytest
 from hub_server import Hub, child_row
 
 from bayes_hfgrowth import SourceError
-from bayes_hfgrowth.sources.client import HubClient, NotAvailableError, Patience
+from bayes_hfgrowth.sources.client import (
+    HubClient,
+    NotAvailableError,
+    Patience,
+    UnreachableError,
+)
 
 BASE = "org/base"
 CREATED = datetime(2025, 1, 1, tzinfo=UTC)
@@ -142,7 +147,7 @@ def test_no_network_is_said_soon() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(SourceError, match="can't be reached"):
+    with pytest.raises(UnreachableError, match="can't be reached"):
         HubClient(address, False, QUICK).model(BASE)
 
 
