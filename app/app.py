@@ -141,7 +141,7 @@ def main() -> None:
     # The first forecast compiles, which takes half a minute: nobody shall wait for that.
     answer(population, FIRST, shipped=True)
     style = Path(__file__).with_name("app.css").read_text(encoding="utf-8")
-    build(population).launch(
+    build(population).queue(max_size=30).launch(
         share=False, ssr_mode=False, footer_links=[], css=style + answer_style(), head=NARROW,
         theme=_theme(),
     )  # fmt: skip
