@@ -308,6 +308,13 @@ def test_names_that_a_panel_does_not_hold(tmp_path):
             hfg.page(names, tmp_path / "p.html", panel=hfg.load_example(), progress=False)
 
 
+def test_a_date_before_a_base_model_was_created():
+    with pytest.raises(
+        PanelError, match="created on 2024-07-14, so nothing was known of it on 2024-01-01;"
+    ):
+        ask("meta-llama/Llama-3.1-8B", panel=hfg.load_example(), as_of="2024-01-01")
+
+
 def test_populations_that_are_none(tmp_path):
     with pytest.raises(FitError):
         hfg.PopulationPosterior.load(tmp_path / "none.nc")
