@@ -33,6 +33,7 @@ def fan_chart(
     log: bool = False,
     what: str = "base model",
     along: str = "Age of the base model (months)",
+    counted: str = "Cumulative fine-tunes",
 ) -> Figure:
     """Observed cumulative fine-tunes, the median forecast, and nested bands around it.
 
@@ -51,6 +52,8 @@ def fan_chart(
         What ``base_model`` names in the table; for error messages.
     along : str
         What ``month`` counts; the label of the horizontal axis.
+    counted : str
+        What is counted; the label of the vertical axis.
 
     Returns
     -------
@@ -87,7 +90,7 @@ def fan_chart(
             draw_fan(axes, table[table["base_model"] == name], history, levels, log=log)
             axes.set_title(panel_title(name, _TITLE if columns > 1 else 80), fontsize=7.5)
         figure.supxlabel(along, fontsize=8)
-        figure.supylabel("Cumulative fine-tunes", fontsize=8)
+        figure.supylabel(counted, fontsize=8)
         figure.legend(
             handles=fan_legend(levels), loc="outside upper left", ncols=len(levels) + 2,
             columnspacing=1.5, handlelength=1.6,

@@ -51,7 +51,7 @@ def test_an_id_gets_the_sentence_and_the_chart_of_the_page(app, hub, look, scree
     assert said == f"Qwen/Q9 {subject.answer}. {subject.passing}."
     [chart] = shown.locator("img").all()
     text = chart.get_attribute("alt")
-    assert text.startswith(f"Fine-tunes of Qwen/Q9 by date: {subject.observed:,} on ")
+    assert text.startswith(f"Fine-tunes by date, Qwen/Q9: {subject.observed:,} on ")
     assert subject.answer[1:] in text
 
 
