@@ -101,6 +101,8 @@ def test_everything_but_arrays_is_one_json_attribute(tiny_fit_file, tiny_panel):
     cut = tiny_panel.as_of(AS_OF)
     assert about["panel"] == {
         "digest": cut.digest,
+        "metric": "finetunes",
+        "relation": "finetune",
         "observed_at": "2024-08-01T00:00:00+00:00",
         "base_models": 15,
         "organizations": 4,

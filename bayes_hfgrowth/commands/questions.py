@@ -70,6 +70,12 @@ def _compare_relations(panel: Path, base_models: list[str], out: Path | None) ->
     from bayes_hfgrowth.panel.relations import RECENT, read_relations
     from bayes_hfgrowth.support.files import write_table
 
+    for name in base_models:
+        if "/" not in name:
+            raise ComparisonError(
+                f"{name!r} is no base model, namespace/name, and {panel} is a panel: organizations "
+                "are compared in a fit file, .nc, which hfgrowth fit writes"
+            )
     table = read_relations(panel).last_counts(base_models)
     if out is not None:
         write_table(table, out, ComparisonError)

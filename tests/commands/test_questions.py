@@ -54,7 +54,7 @@ def test_diagnose_looks_the_authors_up_in_the_panel(here, refused, panel_file, f
         (("Meta", "Stability"), (), "StabilityAI"),
         (("Meta",), (), "two"),
         (("Meta", "Meta"), (), "Meta"),
-        ((), (), "ORGANIZATION"),
+        ((), (), "NAME..."),
         (("Meta", "OpenAI"), ("--out", "nowhere/c.csv"), "there is no folder"),
         (("Meta", "OpenAI"), ("--out", "c.txt"), "does not end in"),
         (("Meta", "OpenAI"), ("--seed", -1), "-1"),
@@ -70,9 +70,11 @@ def test_comparisons_that_cannot_be(
 
 def test_fits_that_are_none(refused, panel_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for command in (("compare", "{}", "Meta", "OpenAI"), ("diagnose", "{}", "--out", "checks")):
-        for name, message in ((panel_file, "is not a NetCDF file"), ("none.nc", "does not exist")):
-            assert message in refused(*(part.format(name) for part in command))
+    compare, diagnose = ("compare", "{}", "Meta", "OpenAI"), ("diagnose", "{}", "--out", "checks")
+    for command, message in ((compare, "are compared in a fit file"),
+                             (diagnose, "is not a NetCDF file")):  # fmt: skip
+        for name, told in ((panel_file, message), ("none.nc", "does not exist")):
+            assert told in refused(*(part.format(name) for part in command))
     assert list(tmp_path.iterdir()) == []
 
 
