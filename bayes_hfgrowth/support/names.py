@@ -34,7 +34,8 @@ def suggestion(name: str, known: Sequence[str], what: str, where: str) -> str:
         return "did you mean " + " or ".join(repr(by_lower[match]) for match in near) + "?"
     if not known:
         return f"the {where} holds no {what} at all"
-    return f"the {where} holds {len(known)} {what}s, such as {known[0]!r}"
+    some = what if len(known) == 1 else f"{what}s"
+    return f"the {where} holds {len(known)} {some}, such as {known[0]!r}"
 
 
 def indices_of(
