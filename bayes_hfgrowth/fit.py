@@ -112,8 +112,8 @@ class GrowthModel:
     Parameters
     ----------
     specification : str, path-like or GrowthSpec
-        Name of a shipped growth model (``"surge"``, ``"reinforced"``, ``"citation"``), a path
-        to a specification file, or a specification.
+        Name of a shipped growth model (``"surge"``, ``"bursts"``, ``"reinforced"``,
+        ``"citation"``), a path to a specification file, or a specification.
 
     Raises
     ------

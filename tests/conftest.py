@@ -48,7 +48,7 @@ def small_panel():
 def spec_of(tmp_path_factory):
     """Growth models by name: the shipped ones, and two that hold what these do not.
 
-    ``carried`` is surge with priors on both parts of the carry-over, ``global`` is surge
+    ``carried`` is bursts with priors on both parts of the carry-over, ``global`` is surge
     without organization level.
     """
     from bayes_hfgrowth.model.specification import CarryOver, Prior, read_spec
@@ -57,7 +57,7 @@ def spec_of(tmp_path_factory):
         if name == "carried":
             strength = Prior("Normal", {"mu": 0.4, "sigma": 0.2}, "a test")
             memory = Prior("Beta", {"alpha": 2.0, "beta": 5.0}, "a test")
-            return dataclasses.replace(read_spec("surge"), carry_over=CarryOver(strength, memory))
+            return dataclasses.replace(read_spec("bursts"), carry_over=CarryOver(strength, memory))
         if name != "global":
             return read_spec(name)
         shipped = Path(__file__).parents[1] / "models" / "surge.toml"

@@ -20,10 +20,7 @@ AS_OF = "2024-08-01"
 SHORT = {"draws": 100, "tune": 100, "seed": 1, "progress": False}
 NEWBORN = "meta-llama/Llama-3.1-8B"
 GROWTH = ("fitness", "immediacy", "longevity", "dispersion")
-SHARED = (
-    "reinforcement_exponent", "period_persistence", "period_innovation", "burst_probability",
-    "burst_factor", "burst_size",
-)  # fmt: skip
+SHARED = ("reinforcement_exponent", "period_persistence", "period_innovation")
 
 # A fit of 15 base models has months with a large Pareto k, and so few draws a rough one.
 pareto_k = pytest.mark.filterwarnings("ignore:Estimated shape parameter:UserWarning")
@@ -147,7 +144,7 @@ def test_no_draw_is_outside_its_range(tiny_fit):
             assert (posterior[name] > 0).all()
     for name in SHARED:
         assert (posterior[name] > 0).all()
-    for name in ("reinforcement_exponent", "period_persistence", "burst_probability"):
+    for name in ("reinforcement_exponent", "period_persistence"):
         assert (posterior[name] < 1).all()
     for group in ("prior_predictive", "posterior_predictive"):
         assert (tiny_fit.tree[group]["new_finetunes"] >= 0).all()

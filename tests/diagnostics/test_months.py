@@ -11,7 +11,7 @@ from bayes_hfgrowth.growth.law import FACTOR, PROBABILITY, SIZE
 from bayes_hfgrowth.posterior.simulation import SharedDraws, base_model_parameters, log_likelihood
 
 
-@pytest.mark.parametrize("model", ["citation", "reinforced", "surge"])
+@pytest.mark.parametrize("model", ["bursts", "citation", "reinforced", "surge"])
 def test_the_laws_are_those_of_the_compiled_densities(make_fit, model):
     fit = make_fit(model, base_models=9, draws=5, width=0.3)
     theta, shared = (
@@ -27,7 +27,7 @@ def test_the_laws_are_those_of_the_compiled_densities(make_fit, model):
         expected = stats.poisson.logpmf(new, mean)
     else:
         expected = stats.nbinom.logpmf(new, size, size / (size + mean))
-    if model == "surge":  # where any month may be a burst
+    if model == "bursts":  # where any month may be a burst
         share, factor, scatter = shared.values[:, [PROBABILITY, FACTOR, SIZE], None].swapaxes(0, 1)
         assert (share > 0).all()
         burst = stats.nbinom.logpmf(new, scatter, scatter / (scatter + factor * mean))
@@ -37,7 +37,7 @@ def test_the_laws_are_those_of_the_compiled_densities(make_fit, model):
 
 def test_a_month_is_judged_by_the_law_of_a_regular_one(make_fit):
     """Bursts change what a month is expected to bring only by the months before it."""
-    fit = make_fit(base_models=9, draws=5)
+    fit = make_fit("bursts", base_models=9, draws=5)
     theta = base_model_parameters(fit.spec, fit.posterior)
     shared = SharedDraws.of(fit.spec, fit.posterior)
     never = dataclasses.replace(shared, values=shared.values.copy())

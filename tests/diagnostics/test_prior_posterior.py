@@ -8,7 +8,7 @@ from bayes_hfgrowth.model.priors import draw_prior
 from bayes_hfgrowth.model.specification import Prior
 
 
-@pytest.mark.parametrize("model", ["surge", "citation", "reinforced"])
+@pytest.mark.parametrize("model", ["surge", "bursts", "citation", "reinforced"])
 def test_every_parameter_with_a_prior_has_a_row(make_fit, model):
     fit = make_fit(model, base_models=6, chains=2, draws=40)
     table = prior_posterior_table(fit)
@@ -39,7 +39,8 @@ def test_the_numbers_are_those_of_prior_and_posterior_draws(made_fit):
         assert row.posterior_upper_95 == pytest.approx(np.quantile(known, 0.975))
 
 
-def test_the_ratio_is_taken_on_the_scale_of_the_prior(made_fit):
+def test_the_ratio_is_taken_on_the_scale_of_the_prior(make_fit):
+    made_fit = make_fit("bursts", base_models=6, chains=2, draws=40)
     table = prior_posterior_table(made_fit).set_index("parameter")["posterior_to_prior_sd"]
     posterior, spec = made_fit.posterior, made_fit.spec
     fitness = np.log(posterior["global_fitness"].to_numpy()).std()

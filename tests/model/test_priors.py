@@ -24,7 +24,8 @@ def prior_draws(spec: GrowthSpec, draws: int, calendar_months: int = 5):
 
 @pytest.fixture(scope="module")
 def surge():
-    return read_spec("surge")
+    """With every table that its law may have."""
+    return read_spec("bursts")
 
 
 @pytest.fixture(scope="module")
@@ -138,8 +139,8 @@ def test_log_prior_has_the_densities_of_the_shared_parameters(surge):
     assert "period_effect" not in densities
     expected = {
         "reinforcement_exponent": stats.beta(6, 2),
-        "period_persistence": stats.beta(8, 2),
-        "period_innovation": stats.lognorm(0.5, scale=0.2),
+        "period_persistence": stats.beta(17, 3),
+        "period_innovation": stats.lognorm(0.3, scale=0.2),
         "burst_probability": stats.beta(1, 50),
         "burst_factor": stats.lognorm(0.7, scale=10),
         "burst_size": stats.lognorm(0.5, scale=0.7),

@@ -26,6 +26,7 @@ from bayes_hfgrowth.model.specification import (
 from bayes_hfgrowth.support.errors import SpecificationError
 
 ROOT = Path(__file__).parents[2]
+EVERY_TABLE = (ROOT / "models" / "bursts.toml").read_text(encoding="utf-8")
 SURGE = (ROOT / "models" / "surge.toml").read_text(encoding="utf-8")
 CITATION = (ROOT / "models" / "citation.toml").read_text(encoding="utf-8")
 
@@ -39,8 +40,8 @@ def edited(text, *changes):
 
 
 def table(name):
-    """Text of one table of the shipped surge, with its header."""
-    return re.search(rf"^\[{re.escape(name)}\]\n.*?(?=^\[|^# ---)", SURGE, re.S | re.M).group()
+    """Text of one table of a shipped growth model that has them all, with its header."""
+    return re.search(rf"^\[{re.escape(name)}\]\n.*?(?=^\[|^# ---)", EVERY_TABLE, re.S | re.M).group()
 
 
 HALF = 'innovation = {distribution = "HalfNormal", sigma = 0.3, reason = "half"}\n'
@@ -73,27 +74,40 @@ def refusal(path):
 
 
 def test_shipped_growth_models():
-    assert available_models() == ("citation", "reinforced", "surge")
     likelihoods = {name: read_spec(name).likelihood for name in available_models()}
-    assert likelihoods == {"citation": "poisson", "reinforced": "birth", "surge": "surge"}
+    assert likelihoods == {
+        "bursts": "surge",
+        "citation": "poisson",
+        "reinforced": "birth",
+        "surge": "surge",
+    }
 
 
-@pytest.mark.parametrize("name", ["citation", "reinforced", "surge"])
+def test_bursts_is_surge_with_one_table_more():
+    assert edited(EVERY_TABLE, (BURSTS, "")).split("\nm = ")[1].replace(
+        re.search(r"# --- Bursts.*?(?=# ---)", edited(EVERY_TABLE, (BURSTS, "")), re.S).group(), ""
+    ) == SURGE.split("\nm = ")[1]
+    own = {"name": "surge", "description": read_spec("surge").description, "bursts": None}
+    assert dataclasses.replace(read_spec("bursts"), **own) == read_spec("surge")
+
+
+@pytest.mark.parametrize("name", ["bursts", "citation", "reinforced", "surge"])
 def test_shipped_specification_is_complete(name):
     spec = read_spec(name)
     assert spec.name == name
-    assert spec.m == (1 if name == "surge" else 30)
-    assert (spec.dormancy is not None) == (name == "surge")
+    own_law = spec.likelihood == "surge"
+    assert spec.m == (1 if own_law else 30)
+    assert (spec.dormancy is not None) == own_law
+    assert (spec.bursts is not None) == (name == "bursts")
     assert spec.pooling == "organization"
     parameters = ["fitness", "immediacy", "longevity"]
-    if name == "surge":
+    if own_law:
         assert spec.carry_over == CarryOver(strength=0.5, memory=0.2)
         parameters.append("dispersion")
     else:
         assert spec.reinforcement == 1.0
         assert spec.carry_over is None
         assert spec.period_effect is None
-        assert spec.bursts is None
         assert spec.shared == {}
     assert list(spec.parameters) == parameters
     for text in (spec.description, spec.m_reason):
@@ -110,12 +124,12 @@ def test_shipped_specification_is_complete(name):
         assert not isinstance(entry, Prior) or len(entry.reason) > 60
 
 
-def test_shared_parameters_of_surge():
+def test_shared_parameters():
     assert {
         name: (entry.distribution, *entry.parameters.values())
         if isinstance(entry, Prior)
         else entry
-        for name, entry in read_spec("surge").shared.items()
+        for name, entry in read_spec("bursts").shared.items()
     } == {
         "reinforcement_exponent": ("Beta", 6, 2),
         "carry_over_strength": 0.5,
@@ -129,7 +143,7 @@ def test_shared_parameters_of_surge():
 
 
 def test_shared_parameters_stand_in_a_fixed_order_and_only_where_they_have_a_table():
-    spec = read_spec("surge")
+    spec = read_spec("bursts")
     assert list(spec.shared) == [
         "reinforcement_exponent",
         *("carry_over_strength", "carry_over_memory"),
@@ -155,7 +169,11 @@ def test_surge_priors():
     }
     organizations = {"median": 0.25, "sigma": 0.5}
     assert priors == {
-        "fitness": ({"mu": 1.8, "sigma": 0.5}, organizations, {"median": 1, "sigma": 0.3}),
+        "fitness": (
+            {"mu": 1.8, "sigma": 0.5},
+            {"median": 0.5, "sigma": 0.7},
+            {"median": 1, "sigma": 0.5},
+        ),
         "immediacy": (
             {"mu": 2.5, "sigma": 0.4},
             {"median": 0.2, "sigma": 0.2},
@@ -167,7 +185,7 @@ def test_surge_priors():
 
 
 def test_the_figures_in_the_reasons_follow_from_the_priors():
-    spec = read_spec("surge")
+    spec = read_spec("bursts")
 
     def central(prior):
         """2.5%, 50% and 97.5% quantiles."""
@@ -284,7 +302,7 @@ def test_specifications_are_found_in_the_layout_of_a_wheel(tmp_path):
     )
     file, *names = done.stdout.split()
     assert Path(file).is_relative_to(tmp_path)
-    assert names == ["citation", "reinforced", "surge"]
+    assert names == ["bursts", "citation", "reinforced", "surge"]
 
 
 # A user's copy
@@ -293,12 +311,12 @@ def test_specifications_are_found_in_the_layout_of_a_wheel(tmp_path):
 def test_copied_and_edited_specification(copy):
     path = copy(
         edited(
-            SURGE,
-            ('name = "surge"', 'name = "long memory"'),
+            EVERY_TABLE,
+            ('name = "bursts"', 'name = "long memory"'),
             ("m = 1\n", "m = 10.5\n"),
             ("mu = 1.8", "mu = -1"),
             (
-                'distribution = "LogNormal"\nmedian = 0.25\nsigma = 0.5',
+                'distribution = "LogNormal"\nmedian = 0.5\nsigma = 0.7',
                 'distribution = "Gamma"\nalpha = 2\nbeta = 8.0',
             ),
             (
@@ -339,15 +357,15 @@ def test_copied_and_edited_specification(copy):
 
 
 def test_period_effect_and_bursts_may_be_left_out(copy):
-    spec = read_spec(copy(edited(SURGE, (PERIOD_EFFECT, ""), (BURSTS, ""))))
-    assert spec == dataclasses.replace(read_spec("surge"), period_effect=None, bursts=None)
+    spec = read_spec(copy(edited(EVERY_TABLE, (PERIOD_EFFECT, ""), (BURSTS, ""))))
+    assert spec == dataclasses.replace(read_spec("bursts"), period_effect=None, bursts=None)
     assert GrowthSpec.from_json(spec.to_json()) == spec
     assert {"period_effect", "bursts"}.isdisjoint(json.loads(spec.to_json()))
 
 
 def test_a_number_at_the_end_of_its_range(copy):
     text = edited(
-        SURGE,
+        EVERY_TABLE,
         (table("reinforcement.exponent"), "[reinforcement]\nexponent = 1e-9\n"),
         (PERIOD_EFFECT, "[period_effect]\npersistence = 0.999999\ninnovation = 1e-9\n"),
         (BURSTS, "[bursts]\nprobability = 0.999999\nfactor = 1e6\nsize = 1e-9\n"),
@@ -485,7 +503,7 @@ def test_json_has_the_keys_of_a_file():
         *("name", "description", "likelihood", "pooling", "m", "m_reason"),
         *("fitness", "immediacy", "longevity"),
     ]
-    document = json.loads(read_spec("surge").to_json())
+    document = json.loads(read_spec("bursts").to_json())
     assert list(document) == [
         *("name", "description", "likelihood", "pooling", "m", "m_reason"),
         *("reinforcement", "carry_over", "period_effect", "bursts"),
@@ -539,7 +557,7 @@ REFUSALS = {
         "are distribution, mu, sigma, reason",
     ),
     "parameter of another distribution": (
-        [("median = 0.25", "mu = -1.4")],
+        [("median = 0.5", "mu = -1.4")],
         "fitness.between_organizations.mu is not a key that is known here; known are "
         "distribution, median, sigma, reason",
     ),
@@ -606,7 +624,7 @@ REFUSALS = {
     ),
     "missing memory": ([("memory = 0.2", "")], "carry_over.memory is missing; add it"),
     "mistyped distribution": (
-        [('distribution = "LogNormal"\nmedian = 0.25', 'distribution = "Lognormal"')],
+        [('distribution = "LogNormal"\nmedian = 0.5', 'distribution = "Lognormal"')],
         'fitness.between_organizations.distribution is "Lognormal" (did you mean LogNormal?); '
         "it must be LogNormal, HalfNormal, Gamma or Exponential",
     ),
@@ -615,7 +633,7 @@ REFUSALS = {
         'fitness.location.distribution is "HalfNormal" (did you mean Normal?); it must be Normal',
     ),
     "distribution of a spread": (
-        [('distribution = "LogNormal"\nmedian = 0.25', 'distribution = "Beta"\nmedian = 0.25')],
+        [('distribution = "LogNormal"\nmedian = 0.5', 'distribution = "Beta"\nmedian = 0.5')],
         'fitness.between_organizations.distribution is "Beta"; it must be LogNormal, '
         "HalfNormal, Gamma or Exponential",
     ),
@@ -632,12 +650,12 @@ REFUSALS = {
         "fitness.location.sigma is -1; it must be greater than 0",
     ),
     "zero scale": (
-        [("median = 0.25\nsigma = 0.5", "median = 0.25\nsigma = 0")],
+        [("median = 0.5\nsigma = 0.7", "median = 0.5\nsigma = 0")],
         "fitness.between_organizations.sigma is 0; it must be greater than 0",
     ),
     "negative median": (
-        [("median = 0.25", "median = -0.25")],
-        "fitness.between_organizations.median is -0.25; it must be greater than 0",
+        [("median = 0.5", "median = -0.5")],
+        "fitness.between_organizations.median is -0.5; it must be greater than 0",
     ),
     "not a number": (
         [("mu = 1.8", "mu = nan")],
@@ -665,7 +683,7 @@ REFUSALS = {
         'pooling is "\\u00e9\\u2028"; it must be organization or global',
     ),
     "number for text": (
-        [('name = "surge"', "name = 3")],
+        [('name = "bursts"', "name = 3")],
         "name is 3; it must be text in quotes",
     ),
     "number for a table": (
@@ -676,7 +694,7 @@ REFUSALS = {
         [("[carry_over]", "[[carry_over]]")],
         'carry_over is [{"strength": 0.5, "memory": 0.2}], not a table of keys',
     ),
-    "empty name": ([('name = "surge"', 'name = " "')], "name is empty; write it out"),
+    "empty name": ([('name = "bursts"', 'name = " "')], "name is empty; write it out"),
     "m of zero": ([("m = 1", "m = 0")], "m is 0; it must be greater than 0"),
     "negative m": ([("m = 1", "m = -30")], "m is -30; it must be greater than 0"),
     "mistyped likelihood": (
@@ -754,7 +772,7 @@ for key, number, words in (
 
 @pytest.mark.parametrize(("changes", "expected"), REFUSALS.values(), ids=REFUSALS)
 def test_refusals(copy, changes, expected):
-    path = copy(edited(SURGE, *changes))
+    path = copy(edited(EVERY_TABLE, *changes))
     message = refusal(path)
     if expected.endswith(("known are ", "known are location, ")):
         assert message.startswith(f"{path}: {expected}")
@@ -764,15 +782,15 @@ def test_refusals(copy, changes, expected):
 
 @pytest.mark.parametrize("key", ["m_reason", "description"])
 def test_empty_texts(copy, key):
-    text = re.sub(rf'^{key} = """.*?"""', f'{key} = "\\\\n"', SURGE, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(rf'^{key} = """.*?"""', f'{key} = "\\\\n"', EVERY_TABLE, flags=re.DOTALL | re.MULTILINE)
     assert refusal(copy(text)).endswith(f": {key} is empty; write it out")
 
 
 def test_every_reason_must_be_there(copy):
-    reasons = list(re.finditer(r'^reason = """.*?"""', SURGE, flags=re.DOTALL | re.MULTILINE))
+    reasons = list(re.finditer(r'^reason = """.*?"""', EVERY_TABLE, flags=re.DOTALL | re.MULTILINE))
     assert len(reasons) == 20
     for found in reasons:
-        before, after = SURGE[: found.start()], SURGE[found.end() :]
+        before, after = EVERY_TABLE[: found.start()], EVERY_TABLE[found.end() :]
         place = re.findall(r"^\[(.*)\]", before, flags=re.MULTILINE)[-1]
         assert refusal(copy(before + 'reason = ""' + after)).endswith(
             f"{place}.reason is empty; write it out"
@@ -796,7 +814,7 @@ def test_surge_without_its_tables(copy):
     "key", ["reinforcement", "carry_over", "dispersion", "period_effect", "bursts"]
 )
 def test_tables_of_surge_without_surges(copy, key, likelihood):
-    document = json.loads(read_spec("surge").to_json())
+    document = json.loads(read_spec("bursts").to_json())
     for other in ("reinforcement", "carry_over", "dispersion", "period_effect", "bursts"):
         if other != key:
             del document[other]
@@ -811,7 +829,7 @@ def test_tables_of_surge_without_surges(copy, key, likelihood):
 
 def test_long_values_are_cut_short_in_messages(copy):
     value = '"' + "x" * 500 + '\\n"'
-    message = refusal(copy(edited(SURGE, ('likelihood = "surge"', f"likelihood = {value}"))))
+    message = refusal(copy(edited(EVERY_TABLE, ('likelihood = "surge"', f"likelihood = {value}"))))
     assert len(message) < 400
 
 
@@ -820,15 +838,15 @@ def test_long_values_are_cut_short_in_messages(copy):
 
 def test_unknown_growth_model():
     assert refusal("Surg") == (
-        'there is no growth model "Surg" (did you mean surge?); name one of citation, '
-        "reinforced, surge, or give a file that ends in .toml"
+        'there is no growth model "Surg" (did you mean surge?); name one of bursts, '
+        "citation, reinforced, surge, or give a file that ends in .toml"
     )
-    assert refusal("").startswith('there is no growth model ""; name one of citation, ')
+    assert refusal("").startswith('there is no growth model ""; name one of bursts, ')
 
 
 def test_file_of_another_kind(tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text(SURGE)
+    path.write_text(EVERY_TABLE)
     assert "or give a file that ends in .toml" in refusal(path)
 
 
@@ -848,7 +866,7 @@ def test_folder(tmp_path):
 
 
 def test_file_below_a_file(copy):
-    path = copy(SURGE) / "deeper.toml"
+    path = copy(EVERY_TABLE) / "deeper.toml"
     assert refusal(path) == f"{path} cannot be read: Not a directory"
 
 

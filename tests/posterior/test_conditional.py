@@ -159,7 +159,6 @@ def test_sums_are_as_wide_as_those_of_a_joint_simulation(wide):
     # So that what they share is much of the width.
     posterior["organization_fitness"] = 2.0 * posterior["organization_fitness"]
     posterior["organization_dispersion"] = 0.1 * posterior["organization_dispersion"]
-    posterior["burst_probability"] = 0.01 * posterior["burst_probability"]
     for name in wide.spec.parameters:
         posterior[f"between_base_models_{name}"] = 0.4 * posterior[f"between_base_models_{name}"]
     wide = PopulationPosterior(posterior, wide.about)

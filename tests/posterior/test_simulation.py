@@ -25,8 +25,8 @@ DRAWS = 300
 
 @pytest.fixture
 def drawn(small_panel):
-    """A history, and draws of everything from the prior of the default growth model."""
-    spec, history = read_spec("surge"), History.from_panel(small_panel)
+    """A history, and draws of everything from the prior of a growth model with every table."""
+    spec, history = read_spec("bursts"), History.from_panel(small_panel)
     first, number = history.calendar_span
     rng = np.random.default_rng(1)
     prior = draw_prior(spec, history.organization_of, 2, DRAWS, rng, number)
