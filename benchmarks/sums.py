@@ -11,6 +11,7 @@ held against. For each date and horizon it prints
 
 - the grand total: what came, median and intervals, mean of the draws over their median, and the
   same with the base models younger than a month, which have no data of their own;
+- the total of each organization: what came, median and intervals;
 - organizations: mean CRPS of ln(1 + new fine-tunes), and how many lie inside the plain central
   intervals of the draws (not the randomised PIT: totals are large);
 - base models with at least 5 fine-tunes at the date: mean CRPS of ln(1 + new fine-tunes); with at
@@ -46,6 +47,7 @@ from benchmarks.sums_targets import (
     count,
     is_met,
     markdown,
+    organization_table,
     place_table,
     target_table,
     yes_no,
@@ -190,7 +192,8 @@ def main() -> None:
             for months, values in measured(draws.isel(horizon=some), panel).items():
                 found[date, months] = values
                 print(f"\n{model.spec.name}, {date}, {months} months ahead\n")
-                print(markdown(place_table((date, months), values)), flush=True)
+                print(markdown(place_table((date, months), values)))
+                print(f"\n{markdown(organization_table(values))}", flush=True)
             del fit, draws  # before the next date asks for as much
         print(f"\nFits ({options.draws} draws and {options.tune} of warm-up a chain)\n")
         print(markdown(fits))

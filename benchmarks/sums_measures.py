@@ -25,6 +25,9 @@ type Integers = npt.NDArray[np.int64]
 type Measures = dict[str, float]
 type Place = tuple[str, int]  # as-of date, months ahead
 
+OWNER = "of_"
+"""Before the name of an organization, in the measures of its own total."""
+
 LARGE = 10
 """Smallest median of a total whose mean is held against it."""
 
@@ -43,6 +46,8 @@ class Sums:
         an organization that has none with an outcome is left out.
     came : ndarray of int, shape (organizations,)
         What came of each.
+    names : tuple of str
+        Of these organizations.
     young : ndarray of int, shape (draws,)
         Total of the base models younger than that.
     young_came : int
@@ -55,6 +60,7 @@ class Sums:
 
     organizations: Integers
     came: Integers
+    names: tuple[str, ...]
     young: Integers
     young_came: int
     few: Integers
@@ -66,12 +72,15 @@ class Part(NamedTuple):
 
     Parameters
     ----------
+    organization : str
+        Which one.
     new : ndarray of int, shape (draws, base models)
         New fine-tunes of each draw, which are the same draws of all organizations.
     came, observed, months : ndarray of int, shape (base models,)
         New fine-tunes that came; count and age (whole months) at the date.
     """
 
+    organization: str
     new: Integers
     came: Integers
     observed: Integers
@@ -90,7 +99,7 @@ def added_up(parts: Iterable[Part]) -> Sums:
     -------
     Sums
     """
-    totals, came, young, few = [], [], [], []
+    totals, came, names, young, few = [], [], [], [], []
     young_came = few_came = 0
     for part in parts:
         old = part.months >= YOUNGEST
@@ -98,12 +107,13 @@ def added_up(parts: Iterable[Part]) -> Sums:
         if old.any():
             totals.append(part.new[:, old].sum(axis=1))
             came.append(part.came[old].sum())
+            names.append(part.organization)
         young.append(part.new[:, ~old].sum(axis=1))
         young_came += int(part.came[~old].sum())
         few.append(part.new[:, some].sum(axis=1))
         few_came += int(part.came[some].sum())
     return Sums(
-        np.stack(totals), np.array(came),
+        np.stack(totals), np.array(came), tuple(names),
         np.sum(young, axis=0), young_came, np.sum(few, axis=0), few_came,
     )  # fmt: skip
 
@@ -198,9 +208,9 @@ def sum_measures(sums: Sums) -> Measures:
     -------
     dict
         `total_measures` of the grand total under ``total_``, and with the young base models under
-        ``all_``; `organization_measures` under ``organizations_``; ``few_came``; ``few_mean`` and
-        ``few_median``, mean and median of the total of base models with 1 to 4 fine-tunes over
-        what came, minus 1.
+        ``all_``, and of each organization under ``of_NAME_``; `organization_measures` under
+        ``organizations_``; ``few_came``; ``few_mean`` and ``few_median``, mean and median of the
+        total of base models with 1 to 4 fine-tunes over what came, minus 1.
     """
     totals, came = sums.organizations.sum(axis=0), int(sums.came.sum())
     everything = total_measures(totals + sums.young, came + sums.young_came)
@@ -208,6 +218,9 @@ def sum_measures(sums: Sums) -> Measures:
     found = {f"total_{name}": value for name, value in total_measures(totals, came).items()}
     found |= {f"all_{name}": value for name, value in everything.items()}
     found |= {f"organizations_{name}": value for name, value in organizations.items()}
+    for owner, draws, new in zip(sums.names, sums.organizations, sums.came, strict=True):
+        own = total_measures(draws, int(new))
+        found |= {f"{OWNER}{owner}_{name}": value for name, value in own.items()}
     few = sums.few_came
     found["few_came"] = few
     found["few_mean"] = float(sums.few.mean()) / few - 1.0 if few else math.nan
@@ -284,7 +297,7 @@ def measured(draws: xr.Dataset, panel: Panel) -> dict[int, Measures]:
             if len(known):
                 new = counts[:, known, place].astype(np.int64) - observed[known]
                 came = at_end[known, place] - at_start[known]
-                parts[horizon].append(Part(new, came, observed[known], ages[known]))
+                parts[horizon].append(Part(str(owner), new, came, observed[known], ages[known]))
     if not scores:
         raise ForecastError("no month of the forecasts is in the shipped data; give earlier dates")
     table = summarize(pd.concat(scores, ignore_index=True))

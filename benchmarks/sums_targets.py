@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.sums_measures import LARGE, Measures, Place
+from benchmarks.sums_measures import LARGE, OWNER, Measures, Place
 
 BASE_MODEL_CRPS: Mapping[Place, float] = {
     ("2024-02-21", 6): 0.467,
@@ -172,6 +172,27 @@ def place_table(place: Place, values: Measures) -> list[list[str]]:
         value = values[name]
         met = yes_no(is_met(place, name, value))
         rows.append([words, write(value), target_words(place, name), met])
+    return rows
+
+
+def organization_table(values: Measures) -> list[list[str]]:
+    """Make the table of the organizations' own totals, the largest first."""
+    end = "_actual"
+    owners = [
+        name.removeprefix(OWNER).removesuffix(end)
+        for name in values
+        if name.startswith(OWNER) and name.endswith(end)
+    ]
+    rows = [["organization", "came", "median", "80% interval", "95% interval"]]
+    for owner in sorted(owners, key=lambda name: -values[f"{OWNER}{name}{end}"]):
+        of = {name: values[f"{OWNER}{owner}_{name}"] for name in ("actual", "median")}
+        ends = [
+            " to ".join(
+                count(values[f"{OWNER}{owner}_{side}_{level}"]) for side in ("lower", "upper")
+            )
+            for level in (80, 95)
+        ]
+        rows.append([owner, *map(count, of.values()), *ends])
     return rows
 
 
