@@ -137,7 +137,8 @@ def main() -> None:
     try:
         population = load_population()
     except HFGrowthError as error:
-        sys.exit(f"app: {error}")
+        sys.stderr.write(f"app: {error}\n")
+        sys.exit(2)  # as the commands do
     # The first forecast compiles, which takes half a minute: nobody shall wait for that.
     answer(population, FIRST, shipped=True)
     style = Path(__file__).with_name("app.css").read_text(encoding="utf-8")
