@@ -19,12 +19,11 @@ from scipy.special import expit
 
 from bayes_hfgrowth.growth.law import EXPONENT, Floats, Integers, Shared
 from bayes_hfgrowth.inference.coordinates import (
-    Parts,
-    PopulationLayout,
     PopulationSummaries,
+    coordinates_at,
     period_factors,
-    unbounded,
 )
+from bayes_hfgrowth.inference.population_layout import Parts, PopulationLayout, unbounded
 from bayes_hfgrowth.inference.posterior_density import Data, LinearPreconditioner, posterior_density
 from bayes_hfgrowth.inference.preconditioner import (
     fit_sinh_arcsinh,
@@ -330,7 +329,7 @@ class NonCentredPosterior:
             level = level._replace(group_precision=groups.precision, group_weighted=groups.weighted)
         at = np.linspace(0, len(point) - 1, _CURVED).astype(np.int64)
         level = self._with_period(level, point[at], ridge[at], non_centring, parts)
-        psi = layout.coordinates(point, level)
+        psi = coordinates_at(layout, point, level)
         sinh_arcsinh = no_sinh_arcsinh(layout.size) if blind else fit_sinh_arcsinh(psi)
         v = inverse_sinh_arcsinh(psi, sinh_arcsinh)
         centre, width = v.mean(axis=0), np.maximum(v.std(axis=0), 1e-6)
@@ -363,7 +362,7 @@ class NonCentredPosterior:
         layout, block = self.layout, self.layout.blocks["period"]
         if block.stop == block.start:
             return level
-        psi = layout.coordinates(point, level)
+        psi = coordinates_at(layout, point, level)
         centre = psi.mean(axis=0)
         plain = LinearPreconditioner(
             centre, np.eye(layout.size), no_sinh_arcsinh(layout.size), level

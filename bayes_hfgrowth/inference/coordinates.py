@@ -1,16 +1,6 @@
-"""The population as one unbounded vector, and the coordinates in which the sampler moves it.
+"""The coordinates in which the sampler moves the population.
 
-The vector ψ, called a point, holds in this order
-
-- what all base models share and the model file gives a prior to: the exponent of reinforcement,
-  the carry-over, the persistence and innovation of the period effect, the bursts;
-- the period effects, one for each calendar month;
-- the global locations, one for each growth parameter and one for the logit of dormancy;
-- ln of the scales between organizations, in the same order;
-- the organization means, organization by organization;
-- ln of the scales of base models within their organization.
-
-Where base models are pooled globally, the fourth and fifth part are missing. In the place of
+They are a point (`bayes_hfgrowth.inference.population_layout`) but for two parts. In the place of
 the means of an organization the sampler moves coordinates that are to the global level what
 those of `bayes_hfgrowth.inference.whitening` are to the organization: what its base models say of
 the means is summed up beforehand as a normal likelihood, which centres an organization as far as
@@ -23,15 +13,24 @@ of all base models say of z. A poor summary costs speed, not truth.
 """
 
 import math
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from scipy.special import expit, logit
 
-from bayes_hfgrowth.growth.law import LAW_NAMES, SHARED, Floats, Integers, Shared
+from bayes_hfgrowth.growth.law import Floats
+from bayes_hfgrowth.inference.population_layout import (
+    BETA,
+    EXPONENTIAL,
+    GAMMA,
+    HALF_NORMAL,
+    INNOVATION,
+    LOG_NORMAL,
+    NORMAL,
+    PERSISTENCE,
+    Layout,
+    PopulationLayout,
+)
 from bayes_hfgrowth.inference.whitening import (
     Level,
     LevelSlopes,
@@ -42,69 +41,19 @@ from bayes_hfgrowth.inference.whitening import (
     precisions,
     room_for,
 )
-from bayes_hfgrowth.model.specification import FIXED, GrowthSpec, Prior
 
 __all__ = [
-    "Layout",
-    "Parts",
-    "PopulationLayout",
     "PopulationSummaries",
     "add_by_shared",
+    "coordinates_at",
+    "log_prior_at",
     "period_factors",
     "shared_at",
     "to_coordinates",
     "to_point",
 ]
 
-_NORMAL, _LOG_NORMAL, _HALF_NORMAL, _GAMMA, _EXPONENTIAL, _BETA = range(6)
-
-# Shared parameters as the law takes them; the last two make the period effects.
-_NAMES = (*LAW_NAMES, "period_persistence", "period_innovation")
-_PERSISTENCE, _INNOVATION = SHARED, SHARED + 1
 _NEAR = 1e-4  # of logit persistence and ln innovation, for differences
-
-
-class Layout(NamedTuple):
-    """Where each part of the population stands in a point, for compiled code.
-
-    Parameters
-    ----------
-    columns, organizations, parameters : int
-        Organization means of each organization, organizations (0 without that level), and
-        growth parameters.
-    period, location, between, means, within : int
-        First element of each part.
-    calendar : int
-        Calendar months; the period effects are as many, or none.
-    size : int
-        Length of a point.
-    priors : ndarray, shape (priors, 3)
-        Kind and two parameters of each.
-    at : ndarray of int64, shape (priors,)
-        Which element each prior is of.
-    source : ndarray of int64, shape (SHARED + 2,)
-        Element of each parameter that base models share; -1 where it is fixed.
-    kind : ndarray of int64, shape (SHARED + 2,)
-        Kind of prior of each, which says on what scale it is unbounded.
-    fixed : ndarray, shape (SHARED + 2,)
-        Values of those that are fixed.
-    """
-
-    columns: int
-    organizations: int
-    parameters: int
-    period: int
-    location: int
-    between: int
-    means: int
-    within: int
-    calendar: int
-    size: int
-    priors: Floats
-    at: Integers
-    source: Integers
-    kind: Integers
-    fixed: Floats
 
 
 class PopulationSummaries(NamedTuple):
@@ -126,271 +75,6 @@ class PopulationSummaries(NamedTuple):
     period_weighted: Floats
 
 
-class Parts(NamedTuple):
-    """The population at points, whose leading dimensions come first.
-
-    Parameters
-    ----------
-    location : ndarray, shape (..., columns)
-        Global locations, on the scale that is normal.
-    between : ndarray, shape (..., columns)
-        Standard deviations between organizations; no columns where there is no such level.
-    means : ndarray, shape (..., organizations, parameters)
-        Organization means, on the scale that is normal.
-    scales : ndarray, shape (..., parameters)
-        Standard deviations of base models within their organization.
-    shared : Shared
-        What all base models share; period effects are 0 where the growth model has none.
-    persistence, innovation : ndarray, shape (...)
-        Of the period effects.
-    dormancy : ndarray, shape (..., organizations)
-        Shares of structural zeros.
-    """
-
-    location: Floats
-    between: Floats
-    means: Floats
-    scales: Floats
-    shared: Shared
-    persistence: Floats
-    innovation: Floats
-    dormancy: Floats
-
-
-@dataclass(frozen=True)
-class PopulationLayout:
-    """Where each part of the population stands in a point.
-
-    Parameters
-    ----------
-    spec : GrowthSpec
-        Hierarchy and priors.
-    organizations : int
-        How many there are.
-    calendar_months : int
-        How many calendar months the history touches.
-    """
-
-    spec: GrowthSpec
-    organizations: int
-    calendar_months: int
-
-    @property
-    def parameters(self) -> int:
-        """Number of growth parameters."""
-        return len(self.spec.parameters)
-
-    @property
-    def columns(self) -> int:
-        """Number of organization means: growth parameters, and dormancy if there is any."""
-        return self.parameters + (self.spec.dormancy is not None)
-
-    @property
-    def pooled(self) -> bool:
-        """Whether there is an organization level."""
-        return self.spec.pooling == "organization"
-
-    @cached_property
-    def learned(self) -> dict[str, Prior]:
-        """Parameters that all base models share and that have priors."""
-        return {name: p for name, p in self.spec.shared.items() if isinstance(p, Prior)}
-
-    @cached_property
-    def blocks(self) -> dict[str, slice]:
-        """Place of each part."""
-        lengths = {
-            "shared": len(self.learned),
-            "period": self.calendar_months if self.spec.period_effect is not None else 0,
-            "location": self.columns,
-            "between": self.columns if self.pooled else 0,
-            "means": self.columns * self.organizations if self.pooled else 0,
-            "within": self.parameters,
-        }
-        places, at = {}, 0
-        for name, length in lengths.items():
-            places[name] = slice(at, at + length)
-            at += length
-        return places
-
-    @cached_property
-    def size(self) -> int:
-        """Length of a point."""
-        return max(place.stop for place in self.blocks.values())
-
-    @cached_property
-    def priors(self) -> dict[int, Prior]:
-        """Prior of each element of a point that has one of its own."""
-        spec, blocks = self.spec, self.blocks
-        hierarchies: list[Any] = [*spec.parameters.values()]
-        if spec.dormancy is not None:
-            hierarchies.append(spec.dormancy)
-        found = dict(enumerate(self.learned.values()))
-        for name, start in (("location", "location"), ("between_organizations", "between")):
-            if name == "location" or self.pooled:
-                first = blocks[start].start
-                found |= {first + k: getattr(h, name) for k, h in enumerate(hierarchies)}
-        first = blocks["within"].start
-        return found | {
-            first + k: p.between_base_models for k, p in enumerate(spec.parameters.values())
-        }
-
-    @cached_property
-    def encoded(self) -> Layout:
-        """The same for compiled code."""
-        blocks, spec = self.blocks, self.spec
-        source, kind = np.full(SHARED + 2, -1), np.zeros(SHARED + 2, dtype=np.int64)
-        fixed = np.array([FIXED[name] for name in _NAMES])
-        for name, value in spec.shared.items():
-            place = _NAMES.index(name)
-            if isinstance(value, Prior):
-                source[place] = list(self.learned).index(name)
-                kind[place] = int(_encode(value)[0])
-            else:
-                fixed[place] = value
-        return Layout(
-            columns=self.columns,
-            organizations=self.organizations if self.pooled else 0,
-            parameters=self.parameters,
-            period=blocks["period"].start,
-            location=blocks["location"].start,
-            between=blocks["between"].start,
-            means=blocks["means"].start,
-            within=blocks["within"].start,
-            calendar=self.calendar_months,
-            size=self.size,
-            priors=np.array([_encode(prior) for prior in self.priors.values()]),
-            at=np.array(list(self.priors), dtype=np.int64),
-            source=source.astype(np.int64),
-            kind=kind,
-            fixed=fixed,
-        )
-
-    def read(self, points: Floats) -> Parts:
-        """Population at points.
-
-        Parameters
-        ----------
-        points : ndarray, shape (..., size)
-            On the unbounded scale.
-
-        Returns
-        -------
-        Parts
-        """
-        blocks, lead = self.blocks, points.shape[:-1]
-        location = points[..., blocks["location"]]
-        if self.pooled:
-            means = points[..., blocks["means"]]
-            means = means.reshape(*lead, self.organizations, self.columns)
-        else:
-            means = np.repeat(location[..., None, :], self.organizations, axis=-2)
-        layout = self.encoded
-        values = np.empty((*lead, SHARED + 2))
-        for index in range(SHARED + 2):
-            values[..., index] = layout.fixed[index]
-            if layout.source[index] >= 0:
-                values[..., index] = bounded(points[..., layout.source[index]], layout.kind[index])
-        period = np.zeros((*lead, self.calendar_months))
-        if self.spec.period_effect is not None:
-            period = points[..., blocks["period"]]
-        dormancy = np.zeros((*lead, self.organizations))
-        if self.spec.dormancy is not None:
-            dormancy = expit(means[..., -1])
-        return Parts(
-            location=location,
-            between=np.exp(points[..., blocks["between"]]),
-            means=means[..., : self.parameters],
-            scales=np.exp(points[..., blocks["within"]]),
-            shared=Shared(values[..., :SHARED], period),
-            persistence=values[..., _PERSISTENCE],
-            innovation=values[..., _INNOVATION],
-            dormancy=dormancy,
-        )
-
-    def named_shared(self, points: Floats, period: Floats) -> dict[str, Any]:
-        """Posterior variables of what all base models share.
-
-        Parameters
-        ----------
-        points : ndarray, shape (chains, draws, size)
-            On the unbounded scale.
-        period : ndarray, shape (chains, draws, calendar months)
-            Period effects there.
-        """
-        found: dict[str, Any] = {}
-        for at, (name, prior) in enumerate(self.learned.items()):
-            values = bounded(points[..., at], int(_encode(prior)[0]))
-            found[name] = (("chain", "draw"), values)
-        if self.spec.period_effect is not None:
-            found["period_effect"] = (("chain", "draw", "calendar_month"), period)
-        return found
-
-    def coordinates(self, points: Floats, summaries: PopulationSummaries) -> Floats:
-        """Coordinates of points, the inverse of `to_point`.
-
-        Parameters
-        ----------
-        points : ndarray, shape (draws, size)
-            On the unbounded scale.
-        summaries : PopulationSummaries
-            As there.
-
-        Returns
-        -------
-        ndarray, shape (draws, size)
-        """
-        out = points.copy()
-        block = self.blocks["period"]
-        if block.stop > block.start:
-            parts = self.read(points)
-            pairs = zip(parts.persistence, parts.innovation, strict=True)
-            for row, (persistence, scale) in zip(out[:, block], pairs, strict=True):
-                centre, root, _ = period_factors(persistence, scale, summaries)
-                row[:] = root.T @ (row - centre)
-        if self.pooled:
-            blocks = self.blocks
-            q = np.exp(-2.0 * points[:, blocks["between"]])
-            location = points[:, blocks["location"]]
-            precision, weighted = summaries.group_precision, summaries.group_weighted
-            means = points[:, blocks["means"]].reshape(len(points), *weighted.shape).copy()
-            for o in range(self.organizations):
-                joint = precision[o] + q[:, :, None] * np.eye(self.columns)
-                centre = np.linalg.solve(joint, (weighted[o] + q * location)[:, :, None])
-                root = np.linalg.cholesky(joint)
-                away = means[:, o] - centre[:, :, 0]
-                means[:, o] = np.einsum("srk,sr->sk", root, away)
-            out[:, blocks["means"]] = means.reshape(len(points), -1)
-        return out
-
-
-def unbounded(value: float, prior: Prior) -> float:
-    """A value on the scale on which its prior lets it move freely."""
-    kind = _encode(prior)[0]
-    return float(value if kind == _NORMAL else logit(value) if kind == _BETA else np.log(value))
-
-
-def bounded(values: Floats, kind: int) -> Floats:
-    """Back from that scale."""
-    return values if kind == _NORMAL else expit(values) if kind == _BETA else np.exp(values)
-
-
-def _encode(prior: Prior) -> tuple[float, float, float]:
-    p = prior.parameters
-    match prior.distribution:
-        case "Normal":
-            return _NORMAL, p["mu"], p["sigma"]
-        case "LogNormal":
-            return _LOG_NORMAL, math.log(p["median"]), p["sigma"]
-        case "HalfNormal":
-            return _HALF_NORMAL, p["sigma"], 0.0
-        case "Gamma":
-            return _GAMMA, p["alpha"], p["beta"]
-        case "Exponential":
-            return _EXPONENTIAL, p["scale"], 0.0
-        case _:
-            return _BETA, p["alpha"], p["beta"]
-
-
 @njit(error_model="numpy")
 def log_prior_at(prior: Floats, t: float) -> tuple[float, float]:
     """Log density of a prior at an unbounded coordinate, up to a constant, and its derivative.
@@ -404,16 +88,16 @@ def log_prior_at(prior: Floats, t: float) -> tuple[float, float]:
         the Jacobian of that is part of the density.
     """
     kind, a, b = int(prior[0]), prior[1], prior[2]
-    if kind in (_NORMAL, _LOG_NORMAL):
+    if kind in (NORMAL, LOG_NORMAL):
         z = (t - a) / b
         return -0.5 * z * z, -z / b
-    if kind == _HALF_NORMAL:
+    if kind == HALF_NORMAL:
         square = math.exp(2.0 * t) / (a * a)
         return t - 0.5 * square, 1.0 - square
-    if kind == _GAMMA:
+    if kind == GAMMA:
         rate = b * math.exp(t)
         return a * t - rate, a - rate
-    if kind == _EXPONENTIAL:
+    if kind == EXPONENTIAL:
         rate = math.exp(t) / a
         return t - rate, 1.0 - rate
     share = 1.0 / (1.0 + math.exp(-t))
@@ -480,12 +164,12 @@ def _hyper(psi: Floats, layout: Layout, moved: int, by: float) -> tuple[float, f
     """Persistence and innovation at coordinates, one of the two moved by a little."""
     found = np.empty(2)
     for k in range(2):
-        index = _PERSISTENCE + k
+        index = PERSISTENCE + k
         found[k] = layout.fixed[index]
         if layout.source[index] >= 0:
             t = psi[layout.source[index]] + (by if k == moved else 0.0)
             kind = layout.kind[index]
-            found[k] = 1.0 / (1.0 + math.exp(-t)) if kind == _BETA else math.exp(t)
+            found[k] = 1.0 / (1.0 + math.exp(-t)) if kind == BETA else math.exp(t)
     return min(found[0], 1.0 - 1e-12), found[1]
 
 
@@ -527,7 +211,7 @@ def _by_period(
         solved[r] /= root[r, r]
         slope[layout.period + r] += solved[r]
     for k in range(2):
-        at = layout.source[_PERSISTENCE + k]
+        at = layout.source[PERSISTENCE + k]
         if at >= 0:
             up, log_up = _effects(psi, summaries, layout, k, _NEAR)
             down, log_down = _effects(psi, summaries, layout, k, -_NEAR)
@@ -558,13 +242,58 @@ def _period_to_point(
         by_persistence += effects[k - 1] * step / (scale * scale)
     squares /= scale * scale
     _by_period(psi, summaries, layout, by_point, True, slope)
-    at = layout.source[_PERSISTENCE]
+    at = layout.source[PERSISTENCE]
     if at >= 0:
         slope[at] += by_persistence * persistence * (1.0 - persistence)
-    at = layout.source[_INNOVATION]
+    at = layout.source[INNOVATION]
     if at >= 0:
         slope[at] += squares - months
     return 0.5 * math.log(left) - months * math.log(scale) - 0.5 * squares - log_root
+
+
+# --- From a point to its coordinates -----------------------------------------------------------
+
+
+def coordinates_at(
+    layout: PopulationLayout, points: Floats, summaries: PopulationSummaries
+) -> Floats:
+    """Coordinates of points, the inverse of `to_point`.
+
+    Parameters
+    ----------
+    layout : PopulationLayout
+        Where everything stands.
+    points : ndarray, shape (draws, size)
+        On the unbounded scale.
+    summaries : PopulationSummaries
+        As there.
+
+    Returns
+    -------
+    ndarray, shape (draws, size)
+    """
+    out = points.copy()
+    block = layout.blocks["period"]
+    if block.stop > block.start:
+        parts = layout.read(points)
+        pairs = zip(parts.persistence, parts.innovation, strict=True)
+        for row, (persistence, scale) in zip(out[:, block], pairs, strict=True):
+            centre, root, _ = period_factors(persistence, scale, summaries)
+            row[:] = root.T @ (row - centre)
+    if layout.pooled:
+        blocks = layout.blocks
+        q = np.exp(-2.0 * points[:, blocks["between"]])
+        location = points[:, blocks["location"]]
+        precision, weighted = summaries.group_precision, summaries.group_weighted
+        means = points[:, blocks["means"]].reshape(len(points), *weighted.shape).copy()
+        for o in range(layout.organizations):
+            joint = precision[o] + q[:, :, None] * np.eye(layout.columns)
+            centre = np.linalg.solve(joint, (weighted[o] + q * location)[:, :, None])
+            root = np.linalg.cholesky(joint)
+            away = means[:, o] - centre[:, :, 0]
+            means[:, o] = np.einsum("srk,sr->sk", root, away)
+        out[:, blocks["means"]] = means.reshape(len(points), -1)
+    return out
 
 
 # --- From coordinates to the population, and derivatives back ---------------------------------
@@ -704,9 +433,9 @@ def shared_at(point: Floats, layout: Layout, values: Floats, period: Floats) -> 
         values[index] = layout.fixed[index]
         if layout.source[index] >= 0:
             t = point[layout.source[index]]
-            if layout.kind[index] == _BETA:
+            if layout.kind[index] == BETA:
                 t = 1.0 / (1.0 + math.exp(-t))
-            elif layout.kind[index] != _NORMAL:
+            elif layout.kind[index] != NORMAL:
                 t = math.exp(t)
             values[index] = t
     period[:] = 0.0
@@ -736,8 +465,8 @@ def add_by_shared(
     for index in range(len(values)):
         if layout.source[index] >= 0:
             by = by_values[index]
-            if layout.kind[index] == _BETA:
+            if layout.kind[index] == BETA:
                 by *= values[index] * (1.0 - values[index])
-            elif layout.kind[index] != _NORMAL:
+            elif layout.kind[index] != NORMAL:
                 by *= values[index]
             by_point[layout.source[index]] += by

@@ -18,15 +18,21 @@ from bayes_hfgrowth.growth import law as formulas
 from bayes_hfgrowth.growth.adjoint import gradients_of
 from bayes_hfgrowth.growth.elementary import inner, version_of
 from bayes_hfgrowth.growth.law import SHARED, Floats, Integers, Observed, Shared
-from bayes_hfgrowth.inference import coordinates, preconditioner, ridge, whitening
+from bayes_hfgrowth.inference import (
+    coordinates,
+    population_layout,
+    preconditioner,
+    ridge,
+    whitening,
+)
 from bayes_hfgrowth.inference.coordinates import (
-    Layout,
     PopulationSummaries,
     add_by_shared,
     shared_at,
     to_coordinates,
     to_point,
 )
+from bayes_hfgrowth.inference.population_layout import Layout
 from bayes_hfgrowth.inference.preconditioner import preconditioned, preconditioned_back
 from bayes_hfgrowth.inference.whitening import (
     Factors,
@@ -180,7 +186,7 @@ def _parts(sources: int) -> Any:
     return begin, finish, parameters, parameters_back
 
 
-_PARTS = (coordinates, elementary, formulas, preconditioner, ridge, whitening)
+_PARTS = (coordinates, elementary, formulas, population_layout, preconditioner, ridge, whitening)
 _begin, _finish, _parameters, _parameters_back = _parts(
     version_of(*(module.__file__ for module in _PARTS), __file__)
 )

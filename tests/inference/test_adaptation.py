@@ -12,7 +12,7 @@ from scipy.special import log_expit, logit
 from bayes_hfgrowth.growth.law import Observed, Shared
 from bayes_hfgrowth.growth.points import log_likelihoods
 from bayes_hfgrowth.inference.adaptation import Adaptation, NonCentredPosterior
-from bayes_hfgrowth.inference.coordinates import Parts, unbounded
+from bayes_hfgrowth.inference.population_layout import Parts, unbounded
 from bayes_hfgrowth.inference.posterior_density import posterior_density
 from bayes_hfgrowth.inference.ridge import to_ridge
 from bayes_hfgrowth.model.priors import draw_prior, frozen

@@ -12,15 +12,16 @@ from scipy.special import expit
 
 from bayes_hfgrowth.growth.law import SHARED
 from bayes_hfgrowth.inference.coordinates import (
-    PopulationLayout,
     PopulationSummaries,
     add_by_shared,
+    coordinates_at,
     log_prior_at,
     period_factors,
     shared_at,
     to_coordinates,
     to_point,
 )
+from bayes_hfgrowth.inference.population_layout import PopulationLayout
 from bayes_hfgrowth.model.priors import frozen
 from bayes_hfgrowth.model.specification import GrowthSpec, Prior, read_spec
 from bayes_hfgrowth.model.specification_parts import PeriodEffect
@@ -252,7 +253,7 @@ def test_coordinates_are_the_inverse_of_points(coordinates: Coordinates) -> None
     rng = np.random.default_rng(5)
     psi = coordinates.psi + rng.normal(size=(20, len(coordinates.psi)))
     points = np.array([coordinates.point(row)[1] for row in psi])
-    back = coordinates.layout.coordinates(points, coordinates.summaries)
+    back = coordinates_at(coordinates.layout, points, coordinates.summaries)
     np.testing.assert_allclose(back, psi, rtol=1e-9, atol=1e-9)
     for name, block in coordinates.layout.blocks.items():
         moved = np.abs(points[:, block] - psi[:, block]).max(initial=0.0)

@@ -26,7 +26,7 @@ from bayes_hfgrowth.model.specification import (
 from bayes_hfgrowth.support.errors import SpecificationError
 
 ROOT = Path(__file__).parents[2]
-EVERY_TABLE = (ROOT / "models" / "bursts.toml").read_text(encoding="utf-8")
+FULL = (ROOT / "models" / "bursts.toml").read_text(encoding="utf-8")
 SURGE = (ROOT / "models" / "surge.toml").read_text(encoding="utf-8")
 CITATION = (ROOT / "models" / "citation.toml").read_text(encoding="utf-8")
 
@@ -41,7 +41,7 @@ def edited(text, *changes):
 
 def table(name):
     """Text of one table of a shipped growth model that has them all, with its header."""
-    return re.search(rf"^\[{re.escape(name)}\]\n.*?(?=^\[|^# ---)", EVERY_TABLE, re.S | re.M).group()
+    return re.search(rf"^\[{re.escape(name)}\]\n.*?(?=^\[|^# ---)", FULL, re.S | re.M).group()
 
 
 HALF = 'innovation = {distribution = "HalfNormal", sigma = 0.3, reason = "half"}\n'
@@ -84,9 +84,15 @@ def test_shipped_growth_models():
 
 
 def test_bursts_is_surge_with_one_table_more():
-    assert edited(EVERY_TABLE, (BURSTS, "")).split("\nm = ")[1].replace(
-        re.search(r"# --- Bursts.*?(?=# ---)", edited(EVERY_TABLE, (BURSTS, "")), re.S).group(), ""
-    ) == SURGE.split("\nm = ")[1]
+    assert (
+        edited(FULL, (BURSTS, ""))
+        .split("\nm = ")[1]
+        .replace(
+            re.search(r"# --- Bursts.*?(?=# ---)", edited(FULL, (BURSTS, "")), re.S).group(),
+            "",
+        )
+        == SURGE.split("\nm = ")[1]
+    )
     own = {"name": "surge", "description": read_spec("surge").description, "bursts": None}
     assert dataclasses.replace(read_spec("bursts"), **own) == read_spec("surge")
 
@@ -311,7 +317,7 @@ def test_specifications_are_found_in_the_layout_of_a_wheel(tmp_path):
 def test_copied_and_edited_specification(copy):
     path = copy(
         edited(
-            EVERY_TABLE,
+            FULL,
             ('name = "bursts"', 'name = "long memory"'),
             ("m = 1\n", "m = 10.5\n"),
             ("mu = 1.8", "mu = -1"),
@@ -357,7 +363,7 @@ def test_copied_and_edited_specification(copy):
 
 
 def test_period_effect_and_bursts_may_be_left_out(copy):
-    spec = read_spec(copy(edited(EVERY_TABLE, (PERIOD_EFFECT, ""), (BURSTS, ""))))
+    spec = read_spec(copy(edited(FULL, (PERIOD_EFFECT, ""), (BURSTS, ""))))
     assert spec == dataclasses.replace(read_spec("bursts"), period_effect=None, bursts=None)
     assert GrowthSpec.from_json(spec.to_json()) == spec
     assert {"period_effect", "bursts"}.isdisjoint(json.loads(spec.to_json()))
@@ -365,7 +371,7 @@ def test_period_effect_and_bursts_may_be_left_out(copy):
 
 def test_a_number_at_the_end_of_its_range(copy):
     text = edited(
-        EVERY_TABLE,
+        FULL,
         (table("reinforcement.exponent"), "[reinforcement]\nexponent = 1e-9\n"),
         (PERIOD_EFFECT, "[period_effect]\npersistence = 0.999999\ninnovation = 1e-9\n"),
         (BURSTS, "[bursts]\nprobability = 0.999999\nfactor = 1e6\nsize = 1e-9\n"),
@@ -772,7 +778,7 @@ for key, number, words in (
 
 @pytest.mark.parametrize(("changes", "expected"), REFUSALS.values(), ids=REFUSALS)
 def test_refusals(copy, changes, expected):
-    path = copy(edited(EVERY_TABLE, *changes))
+    path = copy(edited(FULL, *changes))
     message = refusal(path)
     if expected.endswith(("known are ", "known are location, ")):
         assert message.startswith(f"{path}: {expected}")
@@ -782,15 +788,15 @@ def test_refusals(copy, changes, expected):
 
 @pytest.mark.parametrize("key", ["m_reason", "description"])
 def test_empty_texts(copy, key):
-    text = re.sub(rf'^{key} = """.*?"""', f'{key} = "\\\\n"', EVERY_TABLE, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(rf'^{key} = """.*?"""', f'{key} = "\\\\n"', FULL, flags=re.DOTALL | re.MULTILINE)
     assert refusal(copy(text)).endswith(f": {key} is empty; write it out")
 
 
 def test_every_reason_must_be_there(copy):
-    reasons = list(re.finditer(r'^reason = """.*?"""', EVERY_TABLE, flags=re.DOTALL | re.MULTILINE))
+    reasons = list(re.finditer(r'^reason = """.*?"""', FULL, flags=re.DOTALL | re.MULTILINE))
     assert len(reasons) == 20
     for found in reasons:
-        before, after = EVERY_TABLE[: found.start()], EVERY_TABLE[found.end() :]
+        before, after = FULL[: found.start()], FULL[found.end() :]
         place = re.findall(r"^\[(.*)\]", before, flags=re.MULTILINE)[-1]
         assert refusal(copy(before + 'reason = ""' + after)).endswith(
             f"{place}.reason is empty; write it out"
@@ -829,7 +835,7 @@ def test_tables_of_surge_without_surges(copy, key, likelihood):
 
 def test_long_values_are_cut_short_in_messages(copy):
     value = '"' + "x" * 500 + '\\n"'
-    message = refusal(copy(edited(EVERY_TABLE, ('likelihood = "surge"', f"likelihood = {value}"))))
+    message = refusal(copy(edited(FULL, ('likelihood = "surge"', f"likelihood = {value}"))))
     assert len(message) < 400
 
 
@@ -846,7 +852,7 @@ def test_unknown_growth_model():
 
 def test_file_of_another_kind(tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text(EVERY_TABLE)
+    path.write_text(FULL)
     assert "or give a file that ends in .toml" in refusal(path)
 
 
@@ -866,7 +872,7 @@ def test_folder(tmp_path):
 
 
 def test_file_below_a_file(copy):
-    path = copy(EVERY_TABLE) / "deeper.toml"
+    path = copy(FULL) / "deeper.toml"
     assert refusal(path) == f"{path} cannot be read: Not a directory"
 
 
