@@ -1,10 +1,12 @@
 """What the data add to the priors, and when organizations peak, in the shipped population.
 
-    python -m benchmarks.priors --out docs/figures/priors.png
+    python -m benchmarks.priors --out docs/figures/priors.png \
+        --period-effect docs/figures/period_effect.png
 
 Needs no fit: it reads the population posterior that comes with the package. Prints two tables,
 prior against posterior of every population parameter, and the age at the peak of the median base
-model of each organization with the answer to the paper's claim, and draws the first of them.
+model of each organization with the answer to the paper's claim, and draws the first of them, and
+the period effect.
 """
 
 import argparse
@@ -14,7 +16,7 @@ import bayes_hfgrowth as hfg
 from bayes_hfgrowth.comparison.claim import early_peaks
 from bayes_hfgrowth.comparison.quantities import peak_months
 from bayes_hfgrowth.diagnostics import prior_posterior_table
-from bayes_hfgrowth.figures import prior_posterior, save_figure
+from bayes_hfgrowth.figures import period_effect, prior_posterior, save_figure
 from bayes_hfgrowth.support.errors import HFGrowthError
 from benchmarks.sums_targets import markdown
 
@@ -31,12 +33,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--out", type=Path, help="figure to write, .png or .pdf")
+    parser.add_argument("--period-effect", type=Path, metavar="FILE", help="another one")
     options = parser.parse_args()
     try:
         population = hfg.load_population()
         table = prior_posterior_table(population)
         if options.out is not None:
             save_figure(prior_posterior(table), options.out)
+        if options.period_effect is not None:
+            save_figure(period_effect(population), options.period_effect)
     except HFGrowthError as error:
         parser.exit(2, f"{error}\n")
     rows = [["parameter", "prior", "posterior", "posterior sd over prior sd"]]

@@ -58,13 +58,14 @@ def log_zero_counts(
     logit = population.logits[group]
     at_risk = -np.logaddexp(0.0, logit)  # ln(1 - d)
     both = np.logaddexp(at_risk + logit, at_risk + value)
-    with np.errstate(invalid="ignore"):  # -inf less -inf where nothing is possible
+    # Where nothing is possible, -inf less -inf is not a number, and the sampler turns back.
+    with np.errstate(invalid="ignore"):
         share = np.exp(at_risk + value - both)  # how likely it is no structural zero
-    np.add.at(by.logits, group, 1.0 - share - np.exp(at_risk + logit))
-    slope *= share[:, None]
-    np.add.at(by.means, group, slope)
-    by.log_scales[:] += (slope * away).sum(axis=0)
-    by.shared[:] += share @ by_shared
-    by.period[:] += share @ by_period
+        slope *= share[:, None]
+        np.add.at(by.logits, group, 1.0 - share - np.exp(at_risk + logit))
+        np.add.at(by.means, group, slope)
+        by.log_scales[:] += (slope * away).sum(axis=0)
+        by.shared[:] += share @ by_shared
+        by.period[:] += share @ by_period
     total = both.sum() - 0.5 * (y * y).sum()
     return float(total), slope * np.exp(population.log_scales) - y
