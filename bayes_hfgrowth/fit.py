@@ -212,7 +212,7 @@ class GrowthModel:
         # The replicates are compiled code, which leaves Python free for the checks meanwhile.
         with shown.stage("check and replicate"), ThreadPoolExecutor(1) as pool:
             replicating = pool.submit(_pointwise_groups, spec, history, posterior, seed)
-            moved = history.finetunes > 0 if settings.engine != "nuts" else None
+            moved = history.months > 0 if settings.engine != "nuts" else None
             verdict = check_convergence(posterior, sample_stats, moved)
             groups = replicating.result()
         seconds["checks and replicates"] = time.perf_counter() - begin

@@ -44,8 +44,7 @@ STEPS = 80
 COPIED = (0, 3, 6, 9, 12)
 """Steps before which the better half of a base model's draws takes the place of the worse."""
 
-# Median base model and spread around it, on the scale on which each parameter is normal:
-# near what the fit of `make demo` finds.
+# Median base model and spread around it, on the scale on which each parameter is normal.
 POPULATION = {
     "fitness": (1.5, 0.8),
     "immediacy": (2.8, 0.5),

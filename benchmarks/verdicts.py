@@ -3,12 +3,12 @@
     python -m benchmarks.verdicts --panels 20 --out verdicts
 
 A growth model is fitted to shipped base models with at least 30 fine-tunes. Each panel is then
-simulated from one draw of that posterior, without its bursts, so it has no surge beyond what the
-law of a regular month allows; it is fitted and judged, and the base models that are called surging
-are counted. Then one base model in five gets one month with ten times the fine-tunes that the law
-expects there, what follows keeping its increments; the panel is fitted and judged again, and a
-surge counts as found where it is named with its month. The month is any but the first in which the
-law expects a fine-tune or more.
+simulated from one draw of that posterior, without bursts if the growth model has them, so it has
+no surge beyond what the law of a regular month allows; it is fitted and judged, and the base
+models that are called surging are counted. Then one base model in five gets one month with ten
+times the fine-tunes that the law expects there, what follows keeping its increments; the panel is
+fitted and judged again, and a surge counts as found where it is named with its month. The month is
+any but the first in which the law expects a fine-tune or more.
 
 Whether ten times as many can be told from chance depends on the dispersion of the base model, so
 surges are counted three times: all of them; those in months of which the verdict on the quiet

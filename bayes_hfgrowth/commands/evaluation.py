@@ -50,7 +50,7 @@ def backtest(
         typer.Option(metavar="NAME", help="Rival, such as last_value or auto_ets; repeatable."),
     ] = None,
     draws: Annotated[int, typer.Option(help="Kept draws of each chain.")] = 1000,
-    tune: Annotated[int, typer.Option(help="Warm-up draws of each chain; nuts needs more.")] = 100,
+    tune: Annotated[int, typer.Option(help="Warm-up draws of each chain.")] = 100,
     chains: Annotated[int, typer.Option(help="Independent chains, at least 2.")] = 4,
     seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 1,
     jobs: Annotated[int, typer.Option(help="Forecasts at once; a fit alone uses all cores.")] = 1,

@@ -145,8 +145,8 @@ def paper_comparison(fit: FittedDraws, paper_fits: pd.DataFrame) -> Figure:
       `bayes_hfgrowth.growth.cumulative`, from birth on. It is the mean of the law, and its
       band is the uncertainty of the parameters.
     - ``surge``: λ, μ and σ tell what growth alone would bring next month, given the count
-      reached; part of the growth that was seen is put down to surges that last. Run from
-      birth, the curve therefore misses the data, often by a factor of two and more. Drawn
+      reached; part of the growth that was seen is put down to the pace of the Hub and to
+      surges that last. Run from birth, the curve therefore misses the data. Drawn
       instead is the sum of the months so far, each replicated given the months really
       observed before it. It is helped by seeing them, and its band holds their chance.
 

@@ -8,6 +8,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from scipy import special
 
 from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, styled
+from bayes_hfgrowth.growth import growth_reached
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.support.errors import FitError
 
@@ -103,16 +104,17 @@ def parameter_pairs(fit: FittedDraws) -> Figure:
 def collapse(fit: FittedDraws) -> Figure:
     """All curves brought onto one: rescaled counts against rescaled ages, and Φ.
 
-    If the curve c(t) = m (exp(λ Φ((ln t - μ) / σ)) - 1) held exactly, ln(1 + c/m) / λ against
-    (ln t - μ) / σ would lie on the normal distribution function Φ, whatever the base model.
-    Left, every month of every base model at its posterior medians; right, the difference to
-    Φ, with the central 50% and 90% of base models and draws. Only base models with at least
-    six months and ten fine-tunes.
+    If the curve c(t) = (m^δ + δ λ Φ(z))^(1/δ) - m, with z = (ln t - μ) / σ and δ = 1 - γ, held
+    exactly, ((c + m)^δ - m^δ) / (δ λ) against z would lie on the normal distribution function Φ,
+    whatever the base model; with γ = 1, the paper's curve, that is ln(1 + c/m) / λ. Left, every
+    month of every base model at its posterior medians; right, the difference to Φ, with the
+    central 50% and 90% of base models and draws. Only base models with at least six months and ten
+    fine-tunes.
 
     In the growth model ``surge`` λ, μ and σ say what growth alone would bring next month, given
-    the count reached; months that stay above or below it are put down to surges and their
-    scatter. So counts need not follow Φ, and the difference shows by how much they do not.
-    After Wang, Song and Barabási, Science 342 (2013).
+    the count reached; months that stay above or below it are put down to the pace of the Hub, to
+    surges and to scatter. So counts need not follow Φ, and the difference shows by how much they
+    do not. After Wang, Song and Barabási, Science 342 (2013).
 
     Parameters
     ----------
@@ -138,19 +140,21 @@ def collapse(fit: FittedDraws) -> Figure:
     rows = enough[history.base_model_of]
     of = history.base_model_of[rows]
     log_age = np.log(history.month[rows])
-    grown = np.log1p((history.previous + history.new)[rows] / fit.spec.m)
+    count = (history.previous + history.new)[rows]
 
     def rescaled(
+        exponent: npt.NDArray[np.float64],
         fitness: npt.NDArray[np.float64],
         immediacy: npt.NDArray[np.float64],
         longevity: npt.NDArray[np.float64],
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         x = (log_age - immediacy[..., of]) / longevity[..., of]
-        return x, grown / fitness[..., of]
+        return x, growth_reached(count, fit.spec.m, exponent) / fitness[..., of]
 
     draws = [parameter_draws(fit, name, 100) for name in _PARAMETERS]
-    x, y = rescaled(*(np.median(values, axis=0) for values in draws))
-    all_x, all_y = rescaled(*draws)
+    exponent = _exponent_draws(fit, len(draws[0]))
+    x, y = rescaled(np.median(exponent, axis=0), *(np.median(one, axis=0) for one in draws))
+    all_x, all_y = rescaled(exponent, *draws)
     with styled():
         figure = new_figure(3.2)
         left, right = figure.subplots(1, 2)
@@ -170,7 +174,9 @@ def collapse(fit: FittedDraws) -> Figure:
         )
         left.plot(smooth, special.ndtr(smooth), color=COLOURS["observed"], label="Φ")
         left.set_ylim(-0.02, max(1.05, 1.05 * float(np.quantile(y, 0.999))))
-        left.set_ylabel(f"Rescaled {fit.counted.many},\nln(1 + c/m)/λ (dimensionless)")
+        left.set_ylabel(
+            f"Rescaled {fit.counted.many},\n((c + m)^δ \N{MINUS SIGN} m^δ)/(δλ) (dimensionless)"
+        )
         left.legend(loc="upper left", markerscale=2.0)
         edges = np.linspace(low, high, 21)
         difference = (all_y - special.ndtr(all_x)).ravel()
@@ -200,6 +206,15 @@ def collapse(fit: FittedDraws) -> Figure:
             axes.set_xlim(low, high)
             axes.set_xlabel("Rescaled age, (ln t \N{MINUS SIGN} μ)/σ\n(dimensionless)")
     return figure
+
+
+def _exponent_draws(fit: FittedDraws, number: int) -> npt.NDArray[np.float64]:
+    """Exponents of reinforcement of evenly thinned draws, shape (number, 1)."""
+    fixed = fit.spec.shared.get("reinforcement_exponent", fit.spec.reinforcement)
+    if "reinforcement_exponent" not in fit.posterior:
+        return np.full((number, 1), float(fixed))
+    values = fit.posterior["reinforcement_exponent"].transpose("chain", "draw").to_numpy().ravel()
+    return np.asarray(values[:: max(1, len(values) // 100)], dtype=np.float64)[:, None]
 
 
 def _edges(name: str, draws: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

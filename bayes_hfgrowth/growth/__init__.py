@@ -4,6 +4,6 @@ The curve and what it implies stand in `curve` and `attention`, the law of a mon
 what calls it in `adjoint` (gradients), `points` (likelihoods) and `paths` (simulation).
 """
 
-from bayes_hfgrowth.growth.curve import cumulative, ultimate_impact
+from bayes_hfgrowth.growth.curve import cumulative, growth_reached, ultimate_impact
 
-__all__ = ["cumulative", "ultimate_impact"]
+__all__ = ["cumulative", "growth_reached", "ultimate_impact"]

@@ -35,10 +35,11 @@ References
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import special
 
 from bayes_hfgrowth.growth.attention import Floats, as_floats, attention_share
 
-__all__ = ["cumulative", "ultimate_impact"]
+__all__ = ["cumulative", "growth_reached", "ultimate_impact"]
 
 _SERIES = 1e-3
 """Argument y up to which ln(1 + y) / y is a series: its terms left out are below 1e-18."""
@@ -90,6 +91,28 @@ def ultimate_impact(fitness: ArrayLike, m: ArrayLike, exponent: ArrayLike = 1.0)
         Ultimate counts.
     """
     return _grown(as_floats(m), as_floats(fitness), exponent)
+
+
+def growth_reached(count: ArrayLike, m: ArrayLike, exponent: ArrayLike = 1.0) -> Floats:
+    """Growth λ F(t) at which the curve has brought a count, ((c + m)^δ - m^δ) / δ [1]_, [3]_.
+
+    The inverse of `cumulative`.
+
+    Parameters
+    ----------
+    count : array_like
+        Cumulative fine-tunes c.
+    m : array_like
+        In fine-tunes.
+    exponent : array_like, default 1.0
+        γ = 1 - δ; at 1 it is ln(1 + c / m).
+
+    Returns
+    -------
+    ndarray
+    """
+    m, delta = as_floats(m), 1.0 - as_floats(exponent)
+    return np.asarray(m**delta * special.boxcox1p(as_floats(count) / m, delta))
 
 
 def _grown(attractiveness: Floats, growth: Floats, exponent: ArrayLike) -> Floats:

@@ -324,7 +324,8 @@ def to_point(
     Parameters
     ----------
     psi : ndarray, shape (size,)
-        Coordinates: a point, but for non-centred ones in the place of the organization means.
+        Coordinates: a point, but for non-centred ones in the place of the organization means and
+        of the period effects.
     summaries : PopulationSummaries
         What the coordinates follow.
     layout : Layout

@@ -1,4 +1,4 @@
-"""The log densities that the engine moves in, with their gradients, compiled by Numba.
+"""The log density that the engine moves in, with their gradients, compiled by Numba.
 
 They put together what has its formulas elsewhere: the coordinates of the population
 (`bayes_hfgrowth.inference.preconditioner`, `bayes_hfgrowth.inference.coordinates`), and the base

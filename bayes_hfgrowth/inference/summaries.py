@@ -1,7 +1,8 @@
 """Normal summaries of what each base model's months say of its growth parameters.
 
 They are what `bayes_hfgrowth.inference.whitening` is adapted to, found first by Laplace's
-method at the mode under a guess of the population, later from the draws of a pilot run.
+method at the mode under a guess of the population, then from the draws of a mean-field ADVI, later
+from those of a pilot run.
 """
 
 from dataclasses import dataclass

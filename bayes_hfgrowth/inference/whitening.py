@@ -362,7 +362,7 @@ def to_parameters(
     Parameters
     ----------
     y : ndarray, shape (base models, parameters)
-        Whitened coordinates; parameters are 3, or 4 under ``SURGE``.
+        Non-centred coordinates; parameters are 3, or 4 under ``SURGE``.
     group : ndarray of int64, shape (base models,)
         Organization of each base model.
     non_centring : NonCentring

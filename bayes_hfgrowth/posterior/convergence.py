@@ -121,8 +121,8 @@ def check_convergence(
         With ``diverging``.
     moved : array of bool, optional
         Which base models the sampler moved, over ``base_model``; all by default. Those that
-        were summed out are drawn anew for every draw of the population, so their chains tell
-        nothing more.
+        are not a month old are drawn anew for every draw of the population, so their chains
+        tell nothing more.
     """
     import arviz as az  # takes seconds to load, and whoever only reads a verdict needs none of it
 

@@ -5,6 +5,7 @@ import os
 import struct
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,15 @@ from bayes_hfgrowth.posterior.convergence import Convergence
 from bayes_hfgrowth.support.errors import FitError, HFGrowthError
 from bayes_hfgrowth.support.files import whole_file
 
-__all__ = ["ATTRIBUTE", "FORMAT", "FittedDraws", "read_group", "read_tree", "write_tree"]
+__all__ = [
+    "ATTRIBUTE",
+    "FORMAT",
+    "FittedDraws",
+    "read_group",
+    "read_tree",
+    "write_tree",
+    "writer_of",
+]
 
 ATTRIBUTE = "bayes_hfgrowth"
 """Attribute of the file that holds everything but arrays, as JSON."""
@@ -195,10 +204,22 @@ def read_tree(path: str | os.PathLike[str]) -> xr.DataTree:
         ValueError,
     ) as failure:
         reason = f"{type(failure).__name__}: {failure}" if failure.args else type(failure).__name__
+        try:
+            about = json.loads(loaded.attrs[ATTRIBUTE])
+        except (TypeError, ValueError):
+            about = None
         raise FitError(
-            f"{name} is not a fit that this version reads ({reason}); fit the panel again"
+            f"{name}, written by {writer_of(about)}, is not a fit that this version, "
+            f"{version('bayes-hfgrowth')}, reads ({reason}); fit the panel again"
         ) from failure
     return loaded
+
+
+def writer_of(about: Any) -> str:
+    """What wrote a file, by its attribute, which may be anything."""
+    versions = about.get("versions") if isinstance(about, dict) else None
+    written = versions.get("bayes-hfgrowth") if isinstance(versions, dict) else None
+    return f"bayes-hfgrowth {written}" if written else "an unknown version"
 
 
 def _read_netcdf(path: str | os.PathLike[str], group: str | None = None) -> xr.DataTree:

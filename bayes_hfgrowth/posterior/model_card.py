@@ -68,7 +68,9 @@ Fit again: {{ convergence.advice }}.
 Growth model of the monthly {{ counts }} of open-weight base models on the Hugging Face Hub,
 fitted with `bayes-hfgrowth`. The curve is that of
 Wang, Song and Barabási (2013), brought to base models by Bhandari, Chen and Gao
-([arXiv 2502.15987](https://arxiv.org/abs/2502.15987)); here it is a hierarchical Bayesian model.
+([arXiv 2502.15987](https://arxiv.org/abs/2502.15987)), with
+reinforcement to a power that is learned unless the growth model says otherwise; here it is a
+hierarchical Bayesian model.
 
 ## How to use it
 
@@ -259,7 +261,7 @@ def _model(about: dict[str, Any], spec: GrowthSpec, sizes: dict[str, int]) -> li
         ("Draws of each chain in the file", sizes["draw"]),
         ("Draws of each chain in the fit", fitted if fitted != sizes["draw"] else None),
         ("Warm-up draws of each chain", sampler.get("tune")),
-        ("Coordinates of the sampler", sampler.get("engine")),
+        ("Engine of the sampler", sampler.get("engine")),
         ("Target acceptance", sampler.get("target_accept")),
         ("Seed", about.get("seed")),
     ]

@@ -22,7 +22,14 @@ from bayes_hfgrowth.model.priors import LOG_SCALE
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.counted import Counted
 from bayes_hfgrowth.posterior.convergence import Convergence, population_names
-from bayes_hfgrowth.posterior.draws import ATTRIBUTE, FORMAT, FittedDraws, read_group, write_tree
+from bayes_hfgrowth.posterior.draws import (
+    ATTRIBUTE,
+    FORMAT,
+    FittedDraws,
+    read_group,
+    write_tree,
+    writer_of,
+)
 from bayes_hfgrowth.posterior.importance import Population
 from bayes_hfgrowth.posterior.sharing import Shared
 from bayes_hfgrowth.posterior.simulation import Floats, SharedDraws
@@ -42,7 +49,8 @@ class PopulationPosterior(Shared):
     posterior : xarray.Dataset
         ``global_p``, ``between_organizations_p``, ``between_base_models_p`` and
         ``organization_p`` for each growth parameter p, and what the growth model has of
-        dormancy and carry-over, over ``chain``, ``draw`` and ``organization``.
+        dormancy, carry-over, exponent of reinforcement, period effects and bursts, over
+        ``chain``, ``draw``, ``organization`` and ``calendar_month``.
     about : dict
         How the fit was made: specification, panel, seed, convergence, versions.
     """
@@ -84,7 +92,7 @@ class PopulationPosterior(Shared):
         """
         name = os.fspath(path)
         posterior, about = read_group(path, "posterior")
-        writer, own = _writer(about), f"this version, {version('bayes-hfgrowth')}"
+        writer, own = writer_of(about), f"this version, {version('bayes-hfgrowth')}"
         written = about.get("format") if isinstance(about, dict) else None
         if isinstance(written, int) and written != FORMAT:
             mend = "update the package" if written > FORMAT else "fit the panel again"
@@ -255,13 +263,6 @@ class PopulationPosterior(Shared):
     def _flat(self, name: str) -> Floats:
         values = self.posterior[name].transpose("chain", "draw").to_numpy()
         return np.asarray(values, dtype=np.float64).ravel()
-
-
-def _writer(about: Any) -> str:
-    """What wrote a file, by its attribute, which may be anything."""
-    versions = about.get("versions") if isinstance(about, dict) else None
-    written = versions.get("bayes-hfgrowth") if isinstance(versions, dict) else None
-    return f"bayes-hfgrowth {written}" if written else "an unknown version"
 
 
 def load_population() -> PopulationPosterior:

@@ -129,8 +129,8 @@ def gather(
 
 
 def _total(predicted: Forecast) -> pd.Series:
-    """Sum over base models draw by draw; they are independent once the parameters are given."""
-    last = predicted.draws["finetunes"].isel(horizon=-1)
+    """Sum over base models draw by draw, as they share the pace of the Hub, at one date."""
+    last = predicted.draws["finetunes_at_date"].isel(horizon=-1)
     new = (last - predicted.draws["observed"]).sum("base_model").to_numpy().ravel()
     return pd.Series(
         {

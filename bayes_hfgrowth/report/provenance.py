@@ -99,7 +99,7 @@ def about_fit(content: ReportContent) -> Rows:
     rows = [("Chains", f"{sizes['chain']}"), ("Draws of each chain", f"{sizes['draw']:,}")]
     names = {
         "tune": "Warm-up draws of each chain",
-        "engine": "Coordinates of the sampler",
+        "engine": "Engine of the sampler",
         "target_accept": "Target acceptance",
     }
     rows += [(label, str(sampler[key])) for key, label in names.items() if key in sampler]

@@ -74,7 +74,10 @@ def test_parameters_are_counted_under_every_draw(fit, assert_tidy):
     assert_tidy(figure)
 
 
-def test_counts_of_the_curve_itself_collapse_onto_the_normal_distribution(make_fit, assert_tidy):
+@pytest.mark.parametrize("model", ["citation", "surge"])
+def test_counts_of_the_curve_itself_collapse_onto_the_normal_distribution(
+    model, make_fit, assert_tidy
+):
     """Without scatter, and with parameters known, nothing is left of the difference."""
     import dataclasses
 
@@ -89,12 +92,13 @@ def test_counts_of_the_curve_itself_collapse_onto_the_normal_distribution(make_f
             history.month,
             *(parameters[name].to_numpy()[of] for name in ("fitness", "immediacy", "longevity")),
             known["fit"].spec.m,
+            parameters.get("reinforcement_exponent", 1.0),
         )
         previous = np.where(history.month == 1, 0.0, np.roll(count, 1))
         return dataclasses.replace(history, previous=previous, new=count - previous)
 
-    known["fit"] = make_fit("citation", base_models=12, draws=60, width=1e-4)
-    exact = make_fit("citation", base_models=12, draws=60, width=1e-4, distort=on_the_curve)
+    known["fit"] = make_fit(model, base_models=12, draws=60, width=1e-4)
+    exact = make_fit(model, base_models=12, draws=60, width=1e-4, distort=on_the_curve)
     # The file keeps whole counts; the curve does not come in any.
     object.__setattr__(exact, "history", on_the_curve(known["fit"].history))
     figure = collapse(exact)

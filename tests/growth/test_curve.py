@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bayes_hfgrowth.growth import cumulative, ultimate_impact
+from bayes_hfgrowth.growth import cumulative, growth_reached, ultimate_impact
 from bayes_hfgrowth.growth.attention import attention_share
 
 DIGITS = 450  # 1 - Φ(40) is 4e-350
@@ -203,3 +203,18 @@ def test_the_curve_is_the_mean_of_the_process():
     increments = simulate(np.random.default_rng(7), 20_000, count, start, end, *curve)
     error = increments.std() / np.sqrt(len(increments))
     assert abs(increments.mean() - cumulative(end, *curve)) < 4 * error
+
+
+# Back from a count
+
+
+@given(
+    age=st.floats(0.1, 200.0),
+    fitness=st.floats(0.01, 20.0),
+    m=st.floats(0.01, 100.0),
+    exponent=st.one_of(st.floats(0.01, 1.0), st.just(1.0)),
+)
+def test_growth_reached_is_the_inverse_of_the_curve(age, fitness, m, exponent):
+    count = cumulative(age, fitness, 2.0, 1.5, m, exponent)
+    growth = fitness * attention_share(age, 2.0, 1.5)
+    assert growth_reached(count, m, exponent) == pytest.approx(growth, rel=1e-9)
