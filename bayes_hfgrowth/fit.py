@@ -49,6 +49,9 @@ PRIOR_DRAWS = 500
 POINTWISE_CELLS = 10_000_000
 """Most draws times months that the pointwise groups keep; beyond it the draws are thinned."""
 
+LARGEST_SEED = 2**64 - 1
+"""The sampler takes no larger one."""
+
 MANTISSA = 9
 """Bits that the draws of base models are kept with: good to 1 in 1,000, far below their Monte
 Carlo error."""
@@ -302,8 +305,8 @@ def check_settings(settings: Settings) -> None:
         )
     if settings.cores is not None and settings.cores < 1:
         raise FitError(f"cores is {settings.cores}; give a number from 1 on")
-    if settings.seed < 0:
-        raise FitError(f"seed is {settings.seed}; give a number from 0 on")
+    if not 0 <= settings.seed <= LARGEST_SEED:
+        raise FitError(f"seed is {settings.seed}; give a number from 0 to {LARGEST_SEED}")
     if settings.engine not in ("marginal", "nuts"):
         raise FitError(f"engine {settings.engine!r} does not exist; take 'marginal' or 'nuts'")
 

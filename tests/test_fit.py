@@ -360,6 +360,7 @@ def test_one_base_model_under_a_law_and_pooling_of_ones_own(tmp_path, tiny_panel
         ({"tune": 10**9}, "tune is 1000000000"),
         ({"chains": 1}, "chains is 1; give 2 to"),
         ({"seed": -1}, "seed is -1"),
+        ({"seed": 2**64}, "seed is 18446744073709551616; give a number from 0 to 1844"),
         ({"target_accept": 1.0}, "target_accept is 1.0"),
         ({"target_accept": float("nan")}, "target_accept is nan"),
         ({"cores": 0}, "cores is 0"),

@@ -186,6 +186,8 @@ def score(
     last = last_scores(scores)
     for level in LEVELS:
         held = last[f"inside_{level}"]
+        if not held.notna().any():
+            continue  # a point forecast has no intervals
         typer.echo(
             f"Of {held.notna().sum()} base models, {held.sum():.0f} ({held.mean():.0%}) stand "
             f"within their {level}% interval at the last horizon that can be scored."

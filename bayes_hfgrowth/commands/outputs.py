@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 from bayes_hfgrowth.support.errors import HFGrowthError
+from bayes_hfgrowth.support.files import is_folder, is_there
 
 __all__ = ["check_file", "check_folder"]
 
@@ -28,10 +29,16 @@ def check_file(path: Path, endings: tuple[str, ...], error: type[HFGrowthError])
     """
     if path.suffix.lower() not in endings:
         raise error(f"{path} does not end in {' or '.join(endings)}; give such a name")
-    if path.is_dir():
+    if is_folder(path):
         raise error(f"{path} is a folder; give the name of a file")
-    if not path.parent.is_dir():
+    if not is_folder(path.parent):
         raise error(f"{path}: there is no folder {path.parent}; create it first")
+    try:
+        path.with_name(f".{path.stem}.00000000{path.suffix}").lstat()  # as long as what is written
+    except FileNotFoundError:
+        pass
+    except OSError as failure:
+        raise _refused(path, failure, error) from failure
     _check_writable(path.resolve().parent, path, error)
 
 
@@ -51,9 +58,9 @@ def check_folder(path: Path, error: type[HFGrowthError]) -> None:
         Of the given type, when something in the way is not a folder or cannot be written to.
     """
     place = path.absolute()
-    while not place.exists():
+    while not is_there(place):
         place = place.parent
-    if not place.is_dir():
+    if not is_folder(place):
         raise error(f"{place} is not a folder; give another name")
     _check_writable(place, path, error)
 
@@ -63,6 +70,9 @@ def _check_writable(folder: Path, path: Path, error: type[HFGrowthError]) -> Non
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as failure:
-        raise error(
-            f"{path} cannot be written ({failure.strerror or failure}); give another place"
-        ) from failure
+        raise _refused(path, failure, error) from failure
+
+
+def _refused(path: Path, failure: OSError, error: type[HFGrowthError]) -> HFGrowthError:
+    reason = failure.strerror or failure
+    return error(f"{path} cannot be written ({reason}); give another place")

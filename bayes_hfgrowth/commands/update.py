@@ -65,6 +65,8 @@ def update(
     last = until_date(months, until)
     fit = load_fit(fit_file)
     later = read_panel(panel, relation=relation)
+    if later.counted.metric != fit.counted.metric:
+        later = later.counting(fit.counted.metric)  # one file may hold both counts
     if as_of is not None:
         later = later.as_of(as_of)
     found = fit.update(later, seed)

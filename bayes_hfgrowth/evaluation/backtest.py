@@ -29,7 +29,7 @@ from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.posterior.convergence import Convergence
 from bayes_hfgrowth.support.cluster import in_order, workers
 from bayes_hfgrowth.support.errors import ForecastError
-from bayes_hfgrowth.support.files import whole_file, write_table
+from bayes_hfgrowth.support.files import is_file, whole_file, write_table
 from bayes_hfgrowth.support.months import as_utc
 from bayes_hfgrowth.support.names import indices_of
 from bayes_hfgrowth.support.progress import Progress
@@ -199,7 +199,7 @@ def read_draws(path: str | os.PathLike[str]) -> xr.Dataset:
         When the file is missing, damaged, or holds no forecast.
     """
     name = os.fspath(path)
-    if not Path(path).is_file():
+    if not is_file(path):
         raise ForecastError(f"{name} does not exist; save one with hfgrowth forecast --out {name}")
     try:
         with xr.open_dataset(path, engine="h5netcdf") as dataset:

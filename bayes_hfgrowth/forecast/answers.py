@@ -35,6 +35,9 @@ __all__ = [
 LABEL = "with base models yet to be released"
 """How sentences and figures tell that these are in a sum."""
 
+LARGEST_THRESHOLD = 2**53
+"""Counts of forecasts are below it."""
+
 DAYS_IN_MONTH = 30.4375
 """Mean length of a calendar month, in which times to an event are given."""
 
@@ -45,11 +48,17 @@ def checked_threshold(threshold: float) -> int:
     Raises
     ------
     ForecastError
-        When it is not a whole number from 0 on.
+        When it is not a whole number from 0 to `LARGEST_THRESHOLD`.
     """
-    whole = isinstance(threshold, (int, float, np.integer, np.floating)) and threshold >= 0
-    if not whole or isinstance(threshold, bool) or not float(threshold).is_integer():
-        raise ForecastError(f"threshold {threshold} is no count; give a whole number from 0 on")
+    number = isinstance(threshold, (int, float, np.integer, np.floating))
+    if not number or isinstance(threshold, bool) or not 0 <= threshold <= LARGEST_THRESHOLD:
+        whole = False
+    else:
+        whole = float(threshold).is_integer()
+    if not whole:
+        raise ForecastError(
+            f"threshold {threshold} is no count; give a whole number from 0 to {LARGEST_THRESHOLD}"
+        )
     return int(threshold)
 
 

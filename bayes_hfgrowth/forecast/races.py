@@ -117,8 +117,6 @@ class Overtaking:
         The one that overtakes, and the one that is overtaken.
     already : bool
         Whether the last known count of the one is above that of the other.
-    start : pandas.Timestamp
-        Date that the forecast is from, UTC.
     dates : pandas.DatetimeIndex
         UTC.
     ahead : ndarray of bool, shape (draws, dates)
@@ -128,7 +126,6 @@ class Overtaking:
     name: str
     other: str
     already: bool
-    start: pd.Timestamp
     dates: pd.DatetimeIndex
     ahead: npt.NDArray[np.bool_]
 
@@ -199,7 +196,6 @@ def overtaking(series: DatedSeries, name: str, other: str) -> Overtaking:
         name=name,
         other=other,
         already=bool(series.observed[both[0]] > series.observed[both[1]]),
-        start=series.start,
         dates=when,
         ahead=counts[:, 0] > counts[:, 1],
     )

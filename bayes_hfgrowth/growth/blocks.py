@@ -464,8 +464,8 @@ def forward(observed: Observed, block: Block, shared: Shared) -> None:
     observed : Observed
         Law and months of all base models.
     block : Block
-        Lanes and growth parameters; gets ``value``, which is -inf where the growth or the mean of
-        a month overflows, or a growth parameter is not a number or beyond 300.
+        Lanes and growth parameters; gets ``value``, which is -inf where the growth of a month
+        overflows, or a growth parameter is not a number or beyond 300.
     shared : Shared
         What all base models share.
     """

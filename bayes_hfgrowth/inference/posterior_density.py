@@ -1,6 +1,6 @@
-"""The log density that the engine moves in, with their gradients, compiled by Numba.
+"""The log density that the engine moves in, with its gradient, compiled by Numba.
 
-They put together what has its formulas elsewhere: the coordinates of the population
+It puts together what has its formulas elsewhere: the coordinates of the population
 (`bayes_hfgrowth.inference.preconditioner`, `bayes_hfgrowth.inference.coordinates`), and the base
 models in coordinates of their own (`bayes_hfgrowth.inference.whitening`) or, without fine-tunes, in
 those of their organization (`bayes_hfgrowth.inference.zero_counts`).

@@ -50,6 +50,18 @@ def log_zero_counts(
     by_y : ndarray, shape (base models, parameters)
         Its derivatives by `y`.
     """
+    with np.errstate(over="ignore", invalid="ignore"):  # where the sampler turns back
+        return _summed(observed, y, group, population, theta, by)
+
+
+def _summed(
+    observed: Observed,
+    y: Floats,
+    group: Integers,
+    population: PopulationPoint,
+    theta: Floats,
+    by: PopulationPoint,
+) -> tuple[float, Floats]:
     away = np.exp(population.log_scales) * y
     theta[:] = population.means[group] + away
     value, slope, by_shared, by_period = gradients_of(
@@ -58,14 +70,13 @@ def log_zero_counts(
     logit = population.logits[group]
     at_risk = -np.logaddexp(0.0, logit)  # ln(1 - d)
     both = np.logaddexp(at_risk + logit, at_risk + value)
-    # Where nothing is possible, -inf less -inf is not a number, and the sampler turns back.
-    with np.errstate(invalid="ignore"):
-        share = np.exp(at_risk + value - both)  # how likely it is no structural zero
-        slope *= share[:, None]
-        np.add.at(by.logits, group, 1.0 - share - np.exp(at_risk + logit))
-        np.add.at(by.means, group, slope)
-        by.log_scales[:] += (slope * away).sum(axis=0)
-        by.shared[:] += share @ by_shared
-        by.period[:] += share @ by_period
+    # Where nothing is possible, -inf less -inf is not a number.
+    share = np.exp(at_risk + value - both)  # how likely it is no structural zero
+    slope *= share[:, None]
+    np.add.at(by.logits, group, 1.0 - share - np.exp(at_risk + logit))
+    np.add.at(by.means, group, slope)
+    by.log_scales[:] += (slope * away).sum(axis=0)
+    by.shared[:] += share @ by_shared
+    by.period[:] += share @ by_period
     total = both.sum() - 0.5 * (y * y).sum()
     return float(total), slope * np.exp(population.log_scales) - y

@@ -19,7 +19,7 @@ from bayes_hfgrowth.panel.counted import Counted
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.convergence import Convergence
 from bayes_hfgrowth.support.errors import FitError, HFGrowthError
-from bayes_hfgrowth.support.files import whole_file
+from bayes_hfgrowth.support.files import is_file, is_folder, is_there, whole_file
 
 __all__ = [
     "ATTRIBUTE",
@@ -206,7 +206,7 @@ def read_tree(path: str | os.PathLike[str]) -> xr.DataTree:
         reason = f"{type(failure).__name__}: {failure}" if failure.args else type(failure).__name__
         try:
             about = json.loads(loaded.attrs[ATTRIBUTE])
-        except (TypeError, ValueError):
+        except (RecursionError, TypeError, ValueError):
             about = None
         raise FitError(
             f"{name}, written by {writer_of(about)}, is not a fit that this version, "
@@ -225,13 +225,13 @@ def writer_of(about: Any) -> str:
 def _read_netcdf(path: str | os.PathLike[str], group: str | None = None) -> xr.DataTree:
     """Read a NetCDF file, or one group of it, into memory."""
     name = os.fspath(path)
-    if not Path(path).exists():
+    if not is_there(path):
         raise FitError(f"{name} does not exist; make a fit with: hfgrowth fit PANEL --out {name}")
-    if Path(path).is_dir():
+    if is_folder(path):
         raise FitError(f"{name} is a folder; give the .nc file of a fit")
-    if Path(path).exists() and not os.access(path, os.R_OK):
+    if not os.access(path, os.R_OK):
         raise FitError(f"{name} cannot be read; ask for the right to")
-    if not Path(path).is_file() or not h5py.is_hdf5(name):
+    if not is_file(path) or not h5py.is_hdf5(name):
         raise FitError(f"{name} is not a NetCDF file; give the .nc file that hfgrowth fit wrote")
     try:
         _check_heaps(path)

@@ -106,7 +106,11 @@ class PopulationPosterior(Shared):
             found = cls(posterior[population_names(posterior)], about)
             if found.spec.period_effect is not None and "calendar_month" not in posterior.coords:
                 raise ValueError("it does not say of which calendar months its period effects are")
-            Population.from_posterior(found.spec, found.posterior)
+            # What forecasts read: all levels, those of an organization that it does not know too.
+            names = (*found.organizations[:1], "")
+            found.of_organizations(names, np.random.default_rng(0))
+            if not isinstance(about["seed"], int):
+                raise ValueError(f"its seed is {about['seed']!r}")
             assert isinstance(found.convergence.problems, tuple)
             assert isinstance(found.counted, Counted)
         except (HFGrowthError, AttributeError, KeyError, TypeError, ValueError) as failure:
@@ -256,9 +260,9 @@ class PopulationPosterior(Shared):
 
     def _between(self, parameter: str) -> Floats:
         """Standard deviation of organizations; 0 where base models vary around the global mean."""
-        name = f"between_organizations_{parameter}"
-        known = name in self.posterior
-        return self._flat(name) if known else np.zeros(len(self.spreads))
+        if self.spec.pooling == "global":
+            return np.zeros(len(self.spreads))
+        return self._flat(f"between_organizations_{parameter}")
 
     def _flat(self, name: str) -> Floats:
         values = self.posterior[name].transpose("chain", "draw").to_numpy()

@@ -16,6 +16,9 @@ from bayes_hfgrowth.support.errors import HFGrowthError
 
 __all__ = [
     "growing_table",
+    "is_file",
+    "is_folder",
+    "is_there",
     "parquet_batches",
     "parquet_rows",
     "read_csv",
@@ -29,6 +32,25 @@ __all__ = [
 
 
 _ROW_GROUP = 250_000  # rows of a Parquet file that are collected before they are written
+
+
+# pathlib's own raise where a folder may not be looked into or a name is too long, and would have
+# to be caught wherever they are asked.
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a folder of that name, as far as one may look."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a regular file of that name, as far as one may look."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_there(path: str | os.PathLike[str]) -> bool:
+    """Whether there is anything of that name, as far as one may look."""
+    return os.path.exists(path)  # noqa: PTH110
 
 
 @contextmanager
@@ -57,9 +79,9 @@ def whole_file(
         Of the given type, when the folder is missing or cannot be written to.
     """
     target = Path(path)
-    if target.is_dir():
+    if is_folder(target):
         raise error(f"{target} is a folder; give the name of a file")
-    if not target.parent.is_dir():
+    if not is_folder(target.parent):
         raise error(f"{target}: there is no folder {target.parent}; create it first")
     real = target.resolve()  # a symbolic link keeps pointing at what it pointed at
     temporary = real.with_name(f".{real.stem}.{secrets.token_hex(4)}{real.suffix}")
@@ -369,9 +391,9 @@ def _iso(times: pd.Series) -> pd.Series:
 def _head(path: str | os.PathLike[str], error: type[HFGrowthError]) -> bytes:
     name = os.fspath(path)
     file_path = Path(path)
-    if file_path.is_dir():
+    if is_folder(file_path):
         raise error(f"{name} is a folder; give a file")
-    if file_path.exists() and not file_path.is_file():
+    if is_there(file_path) and not is_file(file_path):
         raise error(f"{name} is not a regular file; save what it gives to a file first")
     try:
         with file_path.open("rb") as file:

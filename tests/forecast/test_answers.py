@@ -150,6 +150,8 @@ def test_sentences():
     [
         (lambda f: f.probability_above(-1), "threshold -1 is no count"),
         (lambda f: f.probability_above(2.5), "threshold 2.5 is no count"),
+        (lambda f: f.probability_above(10**400), "is no count; give a whole number from 0 to 9"),
+        (lambda f: f.probability_above(float("nan")), "threshold nan is no count"),
         (lambda f: f.probability_above(float("nan")), "is no count"),
         (lambda f: f.probability_above(True), "is no count"),
         (lambda f: f.probability_above("many"), "is no count"),

@@ -355,6 +355,20 @@ def test_a_population_of_an_older_growth_law_names_what_wrote_it(population, tmp
         PopulationPosterior.load(path)
 
 
+@pytest.mark.parametrize(
+    "name", ["between_organizations_fitness", "global_longevity", "organization_dormancy"]
+)
+def test_a_population_with_a_level_missing_is_refused(population, tmp_path, name):
+    path = tmp_path / "part.nc"
+    PopulationPosterior(population.posterior.drop_vars(name), population.about).save(path)
+    with pytest.raises(FitError, match=rf"holds no population .*{name}.*; fit the panel again$"):
+        PopulationPosterior.load(path)
+    about = {key: value for key, value in population.about.items() if key != "seed"}
+    PopulationPosterior(population.posterior, about).save(path)
+    with pytest.raises(FitError, match=r"holds no population .*seed"):
+        PopulationPosterior.load(path)
+
+
 def test_files_without_a_population_are_refused(tmp_path):
     path = tmp_path / "none.nc"
     with pytest.raises(FitError, match="does not exist"):

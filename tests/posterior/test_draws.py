@@ -120,6 +120,7 @@ def test_another_netcdf_file(tmp_path):
         ("[1]", "TypeError"),
         ('{"format": 99}', "it has format 99, not 1"),
         ("{}", "KeyError: 'format'"),
+        ("[" * 50_000, "written by an unknown version, is not a fit that this version"),
     ],
 )
 def test_foreign_attributes(fit_file, tmp_path, about, message):
@@ -141,6 +142,19 @@ def test_each_part_of_the_attribute_is_needed(fit_file, tmp_path, key):
         tree.attrs[ATTRIBUTE] = json.dumps(about)
 
     assert f"'{key}'" in refusal(changed(fit_file, tmp_path, change))
+
+
+def test_a_fit_of_an_earlier_law_is_refused_by_the_version_that_wrote_it(fit_file, tmp_path):
+    def change(tree):
+        about = json.loads(tree.attrs[ATTRIBUTE])
+        del about["specification"]["reinforcement"]
+        about["versions"]["bayes-hfgrowth"] = "0.0.9"
+        tree.attrs[ATTRIBUTE] = json.dumps(about)
+
+    said = refusal(changed(fit_file, tmp_path, change))
+    assert "written by bayes-hfgrowth 0.0.9, is not a fit that this version" in said
+    assert "reinforcement is missing" in said
+    assert said.endswith("fit the panel again")
 
 
 def test_missing_groups_and_variables(fit_file, tmp_path):
