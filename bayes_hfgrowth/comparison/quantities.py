@@ -15,6 +15,7 @@ from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.posterior.simulation import (
     SharedDraws,
     base_model_parameters,
+    calendar_needed,
     dormancy_shares,
     futures,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "population_draws",
     "quantity_draws",
     "quantity_of",
+    "recent_period_effect",
 ]
 
 NEW_MONTHS = 12
@@ -53,6 +55,9 @@ NEW_BASE_MODELS = 250
 
 SIMULATED_DRAWS = 500
 """Most draws of the posterior under which base models are simulated."""
+
+RECENT_MONTHS = 12
+"""Last calendar months of a fit whose mean period effect is the recent pace of the Hub."""
 
 type Draws = npt.NDArray[np.float64]
 type Integers = npt.NDArray[np.int64]
@@ -196,8 +201,35 @@ def exponents(spec: GrowthSpec, posterior: xr.Dataset) -> Draws:
     return np.full(posterior.sizes["chain"] * posterior.sizes["draw"], spec.reinforcement)
 
 
+def recent_period_effect(posterior: xr.Dataset) -> Draws:
+    """Mean period effect of the last `RECENT_MONTHS` calendar months; shape (draws,).
+
+    Fitness and period effects are known together better than apart: λ exp(z) decides what comes.
+    So what is said of counts is said of months like those of the last year, alike for all
+    organizations, and not of months with the effect 0, which may lie years back.
+
+    Parameters
+    ----------
+    posterior : xarray.Dataset
+        Draws; 0 where the growth model has no period effect.
+    """
+    if "period_effect" not in posterior:
+        return np.zeros(posterior.sizes["chain"] * posterior.sizes["draw"])
+    effects = posterior["period_effect"].transpose("chain", "draw", "calendar_month").to_numpy()
+    effects = effects.astype(np.float64).reshape(-1, effects.shape[-1])
+    return np.asarray(effects[:, -RECENT_MONTHS:].mean(axis=1))
+
+
+def _paced_fitness(posterior: xr.Dataset) -> Draws:
+    """Fitness of organizations, times the recent pace of the Hub; shape (draws, organizations)."""
+    pace = np.exp(recent_period_effect(posterior))
+    return population_draws(posterior, "fitness") * pace[:, None]
+
+
 def peak_months(spec: GrowthSpec, posterior: xr.Dataset) -> Draws:
     """Month in which the curve of each organization's median base model grows most.
+
+    At the recent pace of the Hub, see `recent_period_effect`.
 
     The rate itself has a second maximum at the age exp(μ - σ²), which for a wide longevity is
     a spike within the first hours that brings next to nothing. Counts are monthly, so months
@@ -218,10 +250,8 @@ def peak_months(spec: GrowthSpec, posterior: xr.Dataset) -> Draws:
     shape = (-1, posterior.sizes["organization"])
     curve = np.stack(
         [
-            *(
-                population_draws(posterior, name).ravel()
-                for name in ("fitness", "immediacy", "longevity")
-            ),
+            _paced_fitness(posterior).ravel(),
+            *(population_draws(posterior, name).ravel() for name in ("immediacy", "longevity")),
             np.repeat(exponents(spec, posterior), posterior.sizes["organization"]),
         ]
     )
@@ -249,6 +279,8 @@ def peak_months(spec: GrowthSpec, posterior: xr.Dataset) -> Draws:
 def curve_draws(spec: GrowthSpec, posterior: xr.Dataset, peaks: Draws) -> dict[str, Draws]:
     """What draws of the population say of organizations without any simulation.
 
+    Counts are those at the recent pace of the Hub, see `recent_period_effect`.
+
     Parameters
     ----------
     spec : GrowthSpec
@@ -266,18 +298,18 @@ def curve_draws(spec: GrowthSpec, posterior: xr.Dataset, peaks: Draws) -> dict[s
     fitness, immediacy, longevity = (
         population_draws(posterior, name) for name in ("fitness", "immediacy", "longevity")
     )
-    exponent = exponents(spec, posterior)[:, None]
+    exponent, paced = exponents(spec, posterior)[:, None], _paced_fitness(posterior)
     shares = dormancy_shares(spec, posterior)
     return {
         "immediacy": immediacy,
         "peak_age": peaks,
         "longevity": longevity,
         "fitness": fitness,
-        "ultimate_impact": ultimate_impact(fitness, spec.m, exponent),
+        "ultimate_impact": ultimate_impact(paced, spec.m, exponent),
         **({} if shares is None else {"dormancy": shares}),
         **{
             f"median_at_{age}_months": cumulative(
-                age, fitness, immediacy, longevity, spec.m, exponent
+                age, paced, immediacy, longevity, spec.m, exponent
             )
             for age in EQUAL_AGES
         },
@@ -358,12 +390,16 @@ def _new_base_models(
         offsets = rng.standard_normal((len(mean), NEW_BASE_MODELS))
         columns.append(mean + scale.reshape(-1, 1) * offsets)
     theta = np.stack(columns, axis=-1)
-    # New base models of different organizations are compared in months that are all alike.
-    shared = SharedDraws.of(spec, own).without_period()
     newborn = replace(
         History.newborn(NEW_BASE_MODELS),
         organization_of=np.zeros(NEW_BASE_MODELS, dtype=np.int64),
     )
+    # New base models of different organizations are compared in months that are all alike.
+    shared = SharedDraws.of(spec, own)
+    if shared.period is not None:
+        first, number = calendar_needed(newborn, NEW_MONTHS)
+        recent = np.repeat(recent_period_effect(own)[:, None], number, axis=1)
+        shared = replace(shared, period=recent, first=first)
     shares = dormancy_shares(spec, own)
     return futures(spec, newborn, theta, shared, NEW_MONTHS, rng, shares)[:, :, -1]
 

@@ -117,10 +117,6 @@ class SharedDraws:
         period, persistence, innovation = (None if p is None else p[draws] for p in parts)
         return SharedDraws(self.values[draws], period, self.first, persistence, innovation)
 
-    def without_period(self) -> "SharedDraws":
-        """The same with every calendar month alike."""
-        return SharedDraws(self.values)
-
     def over(self, first: int, number: int) -> Floats:
         """Period effects of calendar months in a row.
 

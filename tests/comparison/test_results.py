@@ -86,6 +86,9 @@ def test_probabilities_and_medians_are_those_of_the_draws(made_fit, comparison, 
 def test_what_the_curve_implies_is_computed_draw_by_draw(made_fit, comparison):
     m = made_fit.spec.m
     parameters = [draws_of(made_fit, p, "Qwen") for p in ("fitness", "immediacy", "longevity")]
+    # Months like those of the last year.
+    recent = made_fit.posterior["period_effect"].isel(calendar_month=slice(-12, None))
+    parameters[0] = parameters[0] * np.exp(recent.mean("calendar_month").to_numpy().ravel())
     parameters.append(made_fit.posterior["reinforcement_exponent"].to_numpy().ravel())
     impacts, peaks = [], []
     for fitness, immediacy, longevity, exponent in zip(*parameters, strict=True):

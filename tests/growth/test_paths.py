@@ -150,7 +150,7 @@ def test_all_base_models_of_a_draw_have_the_same_period_effects():
     logs = np.log(found + 1.0)
     apart = np.corrcoef(logs.T)[np.triu_indices(number, 1)]
     assert apart.mean() > 0.4
-    calm = futures(spec, history, theta, shared.without_period(), 6, np.random.default_rng(10))
+    calm = futures(spec, history, theta, SharedDraws(shared.values), 6, np.random.default_rng(10))
     calm = np.log(calm[:, :, -1] + 1.0)
     assert np.abs(np.corrcoef(calm.T)[np.triu_indices(number, 1)].mean()) < 0.03
     # What is drawn for a month lies on top of the same path.

@@ -67,7 +67,7 @@ def test_period_effects_are_continued_and_otherwise_refused(drawn):
     innovation = (path[:, 1] - shared.persistence * path[:, 0]) / shared.innovation
     assert innovation.std() == pytest.approx(1.0, abs=0.15)
     assert abs(innovation.mean()) < 0.25
-    assert not shared.without_period().over(first, number + 40).any()
+    assert not SharedDraws(shared.values).over(first, number + 40).any()
 
 
 def test_a_share_of_dormant_base_models_is_asked_for(drawn):
