@@ -57,6 +57,12 @@ def check_folder(path: Path, error: type[HFGrowthError]) -> None:
     HFGrowthError
         Of the given type, when something in the way is not a folder or cannot be written to.
     """
+    try:
+        path.absolute().lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as failure:
+        raise _refused(path, failure, error) from failure
     place = path.absolute()
     while not is_there(place):
         place = place.parent

@@ -9,6 +9,7 @@ from scipy import special
 
 from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, styled
 from bayes_hfgrowth.growth import growth_reached
+from bayes_hfgrowth.model.specification import Prior
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.support.errors import FitError
 
@@ -210,9 +211,9 @@ def collapse(fit: FittedDraws) -> Figure:
 
 def _exponent_draws(fit: FittedDraws, number: int) -> npt.NDArray[np.float64]:
     """Exponents of reinforcement of evenly thinned draws, shape (number, 1)."""
-    fixed = fit.spec.shared.get("reinforcement_exponent", fit.spec.reinforcement)
-    if "reinforcement_exponent" not in fit.posterior:
-        return np.full((number, 1), float(fixed))
+    fixed = fit.spec.reinforcement
+    if not isinstance(fixed, Prior):
+        return np.full((number, 1), fixed)
     values = fit.posterior["reinforcement_exponent"].transpose("chain", "draw").to_numpy().ravel()
     return np.asarray(values[:: max(1, len(values) // 100)], dtype=np.float64)[:, None]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayes_hfgrowth.growth.attention import Tensor, attention_share_pt
+from bayes_hfgrowth.growth.attention_pt import Tensor, attention_share_pt
 from bayes_hfgrowth.model.priors import LOG_SCALE
 from bayes_hfgrowth.model.pymc_months import (
     log_hazard,

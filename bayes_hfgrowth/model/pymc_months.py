@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytensor
 import pytensor.tensor as pt
 
-from bayes_hfgrowth.growth.attention import Tensor, log_attention_increment_pt
+from bayes_hfgrowth.growth.attention_pt import Tensor, log_attention_increment_pt
 from bayes_hfgrowth.panel.history import History
 
 __all__ = ["log_hazard", "log_means", "log_reinforced", "period_of_months", "stationary_pt"]

@@ -23,8 +23,8 @@ RUNAWAY = {"lambda": 3e5, "mu": 91.0, "sigma": 22.0}
 
 
 def on_the_curve(history):
-    """Counts of every fourth base model follow the published curve, rounded."""
-    new = history.new.copy()
+    """Counts of every fourth base model follow the published curve, rounded; others are large."""
+    new = 4.0 * history.new
     for index in range(0, len(history.base_models), 4):
         rows = slice(history.start[index], history.start[index + 1])
         curve = published_curve(history.month[rows], pd.Series(INTERIOR) * [1 + index / 100, 1, 1])

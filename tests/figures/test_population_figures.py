@@ -19,6 +19,7 @@ from bayes_hfgrowth.figures import (
     organization_ranks,
     organization_ridges,
     parameter_pairs,
+    parameters,
 )
 from bayes_hfgrowth.figures.concentration import lorenz_curve, share_holding
 from bayes_hfgrowth.forecast.paths import forecast
@@ -76,23 +77,24 @@ def test_parameters_are_counted_under_every_draw(fit, assert_tidy):
 
 @pytest.mark.parametrize("model", ["citation", "surge"])
 def test_counts_of_the_curve_itself_collapse_onto_the_normal_distribution(
-    model, make_fit, assert_tidy
+    model, make_fit, assert_tidy, monkeypatch
 ):
     """Without scatter, and with parameters known, nothing is left of the difference."""
     import dataclasses
 
     from bayes_hfgrowth.growth import cumulative
 
+    monkeypatch.setattr(parameters, "LEAST_FINETUNES", 1)
     known = {}
 
     def on_the_curve(history):
-        parameters = known["fit"].posterior.median(("chain", "draw"))
+        medians = known["fit"].posterior.median(("chain", "draw"))
         of = history.base_model_of
         count = cumulative(
             history.month,
-            *(parameters[name].to_numpy()[of] for name in ("fitness", "immediacy", "longevity")),
+            *(medians[name].to_numpy()[of] for name in ("fitness", "immediacy", "longevity")),
             known["fit"].spec.m,
-            parameters.get("reinforcement_exponent", 1.0),
+            medians.get("reinforcement_exponent", 1.0),
         )
         previous = np.where(history.month == 1, 0.0, np.roll(count, 1))
         return dataclasses.replace(history, previous=previous, new=count - previous)
@@ -104,7 +106,7 @@ def test_counts_of_the_curve_itself_collapse_onto_the_normal_distribution(
     figure = collapse(exact)
     assert_tidy(figure)
     median = figure.axes[1].lines[0].get_ydata()
-    assert np.abs(median).max() < 1e-3
+    assert np.abs(median).max() < (1e-3 if model == "citation" else 1e-2)  # a spread of exponents
 
 
 def test_a_fit_of_babies_has_no_curve_to_collapse(make_fit):

@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bayes_hfgrowth.growth.attention import (
-    attention_share,
+from bayes_hfgrowth.growth.attention import attention_share, z_score
+from bayes_hfgrowth.growth.attention_pt import (
     attention_share_pt,
     log_attention_increment_pt,
-    z_score,
     z_score_pt,
 )
 
@@ -148,8 +147,10 @@ def test_pytensor_agrees_in_the_tails(tensors):
     start, end = in_the_tails()
     values = tensors(start, end, 0.0, LONGEVITY)
     for name, expected in other_forms(start, end, 0.0, LONGEVITY).items():
-        # Libraries differ in whether they round what is below the smallest normal number to 0.
-        np.testing.assert_allclose(values[name], expected, rtol=1e-10, atol=3e-308, err_msg=name)
+        # Libraries differ in whether they round what is below the smallest normal number to 0, and
+        # with 60 digits a share this near to 1 is 1.
+        atol = 1e-59 if name.startswith("log") else 3e-308
+        np.testing.assert_allclose(values[name], expected, rtol=1e-10, atol=atol, err_msg=name)
 
 
 def test_gradients_are_finite_in_the_tails_and_from_birth_on(tensors):

@@ -45,7 +45,13 @@ def test_same_seed_same_draws_other_seed_other_draws(history: History) -> None:
 
 def test_the_engines_agree(history: History) -> None:
     """Means within five standard errors of their difference, scales within a quarter."""
-    longer = {**vars(SHORT), "draws": 500, "tune": 300, "pilots": ((150, 100),)}
+    longer = {
+        **vars(SHORT),
+        "draws": 800,
+        "tune": 300,
+        "target_accept": 0.9,
+        "pilots": ((150, 100),),
+    }
     fast, plain = (
         draw(history, "reinforced", Settings(**{**longer, "engine": engine}))
         for engine in ("marginal", "nuts")

@@ -236,9 +236,9 @@ def test_period_effects_ahead_are_one_path_for_each_draw(wide):
 def test_draws_are_the_same_population_for_all_numbers_of_them(population):
     number = population.posterior.sizes["chain"] * population.posterior.sizes["draw"]
     few = Conditional(population, 1, 100)
-    np.testing.assert_array_equal(few.spreads, population.spreads[:: number // 100])
+    np.testing.assert_array_equal(few.scales, population.spreads[:: number // 100])
     many = Conditional(population, 1, 2 * number)
-    np.testing.assert_array_equal(many.spreads[::2], population.spreads)
+    np.testing.assert_array_equal(many.scales[::2], population.spreads)
     np.testing.assert_array_equal(many.shared.period[1::2], population.shared.period)
 
 

@@ -278,7 +278,7 @@ def test_harmful_names_stay_text(look, hostile_fit):
     tab.locator("#organization-filter").select_option(HOSTILE_ORGANIZATION)
     assert set(column(tab, 2)) == {HOSTILE_ORGANIZATION}
     assert tab.locator("body script").count() == 3
-    assert tab.locator("body img").count() == 2, "the two figures"
+    assert tab.locator("body img").count() == 4, "the figures"
     assert tab.locator("b, [onclick], [onerror]").count() == 0
     assert tab.get_by_role("alert").is_visible()
     assert "has not converged" in tab.get_by_role("alert").inner_text()
