@@ -215,7 +215,8 @@ def test_same_seed_same_fit_other_seed_other(tiny_fit, tiny_panel, refit):
 
 
 def test_a_seed_that_was_not_given_is_drawn_and_stored(tiny_panel, refit):
-    cut = tiny_panel.as_of(AS_OF)
+    # One organization: with several, so short a chain may run away from a bad start.
+    cut = tiny_panel.as_of(AS_OF).select(organizations=["OpenAI"])
     one, two = (refit(cut, seed=None, draws=20, tune=20) for _ in range(2))
     assert one.about["seed"] != two.about["seed"]
     again = refit(cut, seed=one.about["seed"], draws=20, tune=20)

@@ -493,7 +493,7 @@ class NonCentredPosterior:
         lead = ("chain", "draw")
         variables: dict[str, Any] = {}
         for k, name in enumerate(self.spec.parameters):
-            natural: Callable[[Floats], Floats] = np.exp if LOG_SCALE[name] else np.asarray
+            natural: Callable[[Floats], Floats] = _exp if LOG_SCALE[name] else np.asarray
             variables[f"global_{name}"] = (lead, natural(parts.location[..., k]))
             if self.layout.pooled:
                 variables[f"between_organizations_{name}"] = (lead, parts.between[..., k])
@@ -527,6 +527,12 @@ class NonCentredPosterior:
         noise = rng.standard_normal((chains, draws, len(own), size))
         theta[:, :, self._newborn] = parts.means[:, :, own] + parts.scales[:, :, None, :] * noise
         return theta
+
+
+def _exp(values: Floats) -> Floats:
+    """Exponential that is infinite where no float holds it."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.exp(values))
 
 
 def _root_of_inverse(precision: Floats) -> Floats:

@@ -24,6 +24,7 @@ from bayes_hfgrowth.inference.posterior_density import posterior_density
 from bayes_hfgrowth.model.pymc_model import build_model
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.support.errors import FitError
 from bayes_hfgrowth.support.progress import Progress
 
 __all__ = ["Engine", "Settings", "sample"]
@@ -97,13 +98,35 @@ def sample(
         nutpie's statistics of the draws.
     seconds : dict of str to float
         Time spent on ``compilation`` and on ``sampling``.
+
+    Raises
+    ------
+    FitError
+        If no start has a finite density, or a chain ran away to values that no float holds.
     """
     if settings.engine == "nuts":
-        return _sample_plain(spec, history, settings, progress)
-    # The matrices are small, and chains of their own use the cores better than threads of BLAS,
-    # whose number would change the last bits.
-    with threadpool_limits(1, user_api="blas"):
-        return _sample_adapted(spec, history, settings, progress)
+        found = _sample_plain(spec, history, settings, progress)
+    else:
+        # The matrices are small, and chains of their own use the cores better than threads of
+        # BLAS, whose number would change the last bits.
+        with threadpool_limits(1, user_api="blas"):
+            found = _sample_adapted(spec, history, settings, progress)
+    _refuse_runaways(found[0])
+    return found
+
+
+def _refuse_runaways(posterior: xr.Dataset) -> None:
+    """Stop at a draw that no forecast can start from."""
+    for name, values in posterior.data_vars.items():
+        beyond = values.where(~np.isfinite(values), drop=True)
+        if beyond.size:
+            places = [dim for dim in beyond.dims if dim not in ("chain", "draw")]
+            where = "".join(f" of {beyond[dim].to_numpy()[0]}" for dim in places)
+            chain = beyond["chain"].to_numpy()[0]
+            raise FitError(
+                f"{name}{where} ran away beyond all numbers in chain {chain}; give --tune more "
+                "draws, or narrower priors"
+            )
 
 
 def _compile(model: pm.Model) -> Any:

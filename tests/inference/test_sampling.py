@@ -1,5 +1,6 @@
 """The sampler as a stage of a fit: repeatable, the same by either engine, interruptible."""
 
+import dataclasses
 import os
 import signal
 import threading
@@ -12,9 +13,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from bayes_hfgrowth import GrowthModel, Panel
+from bayes_hfgrowth import FitError, GrowthModel, Panel
 from bayes_hfgrowth.inference.sampling import Settings, sample
 from bayes_hfgrowth.model.specification import read_spec
+from bayes_hfgrowth.model.specification_parts import Prior
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.sources.example import load_example
 from bayes_hfgrowth.support.progress import Progress
@@ -100,8 +102,9 @@ def test_ctrl_c_stops_the_chains(history: History) -> None:
     assert threading.active_count() == before
 
 
-def test_a_panel_without_any_finetune_is_fitted():
-    """Every base model may be dormant then, and only the population is left to move."""
+@pytest.fixture(scope="module")
+def silent() -> Panel:
+    """Two organizations with three base models each, and no fine-tune."""
     rows = [
         (f"o{o}/b{b}", f"o{o}", "2023-01-01", month, 0)
         for o in range(2)
@@ -109,8 +112,23 @@ def test_a_panel_without_any_finetune_is_fitted():
         for month in range(6)
     ]
     columns = ["base_model", "organization", "created_at", "month", "finetunes"]
-    panel = Panel.from_table(pd.DataFrame(rows, columns=columns))
-    fit = GrowthModel("surge").fit(panel, seed=1, draws=100, tune=100, progress=False)
+    return Panel.from_table(pd.DataFrame(rows, columns=columns))
+
+
+def test_a_chain_that_runs_away_is_refused(silent: Panel) -> None:
+    """If all base models of an organization may be dormant, its mean is as its prior has it."""
+    spec = read_spec("surge")
+    fitness = spec.parameters["fitness"]
+    absurd = Prior("LogNormal", {"median": 1000.0, "sigma": 0.1}, "no reason")
+    fitness = dataclasses.replace(fitness, between_organizations=absurd)
+    spec = dataclasses.replace(spec, parameters={**spec.parameters, "fitness": fitness})
+    with pytest.raises(FitError, match=r"fitness of o\d ran away beyond all numbers in chain \d"):
+        sample(spec, History.from_panel(silent), SHORT, Progress(False))
+
+
+def test_a_panel_without_any_finetune_is_fitted(silent: Panel) -> None:
+    """Every base model may be dormant then, and only the population is left to move."""
+    fit = GrowthModel("surge").fit(silent, seed=1, draws=100, tune=100, progress=False)
     assert float(fit.posterior["organization_dormancy"].mean()) > 0.5  # the prior's mean
     assert fit.posterior["fitness"].sizes["base_model"] == 6
     last = fit.forecast(3).draws["finetunes"].isel(horizon=-1)
