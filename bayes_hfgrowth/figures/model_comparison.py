@@ -84,6 +84,7 @@ def _pareto(axes: Axes, table: pd.DataFrame, pointwise: pd.DataFrame) -> None:
         axes.plot(k, above, color=str(colour), drawstyle="steps-post", label=name)
     axes.axvline(table["good_k"].min(), color=COLOURS["muted"], linewidth=0.6, linestyle="--")
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_ylim(top=100.0)
     axes.set_xlabel("Pareto k (good left\nof the dashed line)")
     axes.set_ylabel("Months above it (%)")

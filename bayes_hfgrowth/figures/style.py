@@ -194,6 +194,8 @@ def save_figure(
 
 
 def _count(value: float) -> str:
+    if value < 0:
+        return f"\N{MINUS SIGN}{_count(-value)}"
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= unit * (10 if name == "k" else 1):
             return f"{value / unit:g}{name}"

@@ -7,7 +7,6 @@ those of their organization (`bayes_hfgrowth.inference.zero_counts`).
 """
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +23,7 @@ from bayes_hfgrowth.inference import (
     preconditioner,
     ridge,
     whitening,
+    zero_counts,
 )
 from bayes_hfgrowth.inference.coordinates import (
     PopulationSummaries,
@@ -42,7 +42,7 @@ from bayes_hfgrowth.inference.whitening import (
     to_coordinates_back,
     to_parameters,
 )
-from bayes_hfgrowth.inference.zero_counts import log_zero_counts
+from bayes_hfgrowth.inference.zero_counts import zero_counts_back, zero_counts_parameters
 
 __all__ = [
     "Data",
@@ -68,28 +68,7 @@ class LinearPreconditioner(NamedTuple):
     summaries: PopulationSummaries
 
 
-class Begun(NamedTuple):
-    """A place and the population there, for the way back.
-
-    Parameters
-    ----------
-    psi, slope, point : ndarray, shape (size of the population,)
-        Coordinates of the population, the slope of the log density there so far, and the point.
-    stretch : ndarray, shape (2, size of the population)
-        From `bayes_hfgrowth.inference.preconditioner.preconditioned`.
-    values : ndarray, shape (SHARED + 2,)
-        From `bayes_hfgrowth.inference.coordinates.shared_at`.
-    """
-
-    psi: Floats
-    slope: Floats
-    point: Floats
-    stretch: Floats
-    values: Floats
-
-
-@dataclass(frozen=True, eq=False)
-class Data:
+class Data(NamedTuple):
     """What a log density reads beside the place at which it is taken.
 
     Parameters
@@ -117,46 +96,127 @@ class Data:
     zeros: Observed
 
 
+class Place(NamedTuple):
+    """A place and what stands there, kept for the way back.
+
+    Parameters
+    ----------
+    psi, slope, point : ndarray, shape (size of the population,)
+        Coordinates of the population, the slope of the log density there so far, and the point.
+    stretch : ndarray, shape (2, size of the population)
+        From `bayes_hfgrowth.inference.preconditioner.preconditioned`.
+    values : ndarray, shape (SHARED + 2,)
+        From `bayes_hfgrowth.inference.coordinates.shared_at`.
+    population : PopulationPoint
+        The population.
+    placed : Placed
+        Base models with fine-tunes.
+    zeros : ndarray, shape (base models without fine-tunes, parameters)
+        Growth parameters of the others.
+    """
+
+    psi: Floats
+    slope: Floats
+    point: Floats
+    stretch: Floats
+    values: Floats
+    population: PopulationPoint
+    placed: Placed
+    zeros: Floats
+
+
+def _place_for(data: Data, theta: Floats) -> Place:
+    """Room for a place; growth parameters will stand in `theta`."""
+    layout, n = data.layout, len(data.non_centring.weighted)
+    rows, size, p = data.organizations, layout.size, layout.parameters
+    matrices = np.zeros((n, p, p)), np.zeros((n, p, p))
+    return Place(
+        psi=np.empty(size),
+        slope=np.empty(size),
+        point=np.empty(size),
+        stretch=np.empty((2, size)),
+        values=np.empty(SHARED + 2),
+        population=PopulationPoint(
+            means=np.empty((rows, p)),
+            log_scales=np.empty(p),
+            shared=np.empty(SHARED),
+            period=np.empty(layout.calendar),
+            logits=np.empty(rows),
+        ),
+        placed=Placed(
+            Factors(*matrices, np.empty((n, p)), np.zeros((2, p, p))),
+            ridge=np.empty((n, p)),
+            theta=theta[:n],
+        ),
+        zeros=theta[n:],
+    )
+
+
 @inner()
-def _population(point: Floats, layout: Layout, rows: int) -> tuple[PopulationPoint, Floats]:
-    """The population at a point, and all shared parameters."""
-    parameters = layout.parameters
-    means, logits = np.empty((rows, parameters)), np.full(rows, -np.inf)
-    for o in range(rows):
+def _read_population(layout: Layout, place: Place) -> None:
+    """Fill the population and all shared parameters from the point."""
+    point, population, parameters = place.point, place.population, layout.parameters
+    for o in range(len(population.means)):
         at = layout.means + o * layout.columns if layout.organizations > 0 else layout.location
         for k in range(parameters):
-            means[o, k] = point[at + k]
-        if layout.columns > parameters:
-            logits[o] = point[at + parameters]
-    values, period = np.empty(SHARED + 2), np.empty(layout.calendar)
-    shared_at(point, layout, values, period)
-    log_scales = point[layout.within : layout.within + parameters].copy()
-    return PopulationPoint(means, log_scales, values[:SHARED].copy(), period, logits), values
+            population.means[o, k] = point[at + k]
+        population.logits[o] = point[at + parameters] if layout.columns > parameters else -np.inf
+    shared_at(point, layout, place.values, population.period)
+    for k in range(len(population.shared)):
+        population.shared[k] = place.values[k]
+    for k in range(parameters):
+        population.log_scales[k] = point[layout.within + k]
 
 
 def _parts(sources: int) -> Any:
     """Make the parts; Numba's cache on disk tells versions apart by what they close over.
 
-    They are put together below by Python, as each is compiled faster than all of them at once.
+    The months between the two are gone through by what `bayes_hfgrowth.growth.adjoint` has
+    compiled, which would be compiled once more if all were one.
     """
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def begin(x, linear, layout, rows, begun):  # type: ignore[no-untyped-def]
-        """From x to the population: log density so far, and the population; fills `begun`."""
+    def forth(x, data, place):  # type: ignore[no-untyped-def]
+        """From x to the growth parameters; fills `place`, and returns the log density so far."""
         _ = sources
+        layout, linear, n = data.layout, data.linear, len(data.non_centring.weighted)
         total = preconditioned(
-            x, linear.centre, linear.scale, linear.sinh_arcsinh, begun.psi, begun.stretch
+            x, linear.centre, linear.scale, linear.sinh_arcsinh, place.psi, place.stretch
         )
-        total += to_point(begun.psi, linear.summaries, layout, begun.point, begun.slope)
-        population, values = _population(begun.point, layout, rows)
-        begun.values[:] = values
-        return total, population
+        total += to_point(place.psi, linear.summaries, layout, place.point, place.slope)
+        _read_population(layout, place)
+        y = x[layout.size :].reshape(-1, layout.parameters)
+        group, population = data.group, place.population
+        total += to_parameters(y[:n], group[:n], data.non_centring, population, place.placed)
+        zero_counts_parameters(y[n:], group[n:], population, place.zeros)
+        return total
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def finish(begun, linear, layout, by, slopes):  # type: ignore[no-untyped-def]
-        """Take the derivatives by the population back to x; fills the first places of `slopes`."""
+    def back(x, data, place, months, zero_months, slopes):  # type: ignore[no-untyped-def]
+        """Take the derivatives of the months back to x, which fills `slopes`."""
         _ = sources
-        parameters = layout.parameters
+        layout, linear, n = data.layout, data.linear, len(data.non_centring.weighted)
+        parameters, population, group = layout.parameters, place.population, data.group
+        y = x[layout.size :].reshape(-1, parameters)
+        by_y = slopes[layout.size :].reshape(-1, parameters)
+        by = PopulationPoint(
+            np.zeros(population.means.shape),
+            np.zeros(parameters),
+            np.zeros(len(population.shared)),
+            np.zeros(len(population.period)),
+            np.zeros(len(population.logits)),
+        )
+        total = 0.0
+        for i in range(n):
+            total += months.value[i]
+            for k in range(len(by.shared)):
+                by.shared[k] += months.values[i, k]
+            for k in range(len(by.period)):
+                by.period[k] += months.period[i, k]
+        total += to_coordinates_back(
+            group[:n], data.non_centring, population, place.placed, months.theta, by, by_y[:n]
+        )
+        total += zero_counts_back(y[n:], group[n:], population, zero_months, by, by_y[n:])
         by_point = np.zeros(layout.size)
         for o in range(len(by.means)):
             at = layout.means + o * layout.columns if layout.organizations > 0 else layout.location
@@ -166,30 +226,20 @@ def _parts(sources: int) -> Any:
                 by_point[at + parameters] += by.logits[o]
         for k in range(parameters):
             by_point[layout.within + k] += by.log_scales[k]
-        add_by_shared(layout, begun.values, by.shared, by.period, by_point)
-        psi, slope = begun.psi, begun.slope
-        to_coordinates(psi, linear.summaries, layout, begun.point, by_point, slope)
-        preconditioned_back(slope, linear.scale, begun.stretch, slopes)
+        add_by_shared(layout, place.values, by.shared, by.period, by_point)
+        slope = place.slope
+        to_coordinates(place.psi, linear.summaries, layout, place.point, by_point, slope)
+        preconditioned_back(slope, linear.scale, place.stretch, slopes)
+        return total
 
-    @njit(error_model="numpy", nogil=True, cache=True)
-    def parameters(y, group, non_centring, population, placed):  # type: ignore[no-untyped-def]
-        """As `bayes_hfgrowth.inference.whitening.to_parameters`."""
-        _ = sources
-        return to_parameters(y, group, non_centring, population, placed)
-
-    @njit(error_model="numpy", nogil=True, cache=True)
-    def parameters_back(group, non_centring, population, placed, by_theta, by, by_y):  # type: ignore[no-untyped-def]
-        """As `bayes_hfgrowth.inference.whitening.to_coordinates_back`."""
-        _ = sources
-        return to_coordinates_back(group, non_centring, population, placed, by_theta, by, by_y)
-
-    return begin, finish, parameters, parameters_back
+    return forth, back
 
 
-_PARTS = (coordinates, elementary, formulas, population_layout, preconditioner, ridge, whitening)
-_begin, _finish, _parameters, _parameters_back = _parts(
-    version_of(*(module.__file__ for module in _PARTS), __file__)
-)
+_PARTS = (
+    coordinates, elementary, formulas, population_layout, preconditioner, ridge, whitening,
+    zero_counts,
+)  # fmt: skip
+_forth, _back = _parts(version_of(*(module.__file__ for module in _PARTS), __file__))
 
 
 def posterior_density(
@@ -204,7 +254,7 @@ def posterior_density(
     data : Data
         What it reads beside.
     pool : concurrent.futures.Executor, optional
-        A thread that takes the base models without fine-tunes meanwhile.
+        A thread that takes the months of the base models without fine-tunes meanwhile.
 
     Returns
     -------
@@ -214,46 +264,14 @@ def posterior_density(
     point : ndarray, shape (size of the population,)
     theta : ndarray, shape (base models, parameters)
     """
-    layout, n = data.layout, len(data.non_centring.weighted)
-    y = x[layout.size :].reshape(-1, layout.parameters)
-    theta, by_y = np.empty(y.shape), np.empty(y.shape)
-    begun = Begun(
-        psi=np.empty(layout.size),
-        slope=np.empty(layout.size),
-        point=np.empty(layout.size),
-        stretch=np.empty((2, layout.size)),
-        values=np.empty(SHARED + 2),
-    )
-    total, population = _begin(x, data.linear, layout, data.organizations, begun)
-    population = PopulationPoint(*population)
-    by, by_zeros = (
-        PopulationPoint(*(np.zeros(part.shape) for part in population)) for _ in range(2)
-    )
-    zeros = data.zeros, y[n:], data.group[n:], population, theta[n:], by_zeros
-    running = None if pool is None else pool.submit(log_zero_counts, *zeros)
-    value, by_y[:n] = _base_models(y[:n], data, population, theta[:n], by)
-    more, by_y[n:] = log_zero_counts(*zeros) if running is None else running.result()
-    for part, addend in zip(by, by_zeros, strict=True):
-        part += addend
-    slopes = np.empty(len(x))
-    slopes[layout.size :] = by_y.ravel()
-    _finish(begun, data.linear, layout, by, slopes)
-    total += value + more
-    return total if total == total else -np.inf, slopes, begun.point, theta
-
-
-def _base_models(
-    y: Floats, data: Data, population: PopulationPoint, theta: Floats, by: PopulationPoint
-) -> tuple[float, Floats]:
-    """Log density of base models with fine-tunes at non-centred coordinates, and its gradient."""
-    n, size = y.shape
-    group, by_y = data.group[:n], np.empty((n, size))
-    matrices = np.zeros((n, size, size)), np.zeros((n, size, size))
-    factors = Factors(*matrices, np.empty((n, size)), np.zeros((2, size, size)))
-    placed = Placed(factors, np.empty((n, size)), theta)
-    value = _parameters(y, group, data.non_centring, population, placed)
-    months = gradients_of(data.observed, theta, Shared(population.shared, population.period))
-    by.shared[:] += months.values.sum(axis=0)
-    by.period[:] += months.period.sum(axis=0)
-    value += _parameters_back(group, data.non_centring, population, placed, months.theta, by, by_y)
-    return value + months.value.sum(), by_y
+    n, parameters = len(data.non_centring.weighted), data.layout.parameters
+    theta, slopes = np.empty((len(data.group), parameters)), np.empty(len(x))
+    place = _place_for(data, theta)
+    total = _forth(x, data, place)
+    shared = Shared(place.population.shared, place.population.period)
+    zeros = data.zeros, theta[n:], shared
+    running = None if pool is None else pool.submit(gradients_of, *zeros)
+    months = gradients_of(data.observed, theta[:n], shared)
+    zero_months = gradients_of(*zeros) if running is None else running.result()
+    total += _back(x, data, place, months, zero_months, slopes)
+    return total if total == total else -np.inf, slopes, place.point, theta

@@ -9,29 +9,33 @@ What y is if the base model is a structural zero the months do not say, and the 
 its organization has it. So whether a base model is one is summed over and nowhere drawn.
 """
 
-import numpy as np
+import math
 
-from bayes_hfgrowth.growth.adjoint import gradients_of
-from bayes_hfgrowth.growth.law import Floats, Integers, Observed, Shared
+import numpy as np
+from numba import njit
+
+from bayes_hfgrowth.growth.adjoint import Gradients
+from bayes_hfgrowth.growth.law import Floats, Integers
 from bayes_hfgrowth.inference.whitening import PopulationPoint
 
-__all__ = ["log_zero_counts"]
+__all__ = ["zero_counts_back", "zero_counts_parameters"]
 
 
-def log_zero_counts(
-    observed: Observed,
-    y: Floats,
-    group: Integers,
-    population: PopulationPoint,
-    theta: Floats,
-    by: PopulationPoint,
-) -> tuple[float, Floats]:
-    """Log density of base models without fine-tunes, and its gradient.
+@njit(error_model="numpy")
+def _log_sum(a: float, b: float) -> float:
+    """ln(exp(a) + exp(b))."""
+    high, low = max(a, b), min(a, b)
+    return high if low == -math.inf else high + math.log1p(math.exp(low - high))
+
+
+@njit(error_model="numpy")
+def zero_counts_parameters(
+    y: Floats, group: Integers, population: PopulationPoint, theta: Floats
+) -> None:
+    """Growth parameters of base models without fine-tunes.
 
     Parameters
     ----------
-    observed : Observed
-        Law and months, all empty.
     y : ndarray, shape (base models, parameters)
         Growth parameters in units of the scales, from the organization means.
     group : ndarray of int64, shape (base models,)
@@ -39,44 +43,63 @@ def log_zero_counts(
     population : PopulationPoint
         The population.
     theta : ndarray, shape (base models, parameters)
-        Filled with the growth parameters at `y`.
-    by : PopulationPoint
-        Gets the derivatives by the population added.
-
-    Returns
-    -------
-    total : float
-        Log density, up to a constant.
-    by_y : ndarray, shape (base models, parameters)
-        Its derivatives by `y`.
+        Filled.
     """
-    with np.errstate(over="ignore", invalid="ignore"):  # where the sampler turns back
-        return _summed(observed, y, group, population, theta, by)
+    for k in range(y.shape[1]):
+        scale = math.exp(population.log_scales[k])
+        for i in range(len(y)):
+            theta[i, k] = population.means[group[i], k] + scale * y[i, k]
 
 
-def _summed(
-    observed: Observed,
+@njit(error_model="numpy")
+def zero_counts_back(
     y: Floats,
     group: Integers,
     population: PopulationPoint,
-    theta: Floats,
+    months: Gradients,
     by: PopulationPoint,
-) -> tuple[float, Floats]:
-    away = np.exp(population.log_scales) * y
-    theta[:] = population.means[group] + away
-    value, slope, by_shared, by_period = gradients_of(
-        observed, theta, Shared(population.shared, population.period)
-    )
-    logit = population.logits[group]
-    at_risk = -np.logaddexp(0.0, logit)  # ln(1 - d)
-    both = np.logaddexp(at_risk + logit, at_risk + value)
-    # Where nothing is possible, -inf less -inf is not a number.
-    share = np.exp(at_risk + value - both)  # how likely it is no structural zero
-    slope *= share[:, None]
-    np.add.at(by.logits, group, 1.0 - share - np.exp(at_risk + logit))
-    np.add.at(by.means, group, slope)
-    by.log_scales[:] += (slope * away).sum(axis=0)
-    by.shared[:] += share @ by_shared
-    by.period[:] += share @ by_period
-    total = both.sum() - 0.5 * (y * y).sum()
-    return float(total), slope * np.exp(population.log_scales) - y
+    by_y: Floats,
+) -> float:
+    """Log density of base models without fine-tunes, and its derivatives.
+
+    Parameters
+    ----------
+    y, group, population
+        As in `zero_counts_parameters`.
+    months : Gradients
+        Log probability that all months are empty if there is no structural zero, with its
+        derivatives.
+    by : PopulationPoint
+        Gets the derivatives by the population added.
+    by_y : ndarray, shape (base models, parameters)
+        Filled with those by `y`.
+
+    Returns
+    -------
+    float
+        Log density, up to a constant.
+    """
+    scales = np.empty(y.shape[1])
+    for k in range(len(scales)):
+        scales[k] = math.exp(population.log_scales[k])
+    total = 0.0
+    for i in range(len(y)):
+        o = group[i]
+        logit = population.logits[o]
+        at_risk = -_log_sum(0.0, logit)  # ln(1 - d)
+        both = _log_sum(at_risk + logit, at_risk + months.value[i])
+        # How likely it is no structural zero; where nothing is possible, not a number.
+        share = math.exp(at_risk + months.value[i] - both)
+        total += both
+        by.logits[o] += 1.0 - share - math.exp(at_risk + logit)
+        for k in range(len(scales)):
+            slope = share * months.theta[i, k]
+            by.means[o, k] += slope
+            by.log_scales[k] += slope * scales[k] * y[i, k]
+            by_y[i, k] = slope * scales[k] - y[i, k]
+            total -= 0.5 * y[i, k] * y[i, k]
+        for k in range(len(by.shared)):
+            by.shared[k] += share * months.values[i, k]
+        for k in range(len(by.period)):
+            by.period[k] += share * months.period[i, k]
+    return total
