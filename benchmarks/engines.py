@@ -7,8 +7,8 @@ compilation and of sampling (pilots included), the smallest bulk effective sampl
 population's parameters, how many of these a second of sampling brings, R-hat and divergences.
 Then it holds every engine against the last one, the reference: the largest distance of two
 posterior means in posterior standard deviations, over population parameters and (95% of) the
-base models' parameters, and the largest ratio of their standard deviations. ``--as-of`` and
-``--organization`` choose other panels.
+base models' parameters, and the largest ratio of their standard deviations. ``--as-of``,
+``--organization`` and ``--random`` choose other panels.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import xarray as xr
 from bayes_hfgrowth.inference.sampling import Settings, sample
 from bayes_hfgrowth.model.specification import read_spec
 from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.posterior.convergence import check_convergence, population_names
 from bayes_hfgrowth.sources.example import load_example
 from bayes_hfgrowth.support.progress import Progress
@@ -37,17 +38,25 @@ def main() -> None:
     parser.add_argument("--as-of")
     parser.add_argument("--organization", action="append")
     parser.add_argument("--min-finetunes", type=int, default=10)
+    parser.add_argument(
+        "--random", type=int, metavar="N",
+        help="so many base models at random, half of them without fine-tunes",
+    )  # fmt: skip
     parser.add_argument("--engine", action="append", choices=ENGINES)
     parser.add_argument("--draws", type=int, default=600)
     parser.add_argument("--tune", type=int, default=80)
     parser.add_argument("--reference-draws", type=int, default=1500, help="of the last engine")
     parser.add_argument("--reference-tune", type=int, default=500)
+    parser.add_argument("--target-accept", type=float, default=0.7)
+    parser.add_argument("--reference-accept", type=float, default=0.7)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     panel = load_example()
     if options.as_of:
         panel = panel.as_of(options.as_of)
     panel = panel.select(organizations=options.organization, min_finetunes=options.min_finetunes)
+    if options.random:
+        panel = panel.select(base_models=at_random(panel, options.random, options.seed))
     history, spec = History.from_panel(panel), read_spec(options.model)
     print(f"{len(history.base_models)} base models, {len(history.new)} months, {options.model}")
     found: dict[str, xr.Dataset] = {}
@@ -58,6 +67,7 @@ def main() -> None:
             options.reference_draws if last else options.draws,
             options.reference_tune if last else options.tune,
             seed=options.seed, engine=engine,
+            target_accept=options.reference_accept if last else options.target_accept,
         )  # fmt: skip
         posterior, statistics, seconds = sample(spec, history, settings, Progress())
         verdict = check_convergence(posterior, statistics, history.finetunes > 0)
@@ -71,6 +81,15 @@ def main() -> None:
     for engine, posterior in found.items():
         print(f"{engine} against {engines[-1]}:")
         compare(posterior, reference)
+
+
+def at_random(panel: Panel, number: int, seed: int) -> list[str]:
+    """Base models at least a month old, half of them without fine-tunes."""
+    table = panel.base_models
+    rng = np.random.default_rng(seed)
+    old = table[table["months"] >= 1]
+    kinds = (old.index[old["finetunes"] == 0], old.index[old["finetunes"] > 0])
+    return [name for names in kinds for name in rng.choice(names, number // 2, replace=False)]
 
 
 def compare(posterior: xr.Dataset, reference: xr.Dataset) -> None:
