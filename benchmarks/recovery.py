@@ -9,11 +9,12 @@ posterior, and so the coverage, as it is.
 
     python -m benchmarks.recovery --panels 200 --out recovery
 
-writes recovery.csv (truth, interval and rank of every population parameter of every panel, of the
+writes recovery_MODEL.csv (truth, interval and rank of every population parameter of every panel, of the
 period effect of the last calendar month, and of one base model's), prints the coverage, and draws
 recovery_MODEL.png: the distribution of the ranks less the uniform one, with the band that holds
 95% of such curves (Säilynoja, Bürkner and Vehtari 2022). Each panel has a seed of its own, so a
-longer run holds the shorter one. The model files are read as they are shipped.
+longer run holds the shorter one, and panels that the file holds are not fitted again: remove it
+when the package has changed. The model files are read as they are shipped.
 """
 
 import argparse
@@ -44,6 +45,8 @@ from bayes_hfgrowth.posterior.simulation import (
     base_model_parameters,
     simulated_history,
 )
+from bayes_hfgrowth.support.errors import HFGrowthError
+from bayes_hfgrowth.support.files import write_table
 from bayes_hfgrowth.support.progress import Progress
 
 TOO_MANY = 1e6
@@ -125,17 +128,22 @@ def recover_one(spec: GrowthSpec, settings: Settings, empty: History, number: in
 
 
 def recover(
-    spec: GrowthSpec, panels: int, settings: Settings, empty: History, jobs: int = 1
+    spec: GrowthSpec, panels: int, settings: Settings, empty: History, path: Path, jobs: int = 1
 ) -> pd.DataFrame:
-    """Fit simulated panels; one row for each parameter of each panel."""
+    """Fit simulated panels that the file does not hold yet; one row per parameter and panel.
+
+    The file grows on the way, so what is interrupted can be taken up again.
+    """
+    table = pd.read_csv(path) if path.exists() else pd.DataFrame({"panel": []})
+    missing = sorted(set(range(panels)) - set(table["panel"]))
     one = partial(recover_one, spec, dataclasses.replace(settings, cores=1), empty)
-    tables = []
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        for number, table in enumerate(pool.map(one, range(panels))):
-            if number % 20 == 0:
+        for number, found in zip(missing, pool.map(one, missing), strict=True):
+            table = pd.concat([table, found], ignore_index=True) if len(table) else found
+            if number % 10 == 9 or number == missing[-1]:
+                write_table(table, path, HFGrowthError)
                 print(f"{spec.name}: panel {number}", flush=True)
-            tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+    return table[table["panel"] < panels]
 
 
 def rank_figure(table: pd.DataFrame) -> tuple[Figure, list[str]]:
@@ -197,17 +205,16 @@ def main() -> None:
     settings = Settings(
         options.draws, options.tune, 4, options.seed, pilots=((60, 60), (60, 60), (60, 100))
     )
-    tables = []
     for name in options.model or available_models():
         begin = time.perf_counter()
-        tables.append(recover(read_spec(name), options.panels, settings, empty, options.jobs))
-        seconds = time.perf_counter() - begin
-        print(f"{name}: {options.panels} panels in {seconds:.0f} s")
-        print(coverage(tables[-1]).round(3).to_string())
-        figure, left = rank_figure(tables[-1])
+        path = options.out / f"recovery_{name}.csv"
+        table = recover(read_spec(name), options.panels, settings, empty, path, options.jobs)
+        print(f"{name}: {options.panels} panels, {time.perf_counter() - begin:.0f} s")
+        print(coverage(table).round(3).to_string())
+        print(f"divergences: {table.groupby('panel')['divergences'].first().sum()}")
+        figure, left = rank_figure(table)
         save_figure(figure, options.out / f"recovery_{name}.png")
         print(f"ranks outside the 95% band: {', '.join(left) or 'none'}")
-        pd.concat(tables).to_csv(options.out / "recovery.csv", index=False)
 
 
 if __name__ == "__main__":
