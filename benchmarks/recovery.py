@@ -9,11 +9,11 @@ posterior, and so the coverage, as it is.
 
     python -m benchmarks.recovery --panels 200 --out recovery
 
-writes recovery_MODEL.csv (truth, interval and rank of every population parameter of every panel, of the
-period effect of the last calendar month, and of one base model's), prints the coverage, and draws
-recovery_MODEL.png: the distribution of the ranks less the uniform one, with the band that holds
-95% of such curves (Säilynoja, Bürkner and Vehtari 2022). Each panel has a seed of its own, so a
-longer run holds the shorter one, and panels that the file holds are not fitted again: remove it
+writes recovery_MODEL.csv (truth, interval and rank of every population parameter of every panel,
+of the period effect of the last calendar month, and of one base model's), prints the coverage, and
+draws recovery_MODEL.png: the distribution of the ranks less the uniform one, with the band that
+holds 95% of such curves (Säilynoja, Bürkner and Vehtari 2022). Each panel has a seed of its own, so
+a longer run holds the shorter one, and panels that the file holds are not fitted again: remove it
 when the package has changed. The model files are read as they are shipped.
 """
 
