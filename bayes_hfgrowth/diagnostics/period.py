@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_hfgrowth.panel.period import month_names
-from bayes_hfgrowth.posterior.conditional import random_of
+from bayes_hfgrowth.posterior.common_random_numbers import random_of
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.posterior.simulation import SharedDraws
 from bayes_hfgrowth.support.errors import FitError

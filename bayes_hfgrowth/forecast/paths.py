@@ -19,13 +19,8 @@ from bayes_hfgrowth.forecast.releases import Releases
 from bayes_hfgrowth.forecast.totals import FROM, UNTIL, interval_columns
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.panel.table import Panel
-from bayes_hfgrowth.posterior.conditional import (
-    OF_FIT,
-    OF_POPULATION,
-    Conditional,
-    condition,
-    random_of,
-)
+from bayes_hfgrowth.posterior.common_random_numbers import OF_FIT, OF_POPULATION, random_of
+from bayes_hfgrowth.posterior.conditional import Conditional, condition
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.posterior.population import PopulationPosterior
 from bayes_hfgrowth.posterior.simulation import (

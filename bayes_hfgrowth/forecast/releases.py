@@ -25,7 +25,8 @@ from bayes_hfgrowth.forecast.totals import SUMS, Totals
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.births import Births, births_of
-from bayes_hfgrowth.posterior.conditional import OF_POPULATION, Conditional, random_of
+from bayes_hfgrowth.posterior.common_random_numbers import OF_POPULATION, random_of
+from bayes_hfgrowth.posterior.conditional import Conditional
 from bayes_hfgrowth.posterior.population import PopulationPosterior
 from bayes_hfgrowth.posterior.simulation import Floats, SharedDraws, calendar_needed, futures
 from bayes_hfgrowth.support.errors import ForecastError

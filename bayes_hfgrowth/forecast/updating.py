@@ -27,7 +27,8 @@ from bayes_hfgrowth.forecast.paths import (
 )
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.panel.table import Panel
-from bayes_hfgrowth.posterior.conditional import OF_FIT, Conditional, random_of
+from bayes_hfgrowth.posterior.common_random_numbers import OF_FIT, random_of
+from bayes_hfgrowth.posterior.conditional import Conditional
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.posterior.importance import GOOD_K
 from bayes_hfgrowth.posterior.population import PopulationPosterior

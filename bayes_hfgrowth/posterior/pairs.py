@@ -3,16 +3,15 @@
 The points are drawn from a mixture of two Student distributions: one around the mode of the base
 model under a middling population, one as wide as all draws of the population together. The
 likelihood is taken there once, under the middling draw of what all base models share. Under
-another draw the likelihood has nearly the same form elsewhere: the exponent and the period effects
-act on a month's mean as a shift of the growth parameters does. So every draw has a shift, found by
-Newton steps that bring its gradient to that of the middling draw, and a difference in height, and
-a pair stands for the point moved by the shift. Its weight is the middling likelihood at the point,
-times the population's density where the point is moved to, over the density of the proposal.
+another draw it has nearly the same form elsewhere (`bayes_hfgrowth.posterior.laplace`), so a pair
+stands for the point moved by the shift of its draw. Its weight is the middling likelihood at the
+point, times the population's density where the point is moved to, over the density of the
+proposal.
 
 There are a million pairs, so they are gone through row by row, one row for each draw of the
 population; only the sums of the rows' blocks are kept, and a block is computed again when a point
-is drawn from it. What the shift leaves out, `log_likelihoods_of` gives for the few pairs that are
-drawn: it takes each under its own draw.
+is drawn from it (`bayes_hfgrowth.posterior.resampling`). What the shift leaves out,
+`log_likelihoods_of` gives for the few pairs that are drawn: it takes each under its own draw.
 """
 
 import math
@@ -24,19 +23,9 @@ from numba import njit
 from bayes_hfgrowth.growth import adjoint, blocks, elementary
 from bayes_hfgrowth.growth import law as formulas
 from bayes_hfgrowth.growth import points as likelihoods
-from bayes_hfgrowth.growth.adjoint import backward
-from bayes_hfgrowth.growth.blocks import Block, block_for, forward
+from bayes_hfgrowth.growth.blocks import block_for
 from bayes_hfgrowth.growth.elementary import exp, version_of
-from bayes_hfgrowth.growth.law import (
-    HUGE,
-    PROBABILITY,
-    SURGE,
-    WIDEST,
-    Floats,
-    Observed,
-    Shared,
-    period_at,
-)
+from bayes_hfgrowth.growth.law import HUGE, PROBABILITY, SURGE, WIDEST, Floats, period_at
 from bayes_hfgrowth.growth.points import (
     ROWS,
     born,
@@ -47,21 +36,18 @@ from bayes_hfgrowth.growth.points import (
     rows_of,
     surge_month,
 )
-from bayes_hfgrowth.posterior import importance
+from bayes_hfgrowth.posterior import importance, laplace
 from bayes_hfgrowth.posterior.importance import DEGREES
+from bayes_hfgrowth.posterior.laplace import mode_of, shifts_of
 
 __all__ = [
     "BLOCK",
-    "Centre",
-    "Mode",
-    "Organization",
-    "PopulationDraws",
     "Weighed",
-    "draw_points",
-    "draw_points_of_organization",
+    "exponentials",
     "log_likelihoods_of",
-    "mode_of",
+    "log_weights_at",
     "weigh",
+    "weights_under",
 ]
 
 BLOCK = 32
@@ -69,83 +55,9 @@ BLOCK = 32
 
 _NEVER = -1e6  # log density of what parameters make impossible; kept finite
 _LEAST = -700.0  # exp of it is still a normal number
-_LARGEST = 1e8  # curvature in units of the prior's; keeps factorisations finite
-_STEPS, _HALVINGS, _FLAT, _LONGEST = 20, 8, 1e-4, 2.0  # of the search for the mode
-_WIDTH = 1e-4  # of the differences that give the curvature
-_MOVES, _NEAR, _DAMPED, _FARTHEST = 4, 5e-2, 0.5, 3.0  # of the shifts
-_MOVED = 3  # growth parameters that are shifted: none acts on months' means through dispersion
 _WIDER, _FLOOR = 1.3**2, 0.02  # scale of the points: of the covariance at the mode, and more
-_TRIALS = 1000  # for the mean of an unknown organization, of which far fewer are needed
 _TOGETHER = 256  # pairs at a time, whose working space stays in the cache
 _FAST = {"reassoc", "contract", "nnan", "nsz"}
-
-
-class PopulationDraws(NamedTuple):
-    """Draws of the population for the base model's organization and calendar months.
-
-    Parameters
-    ----------
-    means, scales : ndarray, shape (draws, parameters)
-        Of the base models of the organization; if it is not known, of those of all organizations.
-    shared : ndarray, shape (draws, SHARED)
-        Parameters that all base models share.
-    period : ndarray, shape (draws, calendar months)
-        Period effects.
-    """
-
-    means: Floats
-    scales: Floats
-    shared: Floats
-    period: Floats
-
-
-class Centre(NamedTuple):
-    """A middling population.
-
-    Parameters
-    ----------
-    mean, scales : ndarray, shape (parameters,)
-        Of the growth parameters.
-    shared : Shared
-        What all base models share.
-    """
-
-    mean: Floats
-    scales: Floats
-    shared: Shared
-
-
-class Mode(NamedTuple):
-    """Where the likelihood of a base model is largest, given a middling population.
-
-    Parameters
-    ----------
-    theta : ndarray, shape (parameters,)
-        Growth parameters at the mode.
-    values, vectors : ndarray, shape (parameters,) and (parameters, parameters)
-        Eigenvalues and vectors of minus the Hessian of the log likelihood, in units of the
-        scales; negative ones are taken as 0.
-    """
-
-    theta: Floats
-    values: Floats
-    vectors: Floats
-
-
-class Organization(NamedTuple):
-    """An organization that the population does not know, drawn from the global level.
-
-    Parameters
-    ----------
-    means : ndarray, shape (draws, parameters)
-        One draw of its means under each draw of the population.
-    between, within : ndarray, shape (draws, parameters)
-        Standard deviations between organizations, and of base models within one.
-    """
-
-    means: Floats
-    between: Floats
-    within: Floats
 
 
 class Weighed(NamedTuple):
@@ -173,158 +85,6 @@ class Weighed(NamedTuple):
     heights: Floats
     tops: Floats
     blocks: Floats
-
-
-@njit(error_model="numpy")
-def _slope(observed: Observed, shared: Shared, theta: Floats, slope: Floats, block: Block) -> float:
-    """Log likelihood, and its gradient by the growth parameters alone."""
-    for k in range(len(theta)):
-        block.theta[k, 0] = theta[k]
-    block.seed[0] = 1.0
-    forward(observed, block, shared)
-    backward(observed, block, shared)
-    for k in range(len(theta)):
-        slope[k] = block.by_theta[k, 0]
-    return float(block.value[0])
-
-
-@njit(error_model="numpy")
-def _curvature(
-    observed: Observed, centre: Centre, theta: Floats, block: Block
-) -> tuple[Floats, Floats]:
-    """Eigenvalues (at least 0) and vectors of minus the Hessian, in units of the scales."""
-    size = len(theta)
-    up, down, moved = np.empty(size), np.empty(size), theta.copy()
-    hessian = np.empty((size, size))
-    for k in range(size):
-        moved[k] = theta[k] + _WIDTH
-        _slope(observed, centre.shared, moved, up, block)
-        moved[k] = theta[k] - _WIDTH
-        _slope(observed, centre.shared, moved, down, block)
-        moved[k] = theta[k]
-        for r in range(size):
-            difference = (down[r] - up[r]) / (2.0 * _WIDTH)
-            scaled = difference * centre.scales[k] * centre.scales[r]
-            hessian[r, k] = scaled if np.isfinite(scaled) else 0.0
-    values, vectors = np.linalg.eigh(0.5 * (hessian + hessian.T))
-    return np.minimum(np.maximum(values, 0.0), _LARGEST), vectors
-
-
-@njit(error_model="numpy")
-def _penalty(theta: Floats, centre: Centre) -> float:
-    total = 0.0
-    for k in range(len(theta)):
-        distance = (theta[k] - centre.mean[k]) / centre.scales[k]
-        total += 0.5 * distance * distance
-    return total
-
-
-@njit(error_model="numpy")
-def mode_of(observed: Observed, centre: Centre, block: Block) -> Mode:
-    """Mode of a base model's parameters under a population, and the curvature there.
-
-    Parameters
-    ----------
-    observed : Observed
-        The base model.
-    centre : Centre
-        The population.
-    block : Block
-        One lane with the months of the base model.
-    """
-    size = len(centre.mean)
-    theta, slope, pull = centre.mean.copy(), np.empty(size), np.empty(size)
-    for _ in range(_STEPS):
-        current = _slope(observed, centre.shared, theta, slope, block)
-        current -= _penalty(theta, centre)
-        steepest = 0.0
-        for k in range(size):
-            by = slope[k] * centre.scales[k]
-            distance = (theta[k] - centre.mean[k]) / centre.scales[k]
-            pull[k] = (by if np.isfinite(by) else 0.0) - distance
-            steepest = max(steepest, abs(pull[k]))
-        if steepest < _FLAT:
-            break
-        values, vectors = _curvature(observed, centre, theta, block)
-        move = np.zeros(size)
-        for j in range(size):
-            along = 0.0
-            for k in range(size):
-                along += vectors[k, j] * pull[k]
-            for k in range(size):
-                move[k] += vectors[k, j] * along / (values[j] + 1.0)
-        length = math.sqrt((move * move).sum())
-        scale = min(1.0, _LONGEST / max(length, 1e-12))
-        better = False
-        for _ in range(_HALVINGS):
-            trial = theta + scale * move * centre.scales
-            found = _slope(observed, centre.shared, trial, slope, block)
-            if found - _penalty(trial, centre) > current:
-                theta[:] = trial
-                better = True
-                break
-            scale *= 0.5
-        if not better:
-            break
-    values, vectors = _curvature(observed, centre, theta, block)
-    return Mode(theta, values, vectors)
-
-
-@njit(error_model="numpy")
-def _apart(one: Floats, other: Floats, scales: Floats) -> float:
-    """Length of the difference of two gradients by what is shifted, in units of the scales."""
-    total = 0.0
-    for k in range(_MOVED):
-        total += ((one[k] - other[k]) * scales[k]) ** 2
-    return math.sqrt(total)
-
-
-@njit(error_model="numpy")
-def _shift(
-    observed: Observed,
-    population: PopulationDraws,
-    centre: Centre,
-    found: Mode,
-    weighed: Weighed,
-    block: Block,
-) -> None:
-    """Where each draw of the population moves the likelihood, and by how much it lifts it.
-
-    Newton steps with the curvature of the middling draw; along directions of which the months
-    say little they are damped, since there the likelihood is as good unmoved.
-    """
-    mode, values, vectors = found
-    shifts, heights, size = weighed.shifts, weighed.heights, len(mode)
-    target, slope, there = np.empty(size), np.empty(size), np.empty(size)
-    trial = np.empty(size)
-    level = _slope(observed, centre.shared, mode, target, block)
-    for d in range(len(shifts)):
-        shared, shift = Shared(population.shared[d], population.period[d]), shifts[d]
-        shift[:] = 0.0
-        value = _slope(observed, shared, mode, slope, block)
-        apart, scale = _apart(slope, target, centre.scales), 1.0
-        for _ in range(_MOVES):
-            if not _NEAR < apart < np.inf:
-                break
-            trial[:] = shift
-            for j in range(size):
-                along = 0.0
-                for k in range(_MOVED):
-                    along += vectors[k, j] * (slope[k] - target[k]) * centre.scales[k]
-                along *= scale * values[j] / (values[j] ** 2 + _DAMPED)
-                for k in range(_MOVED):
-                    trial[k] += vectors[k, j] * along * centre.scales[k]
-            for k in range(_MOVED):
-                most = _FARTHEST * centre.scales[k]
-                trial[k] = min(max(trial[k], -most), most)
-            tried = _slope(observed, shared, mode + trial, there, block)
-            nearer = _apart(there, target, centre.scales)
-            if math.isfinite(tried) and nearer < apart:
-                shift[:], slope[:] = trial, there
-                value, apart, scale = tried, nearer, 1.0
-            else:
-                scale *= 0.25
-        heights[d] = value - level if math.isfinite(value - level) else 0.0
 
 
 @njit(error_model="numpy")
@@ -371,10 +131,24 @@ def _add_square(values: Floats, middle: float, factor: float, out: Floats) -> No
 
 
 @njit(error_model="numpy", fastmath=_FAST)
-def _terms(
+def log_weights_at(
     points: Floats, log_weights: Floats, mean: Floats, shift: Floats, scales: Floats, out: Floats
 ) -> None:
-    """Log weights of some points under one draw of the population, up to a constant."""
+    """Log weights of some points under one draw of the population, up to a constant.
+
+    Parameters
+    ----------
+    points : ndarray, shape (parameters, points)
+        Growth parameters under the middling population.
+    log_weights : ndarray, shape (points,)
+        Of the points, as in `Weighed`.
+    mean, scales : ndarray, shape (parameters,)
+        Of base models under the draw.
+    shift : ndarray, shape (parameters,)
+        What the draw adds to a point.
+    out : ndarray, shape (points,)
+        Filled.
+    """
     for j in range(len(out)):
         out[j] = log_weights[j]
     for k in range(len(mean)):
@@ -390,8 +164,16 @@ def _largest(values: Floats) -> float:
 
 
 @njit(error_model="numpy")
-def _exponentials(values: Floats, top: float) -> None:
-    """Replace values by exp(value - top)."""
+def exponentials(values: Floats, top: float) -> None:
+    """Replace values by exp(value - top).
+
+    Parameters
+    ----------
+    values : ndarray
+        Changed in place.
+    top : float
+        The largest of them, or of others that they belong to.
+    """
     # Without leave to reassociate, which would undo the rounding that `exp` rests on.
     for j in range(len(values)):
         values[j] = exp(max(values[j] - top, _LEAST))
@@ -403,6 +185,35 @@ def _sum(values: Floats) -> float:
     for j in range(len(values)):
         total += values[j]
     return total
+
+
+@njit(error_model="numpy")
+def weights_under(weighed: Weighed, d: int, mean: Floats, scales: Floats, row: Floats) -> float:
+    """Weights of all points under one draw, and the log of their mean density.
+
+    Parameters
+    ----------
+    weighed : Weighed
+        As `weigh` filled it.
+    d : int
+        The draw of the population.
+    mean, scales : ndarray, shape (parameters,)
+        Of base models under it.
+    row : ndarray, shape (points,)
+        Filled with the weights in units of the largest.
+
+    Returns
+    -------
+    float
+        Log of the mean density, up to a constant.
+    """
+    log_weights_at(weighed.points, weighed.log_weights, mean, weighed.shifts[d], scales, row)
+    top = _largest(row)
+    exponentials(row, top)
+    total = _sum(row)
+    for k in range(len(mean)):
+        total /= scales[k]
+    return top + math.log(total)
 
 
 def _compiled(sources: int) -> Any:
@@ -451,7 +262,9 @@ def _compiled(sources: int) -> Any:
                         total += vectors[r, j] * vectors[c, j] / (values[j] + 1.0)
                     covariance[r, c] = total * centre.scales[r] * centre.scales[c]
             if observed.law == SURGE:
-                _shift(observed, population, centre, found, weighed, block)
+                shifts_of(
+                    observed, population, centre, found, weighed.shifts, weighed.heights, block
+                )
         scale = _WIDER * covariance
         for k in range(size):
             scale[k, k] += _FLOOR * centre.scales[k] ** 2
@@ -486,7 +299,7 @@ def _compiled(sources: int) -> Any:
             log_weights[j] = value - proposal
         row = np.empty(number)
         for d in range(len(population.means)):
-            _terms(
+            log_weights_at(
                 points,
                 log_weights,
                 population.means[d],
@@ -495,7 +308,7 @@ def _compiled(sources: int) -> Any:
                 row,
             )
             weighed.tops[d] = _largest(row)
-            _exponentials(row, weighed.tops[d])
+            exponentials(row, weighed.tops[d])
             for b in range(weighed.blocks.shape[1]):
                 weighed.blocks[d, b] = _sum(row[b * BLOCK : (b + 1) * BLOCK])
 
@@ -509,164 +322,10 @@ _SOURCES = version_of(
     blocks.__file__,
     likelihoods.__file__,
     importance.__file__,
+    laplace.__file__,
     __file__,
 )
 weigh = _compiled(_SOURCES)
-
-
-def _compiled_draws(sources: int) -> Any:
-    @njit(error_model="numpy", nogil=True, cache=True)
-    def draw_points(which, uniform, population, weighed, chosen):  # type: ignore[no-untyped-def]
-        """Draw points given draws of the population.
-
-        Parameters
-        ----------
-        which : ndarray of int, shape (pairs,)
-            The draw of the population of each pair.
-        uniform : ndarray, shape (pairs,)
-            Between 0 and 1.
-        population : PopulationDraws
-            As `weigh` was given it.
-        weighed : Weighed
-            As `weigh` filled it.
-        chosen : ndarray of int, shape (pairs,)
-            Filled with the positions of the points.
-        """
-        _ = sources
-        points, log_weights, blocks = weighed.points, weighed.log_weights, weighed.blocks
-        size = len(points)
-        row = np.empty(BLOCK)
-        some = np.empty((size, BLOCK))
-        for i in range(len(which)):
-            d = which[i]
-            total = 0.0
-            for b in range(blocks.shape[1]):
-                total += blocks[d, b]
-            left = uniform[i] * total
-            b = 0
-            while b < blocks.shape[1] - 1 and left > blocks[d, b]:
-                left -= blocks[d, b]
-                b += 1
-            some[:] = points[:, b * BLOCK : (b + 1) * BLOCK]
-            _terms(
-                some,
-                log_weights[b * BLOCK : (b + 1) * BLOCK],
-                population.means[d],
-                weighed.shifts[d],
-                population.scales[d],
-                row,
-            )
-            _exponentials(row, weighed.tops[d])
-            j = 0
-            while j < BLOCK - 1 and left > row[j]:
-                left -= row[j]
-                j += 1
-            chosen[i] = b * BLOCK + j
-
-    return draw_points
-
-
-draw_points = _compiled_draws(_SOURCES)
-
-
-@njit(error_model="numpy")
-def _row(weighed: Weighed, d: int, mean: Floats, scales: Floats, row: Floats) -> float:
-    """Weights of all points under one draw, summed up, and the log of their mean density."""
-    _terms(weighed.points, weighed.log_weights, mean, weighed.shifts[d], scales, row)
-    top = _largest(row)
-    _exponentials(row, top)
-    total = _sum(row)
-    for k in range(len(mean)):
-        total /= scales[k]
-    return top + math.log(total)
-
-
-@njit(error_model="numpy")
-def _cumulate(row: Floats) -> None:
-    total = 0.0
-    for j in range(len(row)):
-        total += row[j]
-        row[j] = total
-
-
-@njit(error_model="numpy")
-def _pick(cumulative: Floats, uniform: float) -> int:
-    at = np.searchsorted(cumulative, uniform * cumulative[-1])
-    return min(at, len(cumulative) - 1)
-
-
-def _compiled_shared(sources: int) -> Any:
-    @njit(error_model="numpy", nogil=True, cache=True)
-    def draw_points_of_organization(  # type: ignore[no-untyped-def]
-        pairs, uniform, population, organization, weighed, rng, chosen
-    ):
-        """Draw points for a base model of an unknown organization, given draws of the population.
-
-        The weights are those of the base models of any organization. With the point goes a mean
-        of the organization, normal given the point, and that is drawn so that it is the one of
-        the draw, which other base models of the organization have too, as often as can be (a
-        maximal coupling): with L the likelihood integrated over points, and L(mean) that given
-        the organization's mean, the draw's own is kept with probability min(1, L(mean) / L), and
-        others replace it with a density in proportion to what is above that.
-
-        Parameters
-        ----------
-        pairs : ndarray of int, shape (draws,)
-            How many pairs for each draw of the population, one draw after the other.
-        uniform : ndarray, shape (all pairs,)
-            Between 0 and 1.
-        population : PopulationDraws
-            As `weigh` was given it.
-        organization : Organization
-            The one that the base model belongs to.
-        weighed : Weighed
-            As `weigh` filled it.
-        rng : numpy.random.Generator
-            Source of randomness.
-        chosen : ndarray of int, shape (all pairs,)
-            Filled with the positions of the points.
-        """
-        _ = sources
-        size, number = weighed.points.shape
-        any_row, own_row, mean = np.empty(number), np.empty(number), np.empty(size)
-        at = 0
-        for d in range(len(pairs)):
-            within, between = organization.within[d], organization.between[d]
-            marginal = _row(weighed, d, population.means[d], population.scales[d], any_row)
-            own = _row(weighed, d, organization.means[d], within, own_row)
-            kept = math.log(rng.random()) < own - marginal
-            _cumulate(own_row if kept else any_row)
-            for i in range(at, at + pairs[d]):
-                if kept:
-                    chosen[i] = _pick(own_row, uniform[i])
-                    continue
-                chosen[i] = _pick(any_row, uniform[i])
-                for _trial in range(_TRIALS):
-                    j = _pick(any_row, rng.random())
-                    for k in range(size):
-                        # The mean given the base model's own parameter, and with it.
-                        gain = between[k] ** 2 / (between[k] ** 2 + within[k] ** 2)
-                        theta = weighed.points[k, j] + weighed.shifts[d, k]
-                        middle = population.means[d, k]
-                        mean[k] = middle + gain * (theta - middle)
-                        mean[k] += between[k] * math.sqrt(1.0 - gain) * rng.standard_normal()
-                    if math.log(rng.random()) < _log_excess(
-                        marginal - _row(weighed, d, mean, within, own_row)
-                    ):
-                        chosen[i] = j
-                        break
-            at += pairs[d]
-
-    return draw_points_of_organization
-
-
-@njit(error_model="numpy")
-def _log_excess(log_ratio: float) -> float:
-    """Ln(1 - exp(x)), -inf where that is not above 0."""
-    return math.log(-math.expm1(log_ratio)) if log_ratio < 0.0 else -np.inf
-
-
-draw_points_of_organization = _compiled_shared(_SOURCES)
 
 
 def _compiled_likelihoods(sources: int) -> Any:

@@ -10,9 +10,9 @@ so the likelihood of the base model's own later months is the importance weight 
 are Pareto-smoothed, and k-hat says whether the draws are enough. Each base model is treated as the
 only one with new months: what the others' new months say of ψ needs a new fit.
 
-Draws are chosen by a maximal coupling (`bayes_hfgrowth.posterior.conditional.coupled`): draw j
-stays where it is as far as the weights allow, so draw j of all base models goes together and sums
-over base models have the right width.
+Draws are chosen by a maximal coupling (`bayes_hfgrowth.posterior.common_random_numbers.coupled`):
+draw j stays where it is as far as the weights allow, so draw j of all base models goes together
+and sums over base models have the right width.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bayes_hfgrowth.panel.history import History
-from bayes_hfgrowth.posterior.conditional import Conditional, coupled, random_of
+from bayes_hfgrowth.posterior.common_random_numbers import coupled, random_of
+from bayes_hfgrowth.posterior.conditional import Conditional
 from bayes_hfgrowth.posterior.importance import smoothed_weights
 from bayes_hfgrowth.posterior.simulation import Floats, log_likelihood
 from bayes_hfgrowth.support.cluster import in_order, workers

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from bayes_hfgrowth.diagnostics import period_table
-from bayes_hfgrowth.posterior.conditional import random_of
+from bayes_hfgrowth.posterior.common_random_numbers import random_of
 from bayes_hfgrowth.posterior.simulation import SharedDraws
 from bayes_hfgrowth.support.errors import FitError
 

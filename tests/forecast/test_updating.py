@@ -19,7 +19,7 @@ from bayes_hfgrowth.growth.monthwise import pointwise
 from bayes_hfgrowth.model.observed import observed_of
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.panel.table import Panel
-from bayes_hfgrowth.posterior.conditional import random_of
+from bayes_hfgrowth.posterior.common_random_numbers import random_of
 from bayes_hfgrowth.posterior.simulation import (
     SharedDraws,
     base_model_parameters,

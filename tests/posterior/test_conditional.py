@@ -13,7 +13,7 @@ from bayes_hfgrowth import Panel
 from bayes_hfgrowth.forecast.paths import forecast, forecast_new
 from bayes_hfgrowth.growth.law import EXPONENT
 from bayes_hfgrowth.panel.history import History
-from bayes_hfgrowth.posterior.conditional import Conditional, Moves, condition, coupled
+from bayes_hfgrowth.posterior.conditional import Conditional, condition
 from bayes_hfgrowth.posterior.draws import FORMAT
 from bayes_hfgrowth.posterior.importance import GOOD_K
 from bayes_hfgrowth.posterior.population import PopulationPosterior
@@ -36,24 +36,6 @@ def panel_of(organization="Qwen", created_at="2024-03-14", **series):
     ]
     columns = ["base_model", "organization", "created_at", "month", "finetunes"]
     return Panel.from_table(pd.DataFrame(rows, columns=columns))
-
-
-@pytest.fixture(scope="module")
-def population(made_fit):
-    return PopulationPosterior.from_fit(made_fit)
-
-
-@pytest.fixture(scope="module")
-def wide(population):
-    """The same, with exponents and period effects that differ from draw to draw."""
-    rng = np.random.default_rng(6)
-    posterior = population.posterior.copy()
-    shape = posterior["period_effect"].shape
-    level = 0.25 * rng.standard_normal((*shape[:2], 1)) + 0.16 * rng.standard_normal(shape)
-    posterior["period_effect"] = (posterior["period_effect"].dims, level)
-    exponent = rng.uniform(0.6, 0.9, shape[:2])
-    posterior["reinforcement_exponent"] = (("chain", "draw"), exponent)
-    return PopulationPosterior(posterior, population.about)
 
 
 def by_brute_force(conditional, history, each):
@@ -123,29 +105,6 @@ def test_draws_and_forecasts_are_those_of_brute_force(wide, organization, name, 
 # --- Sums over base models ------------------------------------------------------------------
 
 
-def test_positions_are_kept_as_far_as_their_weights_allow():
-    weights = np.array([0.4, 0.3, 0.2, 0.1, 0.0])
-    rng = np.random.default_rng(1)
-    found = np.stack([coupled(weights, Moves.of(5, rng), rng) for _ in range(20_000)])
-    shares = np.bincount(found.ravel(), minlength=5) / found.size
-    np.testing.assert_allclose(shares, weights, atol=0.005)
-    kept = (found == np.arange(5)).mean()
-    assert kept == pytest.approx(np.minimum(weights, 0.2).sum(), abs=0.005)
-    moves = Moves.of(4000, rng)
-    even = np.full(4000, 1 / 4000)
-    assert (coupled(even, moves, rng) == np.arange(4000)).mean() > 0.999  # but for rounding
-    # Weights that are alike choose alike, whatever they choose; few of 64 candidates are refused.
-    weights = rng.gamma(0.3, size=4000)
-    one, other = (
-        coupled(w / w.sum(), moves, rng)
-        for w in (weights, weights * np.exp(0.1 * rng.random(4000)))
-    )
-    assert (one == other).mean() > 0.85
-    assert (one == np.arange(4000)).mean() < 0.5
-    # All weight in one place, which no candidate may hit.
-    np.testing.assert_array_equal(coupled(np.eye(4000)[7], moves, rng), 7)
-
-
 def width_of(total):
     """Width of the 80% interval of the logarithm."""
     return float(np.diff(np.quantile(np.log(total), [0.1, 0.9]))[0])
@@ -206,40 +165,6 @@ def test_what_base_models_share_is_shared_and_no_more(wide):
     assert near[0, 1] == pytest.approx(expected, abs=0.1)
     location = np.log(conditional.population.posterior["global_fitness"].to_numpy()).var()
     assert near[0, 2] == pytest.approx(location / (means[:, 0].var() + within), abs=0.1)
-
-
-def test_period_effects_ahead_are_one_path_for_each_draw(wide):
-    conditional = Conditional(wide, 4, 400)
-    shared, number = conditional.shared, conditional.shared.period.shape[1]
-    first, end = shared.first, shared.first + number
-    whole = conditional.over_calendar(first - 3, number + 10)
-    again = Conditional(wide, 4, 400)
-    short = again.over_calendar(first - 1, number + 2)
-    np.testing.assert_array_equal(short.period, whole.over(first - 1, number + 2))
-    np.testing.assert_array_equal(again.over_calendar(first, number + 7).over(first, number + 7),
-                                  whole.over(first, number + 7))  # fmt: skip
-    np.testing.assert_array_equal(whole.over(first, number), shared.period)
-    which = np.random.default_rng(1).permutation(400)
-    known = end + 1
-    moved = conditional.shared_of(which, first, number + 7, known)
-    path = moved.over(first, number + 7)
-    np.testing.assert_allclose(path[:, : number + 2], whole.over(first, number + 2)[which])
-    steps, own = (
-        np.diff(z[:, number + 1 :]) + (1 - a[:, None]) * z[:, number + 1 : -1]
-        for z, a in ((path, moved.persistence), (whole.over(first, number + 7), whole.persistence))
-    )
-    np.testing.assert_allclose(steps / moved.innovation[:, None], own / whole.innovation[:, None])
-    still = conditional.shared_of(np.arange(400), first, number + 7, known)
-    np.testing.assert_array_equal(still.over(first, number + 7), whole.over(first, number + 7))
-
-
-def test_draws_are_the_same_population_for_all_numbers_of_them(population):
-    number = population.posterior.sizes["chain"] * population.posterior.sizes["draw"]
-    few = Conditional(population, 1, 100)
-    np.testing.assert_array_equal(few.scales, population.spreads[:: number // 100])
-    many = Conditional(population, 1, 2 * number)
-    np.testing.assert_array_equal(many.scales[::2], population.spreads)
-    np.testing.assert_array_equal(many.shared.period[1::2], population.shared.period)
 
 
 def test_what_a_base_model_teaches_reaches_its_unknown_organization(population):

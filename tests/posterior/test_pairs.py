@@ -14,17 +14,14 @@ from bayes_hfgrowth.growth.law import LIKELIHOODS, Shared
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.conditional import POINTS, Conditional, condition
 from bayes_hfgrowth.posterior.importance import DEGREES, log_normal_densities
-from bayes_hfgrowth.posterior.pairs import (
-    BLOCK,
-    Centre,
+from bayes_hfgrowth.posterior.laplace import Centre, mode_of
+from bayes_hfgrowth.posterior.pairs import BLOCK, log_likelihoods_of, weigh
+from bayes_hfgrowth.posterior.population import PopulationPosterior
+from bayes_hfgrowth.posterior.resampling import (
     Organization,
     draw_points,
     draw_points_of_organization,
-    log_likelihoods_of,
-    mode_of,
-    weigh,
 )
-from bayes_hfgrowth.posterior.population import PopulationPosterior
 from bayes_hfgrowth.posterior.simulation import log_likelihood
 
 NEW = np.array([3.0, 9.0, 14.0, 20.0, 22.0])
