@@ -4,13 +4,14 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, NullFormatter
 from scipy import special
 
-from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, styled
+from bayes_hfgrowth.figures.style import COLOURS, counts_on, log_ticks, new_figure, styled
 from bayes_hfgrowth.growth import growth_reached
-from bayes_hfgrowth.model.specification import Prior
+from bayes_hfgrowth.growth.law import EXPONENT
 from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.posterior.simulation import SharedDraws
 from bayes_hfgrowth.support.errors import FitError
 
 __all__ = ["collapse", "parameter_pairs"]
@@ -107,15 +108,16 @@ def collapse(fit: FittedDraws) -> Figure:
 
     If the curve c(t) = (m^δ + δ λ Φ(z))^(1/δ) - m, with z = (ln t - μ) / σ and δ = 1 - γ, held
     exactly, ((c + m)^δ - m^δ) / (δ λ) against z would lie on the normal distribution function Φ,
-    whatever the base model; with γ = 1, the paper's curve, that is ln(1 + c/m) / λ. Left, every
-    month of every base model at its posterior medians; right, the difference to Φ, with the
-    central 50% and 90% of base models and draws. Only base models with at least six months and ten
-    fine-tunes.
+    whatever the base model; with γ = 1, the paper's curve, that is ln(1 + c/m) / λ. Under a period
+    effect each month's new fine-tunes are divided by its factor first, and what they add to the
+    rescaled count is added up. Left, every month of every base model at its
+    posterior medians; right, the difference to Φ, with the central 50% and 90% of base models and
+    draws. Only base models with at least six months and ten fine-tunes.
 
     In the growth model ``surge`` λ, μ and σ say what growth alone would bring next month, given
-    the count reached; months that stay above or below it are put down to the pace of the Hub, to
-    surges and to scatter. So counts need not follow Φ, and the difference shows by how much they
-    do not. After Wang, Song and Barabási, Science 342 (2013).
+    the count reached; months that stay above or below it are put down to surges and to scatter. So
+    counts need not follow Φ, and the difference shows by how much they do not. After Wang, Song
+    and Barabási, Science 342 (2013).
 
     Parameters
     ----------
@@ -141,21 +143,34 @@ def collapse(fit: FittedDraws) -> Figure:
     rows = enough[history.base_model_of]
     of = history.base_model_of[rows]
     log_age = np.log(history.month[rows])
-    count = (history.previous + history.new)[rows]
+    previous, new = history.previous[rows], history.new[rows]
+    first, share = history.calendar[rows] - history.calendar_span[0], history.calendar_share[rows]
+    begins = np.unique(of, return_index=True)[1]
 
     def rescaled(
         exponent: npt.NDArray[np.float64],
+        period: npt.NDArray[np.float64],
         fitness: npt.NDArray[np.float64],
         immediacy: npt.NDArray[np.float64],
         longevity: npt.NDArray[np.float64],
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         x = (log_age - immediacy[..., of]) / longevity[..., of]
-        return x, growth_reached(count, fit.spec.m, exponent) / fitness[..., of]
+        # A month that ends with a calendar month lies in no other; its share is 1 then.
+        following = np.minimum(first + 1, period.shape[-1] - 1)
+        effect = share * period[..., first] + (1.0 - share) * period[..., following]
+        before = growth_reached(previous, fit.spec.m, exponent)
+        gained = growth_reached(previous + new * np.exp(-effect), fit.spec.m, exponent) - before
+        total = np.cumsum(gained, axis=-1)
+        earlier = (total - gained)[..., begins]  # of the base models before
+        lengths = np.diff([*begins, len(of)])
+        return x, (total - np.repeat(earlier, lengths, axis=-1)) / fitness[..., of]
 
     draws = [parameter_draws(fit, name, 100) for name in _PARAMETERS]
-    exponent = _exponent_draws(fit, len(draws[0]))
-    x, y = rescaled(np.median(exponent, axis=0), *(np.median(one, axis=0) for one in draws))
-    all_x, all_y = rescaled(exponent, *draws)
+    shared = SharedDraws.of(fit.spec, fit.posterior)
+    shared = shared.take(np.arange(0, len(shared), max(1, len(shared) // 100)))
+    draws = [shared.values[:, [EXPONENT]], shared.over(*history.calendar_span), *draws]
+    x, y = rescaled(*(np.median(one, axis=0) for one in draws))
+    all_x, all_y = rescaled(*draws)
     with styled():
         figure = new_figure(3.2)
         left, right = figure.subplots(1, 2)
@@ -175,9 +190,9 @@ def collapse(fit: FittedDraws) -> Figure:
         )
         left.plot(smooth, special.ndtr(smooth), color=COLOURS["observed"], label="Φ")
         left.set_ylim(-0.02, max(1.05, 1.05 * float(np.quantile(y, 0.999))))
-        left.set_ylabel(
-            f"Rescaled {fit.counted.many},\n((c + m)^δ \N{MINUS SIGN} m^δ)/(δλ) (dimensionless)"
-        )
+        formula = "((c + m)^δ \N{MINUS SIGN} m^δ)/(δλ)"
+        without = "period effect taken out" if fit.spec.period_effect is not None else formula
+        left.set_ylabel(f"Rescaled {fit.counted.many},\n{without} (dimensionless)")
         left.legend(loc="upper left", markerscale=2.0)
         edges = np.linspace(low, high, 21)
         difference = (all_y - special.ndtr(all_x)).ravel()
@@ -207,15 +222,6 @@ def collapse(fit: FittedDraws) -> Figure:
             axes.set_xlim(low, high)
             axes.set_xlabel("Rescaled age, (ln t \N{MINUS SIGN} μ)/σ\n(dimensionless)")
     return figure
-
-
-def _exponent_draws(fit: FittedDraws, number: int) -> npt.NDArray[np.float64]:
-    """Exponents of reinforcement of evenly thinned draws, shape (number, 1)."""
-    fixed = fit.spec.reinforcement
-    if not isinstance(fixed, Prior):
-        return np.full((number, 1), fixed)
-    values = fit.posterior["reinforcement_exponent"].transpose("chain", "draw").to_numpy().ravel()
-    return np.asarray(values[:: max(1, len(values) // 100)], dtype=np.float64)[:, None]
 
 
 def _edges(name: str, draws: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -268,11 +274,9 @@ def _points(axes: Axes, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) 
 
 
 def _plain(axes: Axes, *, x: bool = False, y: bool = False) -> None:
-    """Ticks of a logarithmic axis as plain numbers, more of them where it is short."""
+    """Ticks of a logarithmic axis as plain numbers, few enough for their place."""
     for wanted, axis in ((x, axes.xaxis), (y, axes.yaxis)):
         if wanted:
-            low, high = axis.get_view_interval()
-            subs = (1.0, 2.0, 5.0) if high > 8.0 * low else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
-            axis.set_major_locator(LogLocator(subs=subs, numticks=12))
+            axis.set_major_locator(FixedLocator(log_ticks(*axis.get_view_interval(), 6)))
             axis.set_minor_formatter(NullFormatter())
     counts_on(axes, x=x, y=y)

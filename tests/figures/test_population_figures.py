@@ -1,10 +1,14 @@
 """Figures of base models and organizations: numbers as counted, every axis with its unit."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from bayes_hfgrowth import Panel
 from bayes_hfgrowth.comparison import compare
@@ -80,24 +84,37 @@ def test_counts_of_the_curve_itself_collapse_onto_the_normal_distribution(
     model, make_fit, assert_tidy, monkeypatch
 ):
     """Without scatter, and with parameters known, nothing is left of the difference."""
-    import dataclasses
-
-    from bayes_hfgrowth.growth import cumulative
-
     monkeypatch.setattr(parameters, "LEAST_FINETUNES", 1)
     known = {}
 
     def on_the_curve(history):
-        medians = known["fit"].posterior.median(("chain", "draw"))
-        of = history.base_model_of
-        count = cumulative(
-            history.month,
-            *(medians[name].to_numpy()[of] for name in ("fitness", "immediacy", "longevity")),
-            known["fit"].spec.m,
-            medians.get("reinforcement_exponent", 1.0),
-        )
-        previous = np.where(history.month == 1, 0.0, np.roll(count, 1))
-        return dataclasses.replace(history, previous=previous, new=count - previous)
+        """Every month brings what growth alone brings from the count before, times its effect."""
+        fit = known["fit"]
+        medians = fit.posterior.median(("chain", "draw"))
+        delta = 1.0 - float(medians.get("reinforcement_exponent", 1.0))
+        period = medians.get("period_effect", xr.DataArray(np.zeros(history.calendar_span[1])))
+        first, share = history.calendar - history.calendar_span[0], history.calendar_share
+        previous, new, m = np.zeros(len(history.new)), np.zeros(len(history.new)), fit.spec.m
+        for i, (b, month) in enumerate(zip(history.base_model_of, history.month, strict=True)):
+            fitness, immediacy, longevity = (
+                float(medians[name][b]) for name in ("fitness", "immediacy", "longevity")
+            )
+            ended = stats.norm.cdf(
+                (np.log([max(month - 1, 1e-300), month]) - immediacy) / longevity
+            )
+            growth = fitness * (ended[1] - ended[0] * (month > 1))
+            previous[i] = 0.0 if month == 1 else previous[i - 1] + new[i - 1]
+            level = previous[i] + m
+            brought = (
+                level * np.expm1(growth)
+                if delta == 0.0
+                else (level**delta + delta * growth) ** (1.0 / delta) - level
+            )
+            effect = share[i] * float(period[first[i]])
+            if share[i] < 1.0:
+                effect += (1.0 - share[i]) * float(period[first[i] + 1])
+            new[i] = brought * np.exp(effect)
+        return dataclasses.replace(history, previous=previous, new=new)
 
     known["fit"] = make_fit(model, base_models=12, draws=60, width=1e-4)
     exact = make_fit(model, base_models=12, draws=60, width=1e-4, distort=on_the_curve)
