@@ -11,6 +11,7 @@ from bayes_hfgrowth.commands.outputs import check_file
 from bayes_hfgrowth.commands.screen import announce, show_verdict
 from bayes_hfgrowth.panel.counted import METRICS, RELATIONS, Metric, Relation
 from bayes_hfgrowth.support.errors import FitError, ForecastError
+from bayes_hfgrowth.support.names import numbered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,8 +157,8 @@ def fit(
     data = data.select(organizations=organization or None, min_finetunes=min_finetunes)
     checked_history(data)
     announce(
-        f"fitting {growth_model.spec.name} to {len(data.base_models)} base models "
-        f"of {data.base_models['organization'].nunique()} organizations"
+        f"fitting {growth_model.spec.name} to {numbered(len(data.base_models), 'base model')} "
+        f"of {numbered(data.base_models['organization'].nunique(), 'organization')}"
         + ("" if data.counted.usual else f", by their {data.counted.many}")
     )
     result = growth_model.fit(
@@ -278,7 +279,9 @@ class _Asked:
 
     @property
     def horizon(self) -> str:
-        return f"{self.months} months" if self.until is None else f"until {self.until:%Y-%m-%d}"
+        if self.until is not None:
+            return f"until {self.until:%Y-%m-%d}"
+        return numbered(self.months or 0, "month")
 
 
 def _of_fit(fit_file: Path, ask: _Asked) -> "Convergence":
@@ -299,7 +302,7 @@ def _of_fit(fit_file: Path, ask: _Asked) -> "Convergence":
     dated = ask.until is not None or ask.threshold is not None
     if not dated or ask.out.suffix.lower() == ".nc":
         predicted.save(ask.out, ask.intervals, ask.by, with_new_releases=ask.with_new_releases)
-        announce(f"wrote {ask.out}: {number} base models, {ask.horizon}")
+        announce(f"wrote {ask.out}: {numbered(number, 'base model')}, {ask.horizon}")
         return result.convergence
     table = predicted.at_dates(
         intervals=ask.intervals,
@@ -308,7 +311,7 @@ def _of_fit(fit_file: Path, ask: _Asked) -> "Convergence":
         with_new_releases=ask.with_new_releases,
     )
     write_table(table, ask.out, ForecastError)
-    announce(f"wrote {ask.out}: {number} base models, {ask.horizon}")
+    announce(f"wrote {ask.out}: {numbered(number, 'base model')}, {ask.horizon}")
     show_answers(largest_at_end(table), number if ask.by == "base_model" else None)
     return result.convergence
 
@@ -343,7 +346,7 @@ def _of_panel(
     )
     if fit_file is None:  # only now, so that a refusal is one line
         tell_shipped(population)
-    announce(f"wrote {ask.out}: {done.base_models} base models, {ask.horizon}")
+    announce(f"wrote {ask.out}: {numbered(done.base_models, 'base model')}, {ask.horizon}")
     tell_strangers(done.unknown)
     if done.unlike:
         announce(

@@ -11,6 +11,7 @@ from bayes_hfgrowth.commands.screen import announce, show_verdict
 from bayes_hfgrowth.commands.sources import Relations
 from bayes_hfgrowth.panel.counted import METRICS, Metric
 from bayes_hfgrowth.support.errors import ForecastError
+from bayes_hfgrowth.support.names import numbered
 
 
 def page(
@@ -97,7 +98,8 @@ def page(
         announce(note)
     strangers = {subject.organization for subject in content.subjects} - set(known.organizations)
     tell_strangers(sorted(strangers))
-    announce(f"wrote {out}: {content.number:,} base models, {out.stat().st_size / 1e6:.1f} MB")
+    number = numbered(content.number, "base model")
+    announce(f"wrote {out}: {number}, {out.stat().st_size / 1e6:.1f} MB")
     show_verdict(known.convergence, only_bad=True)
 
 

@@ -9,6 +9,7 @@ from bayes_hfgrowth.commands.fits import FitFile, FittedPanel, OfRelation, ReadS
 from bayes_hfgrowth.commands.outputs import check_file
 from bayes_hfgrowth.commands.screen import announce, show_verdict
 from bayes_hfgrowth.support.errors import FitError
+from bayes_hfgrowth.support.names import numbered
 
 
 def report(
@@ -34,8 +35,8 @@ def report(
     result = load_fit(fit_file)
     write_report(result, out, months=months, seed=seed, panel=panel, progress=True)
     announce(
-        f"wrote {out}: {len(result.base_models)} base models, {months} months, "
-        f"{out.stat().st_size / 1e6:.1f} MB"
+        f"wrote {out}: {numbered(len(result.base_models), 'base model')}, "
+        f"{numbered(months, 'month')}, {out.stat().st_size / 1e6:.1f} MB"
     )
     show_verdict(result.convergence, only_bad=True)
 

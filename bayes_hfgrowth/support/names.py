@@ -8,7 +8,25 @@ import numpy.typing as npt
 
 from bayes_hfgrowth.support.errors import HFGrowthError
 
-__all__ = ["indices_of", "suggestion"]
+__all__ = ["indices_of", "numbered", "suggestion"]
+
+
+def numbered(number: int, what: str) -> str:
+    """A number of things, with the plural where it belongs.
+
+    Parameters
+    ----------
+    number : int
+        How many.
+    what : str
+        One of them.
+
+    Examples
+    --------
+    >>> numbered(1, "base model"), numbered(1315, "base model")
+    ('1 base model', '1,315 base models')
+    """
+    return f"{number:,} {what if number == 1 else what + 's'}"
 
 
 def suggestion(name: str, known: Sequence[str], what: str, where: str) -> str:
@@ -34,8 +52,7 @@ def suggestion(name: str, known: Sequence[str], what: str, where: str) -> str:
         return "did you mean " + " or ".join(repr(by_lower[match]) for match in near) + "?"
     if not known:
         return f"the {where} holds no {what} at all"
-    some = what if len(known) == 1 else f"{what}s"
-    return f"the {where} holds {len(known)} {some}, such as {known[0]!r}"
+    return f"the {where} holds {numbered(len(known), what)}, such as {known[0]!r}"
 
 
 def indices_of(
