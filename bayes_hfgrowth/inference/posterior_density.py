@@ -176,7 +176,7 @@ def _parts(sources: int) -> Any:
     """
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def forth(x, data, place):  # type: ignore[no-untyped-def]
+    def forward(x, data, place):  # type: ignore[no-untyped-def]
         """From x to the growth parameters; fills `place`, and returns the log density so far."""
         _ = sources
         layout, linear, n = data.layout, data.linear, len(data.non_centring.weighted)
@@ -192,7 +192,7 @@ def _parts(sources: int) -> Any:
         return total
 
     @njit(error_model="numpy", nogil=True, cache=True)
-    def back(x, data, place, months, zero_months, slopes):  # type: ignore[no-untyped-def]
+    def backward(x, data, place, months, zero_months, slopes):  # type: ignore[no-untyped-def]
         """Take the derivatives of the months back to x, which fills `slopes`."""
         _ = sources
         layout, linear, n = data.layout, data.linear, len(data.non_centring.weighted)
@@ -232,14 +232,14 @@ def _parts(sources: int) -> Any:
         preconditioned_back(slope, linear.scale, place.stretch, slopes)
         return total
 
-    return forth, back
+    return forward, backward
 
 
 _PARTS = (
     coordinates, elementary, formulas, population_layout, preconditioner, ridge, whitening,
     zero_counts,
 )  # fmt: skip
-_forth, _back = _parts(version_of(*(module.__file__ for module in _PARTS), __file__))
+_forward, _backward = _parts(version_of(*(module.__file__ for module in _PARTS), __file__))
 
 
 def posterior_density(
@@ -267,11 +267,11 @@ def posterior_density(
     n, parameters = len(data.non_centring.weighted), data.layout.parameters
     theta, slopes = np.empty((len(data.group), parameters)), np.empty(len(x))
     place = _place_for(data, theta)
-    total = _forth(x, data, place)
+    total = _forward(x, data, place)
     shared = Shared(place.population.shared, place.population.period)
     zeros = data.zeros, theta[n:], shared
     running = None if pool is None else pool.submit(gradients_of, *zeros)
     months = gradients_of(data.observed, theta[:n], shared)
     zero_months = gradients_of(*zeros) if running is None else running.result()
-    total += _back(x, data, place, months, zero_months, slopes)
+    total += _backward(x, data, place, months, zero_months, slopes)
     return total if total == total else -np.inf, slopes, place.point, theta
