@@ -196,6 +196,7 @@ def main() -> None:
     parser.add_argument("--base-models", type=int, default=6, help="of each organization")
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--tune", type=int, default=100)
+    parser.add_argument("--target-accept", type=float, default=0.7)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="panels at once, on a core each")
     parser.add_argument("--out", type=Path, default=Path("recovery"))
@@ -203,8 +204,9 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     empty = template(options.organizations, options.base_models, options.seed)
     settings = Settings(
-        options.draws, options.tune, 4, options.seed, pilots=((60, 60), (60, 60), (60, 100))
-    )
+        options.draws, options.tune, 4, options.seed, options.target_accept,
+        pilots=((60, 60), (60, 60), (60, 100)),
+    )  # fmt: skip
     for name in options.model or available_models():
         begin = time.perf_counter()
         path = options.out / f"recovery_{name}.csv"

@@ -110,9 +110,9 @@ def collapse(fit: FittedDraws) -> Figure:
     exactly, ((c + m)^δ - m^δ) / (δ λ) against z would lie on the normal distribution function Φ,
     whatever the base model; with γ = 1, the paper's curve, that is ln(1 + c/m) / λ. Under a period
     effect each month's new fine-tunes are divided by its factor first, and what they add to the
-    rescaled count is added up. Left, every month of every base model at its
-    posterior medians; right, the difference to Φ, with the central 50% and 90% of base models and
-    draws. Only base models with at least six months and ten fine-tunes.
+    rescaled count is added up. Left, every month of every base model at its posterior medians;
+    right, the difference to Φ, with the central 50% and 90% of base models and draws. Only base
+    models with at least six months and ten fine-tunes.
 
     In the growth model ``surge`` λ, μ and σ say what growth alone would bring next month, given
     the count reached; months that stay above or below it are put down to surges and to scatter. So
@@ -155,7 +155,7 @@ def collapse(fit: FittedDraws) -> Figure:
         longevity: npt.NDArray[np.float64],
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         x = (log_age - immediacy[..., of]) / longevity[..., of]
-        # A month that ends with a calendar month lies in no other; its share is 1 then.
+        # As `growth.law.period_at`; a month within one calendar month has the share 1.
         following = np.minimum(first + 1, period.shape[-1] - 1)
         effect = share * period[..., first] + (1.0 - share) * period[..., following]
         before = growth_reached(previous, fit.spec.m, exponent)

@@ -56,7 +56,8 @@ def test_a_missing_folder_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0, "0"), (950, "950"), (1200, "1,200"), (12000, "12k"), (3.4e6, "3.4M"), (2e9, "2G"),
+    [(-7500, "\N{MINUS SIGN}7,500"),
+     (0, "0"), (950, "950"), (1200, "1,200"), (12000, "12k"), (3.4e6, "3.4M"), (2e9, "2G"),
      (0.5, "0.5")],
 )  # fmt: skip
 def test_counts_are_written_short(value, shown):
