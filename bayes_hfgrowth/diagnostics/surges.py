@@ -24,6 +24,7 @@ that of the fit: one base model moves it little.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import joblib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -89,12 +90,18 @@ def judge_months(
     columns = {name: np.full(len(history.new), np.nan) for name in _JUDGED}
     columns["probability"][:] = columns["tenfold"][:] = 1.0
     growing = np.flatnonzero(history.finetunes > 0)
+
+    def judged(i: int, own: np.random.Generator) -> dict[str, Floats]:
+        """Judge one base model, with randomness of its own: threads end in any order."""
+        return _Judge(spec, history.subset(np.array([i])), theta[:, i], population, own).months()
+
+    # Nearly all of it is compiled code, which leaves the interpreter to other threads.
+    threads = joblib.Parallel(-1, prefer="threads", return_as="generator")
+    results = threads(map(joblib.delayed(judged), growing, rng.spawn(len(growing))))
     with (progress or Progress(False)).stage("judge base models", len(growing)) as advance:
-        for done, i in enumerate(growing, start=1):
-            months = slice(history.start[i], history.start[i + 1])
-            judge = _Judge(spec, history.subset(np.array([i])), theta[:, i], population, rng)
-            for name, values in judge.months().items():
-                columns[name][months] = values
+        for done, (i, result) in enumerate(zip(growing, results, strict=True), start=1):
+            for name, values in result.items():
+                columns[name][history.start[i] : history.start[i + 1]] = values
             advance(done, "")
     return pd.DataFrame(
         {
