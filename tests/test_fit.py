@@ -17,7 +17,8 @@ from bayes_hfgrowth.posterior.draws import ATTRIBUTE, FORMAT
 from bayes_hfgrowth.support.errors import FitError
 
 AS_OF = "2024-08-01"
-SHORT = {"draws": 100, "tune": 100, "seed": 1, "progress": False}
+SHORT = {"draws": 60, "tune": 60, "seed": 1, "progress": False}
+DRAWS = 160  # of each chain of `tiny_fit`
 NEWBORN = "meta-llama/Llama-3.1-8B"
 GROWTH = ("fitness", "immediacy", "longevity", "dispersion")
 SHARED = ("reinforcement_exponent", "period_persistence", "period_innovation")
@@ -84,7 +85,7 @@ def test_groups_variables_and_dimensions(tiny_fit_file, tiny_fit):
         }
         assert {"diverging", "energy", "logp", "step_size"} <= set(tree["sample_stats"].data_vars)
         assert tree["posterior"].sizes["chain"] == 4
-        assert tree["posterior"].sizes["draw"] == 200
+        assert tree["posterior"].sizes["draw"] == DRAWS
         assert tree["posterior"]["organization"].to_numpy().tolist() == [
             "Apple", "Meta", "OpenAI", "StabilityAI",
         ]  # fmt: skip
@@ -132,8 +133,8 @@ def test_large_variables_are_narrow(tiny_fit, tiny_fit_file):
         assert tiny_fit.posterior[f"global_{name}"].dtype == np.float64
     assert tiny_fit.tree["log_likelihood"]["new_finetunes"].dtype == np.float32
     assert tiny_fit.tree["posterior_predictive"]["new_finetunes"].dtype == np.int32
-    draws, months = 4 * 200, len(tiny_fit.history.new)
-    assert tiny_fit_file.stat().st_size < 10 * draws * (months + 100)
+    draws, months = 4 * DRAWS, len(tiny_fit.history.new)
+    assert tiny_fit_file.stat().st_size < 10 * (draws + fit_module.PRIOR_DRAWS) * (months + 100)
 
 
 def test_no_draw_is_outside_its_range(tiny_fit):
@@ -168,6 +169,8 @@ def test_arviz_reads_and_uses_the_file(tiny_fit_file, tiny_fit):
 
 
 @pareto_k
+# By ArviZ, where all but one of a month's largest weights are the same.
+@pytest.mark.filterwarnings("ignore:invalid value encountered in divide:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore:Variables new_finetunes in .* look discrete")
 @pytest.mark.parametrize(
     ("plot", "options"),
@@ -203,14 +206,25 @@ def test_a_loaded_fit_is_the_same_fit(tiny_fit, tiny_fit_file):
     pd.testing.assert_frame_equal(loaded.diagnose().predictive, tiny_fit.diagnose().predictive)
 
 
-def test_same_seed_same_fit_other_seed_other(tiny_fit, tiny_panel, refit):
-    cut = tiny_panel.as_of(AS_OF)
-    again, other = refit(cut), refit(cut, seed=np.int64(2))
+def test_same_seed_same_fit(tiny_fit, tiny_panel, refit):
+    """Another panel, too: a table from which the rows after the as-of date were deleted."""
+    table = tiny_panel.table
+    born = table["created_at"]
+    ends = [b + pd.DateOffset(months=m) for b, m in zip(born, table["month"], strict=True)]
+    kept = table[pd.DatetimeIndex(ends) <= pd.Timestamp(AS_OF, tz="UTC")]
+    assert len(kept) < len(table)
+    by_hand = refit(hfg.Panel.from_table(kept.assign(observed_at=AS_OF)))
+    assert by_hand.about["panel"] == tiny_fit.about["panel"]
+    for name in tiny_fit.tree.children:
+        xr.testing.assert_equal(by_hand.tree[name].to_dataset(), tiny_fit.tree[name].to_dataset())
+    pd.testing.assert_frame_equal(by_hand.forecast(6).table(), tiny_fit.forecast(6).table())
+
+
+def test_other_seed_other_fit(tiny_fit, tiny_panel, refit):
+    other = refit(tiny_panel.as_of(AS_OF), seed=np.int64(2))
     for group in ("posterior", "prior", "prior_predictive", "posterior_predictive"):
-        same, first, second = (f.tree[group].to_dataset() for f in (again, tiny_fit, other))
-        xr.testing.assert_equal(same, first)
+        first, second = (f.tree[group].to_dataset() for f in (tiny_fit, other))
         assert not any(first[name].equals(second[name]) for name in first.data_vars)
-    pd.testing.assert_frame_equal(again.forecast(6).table(), tiny_fit.forecast(6).table())
     assert not other.forecast(6).table().equals(tiny_fit.forecast(6).table())
 
 
@@ -223,25 +237,12 @@ def test_a_seed_that_was_not_given_is_drawn_and_stored(tiny_panel, refit):
     xr.testing.assert_equal(again.posterior, one.posterior)
 
 
-def test_nothing_after_the_as_of_date_enters(tiny_fit, tiny_panel, refit):
-    """A table from which the later rows were deleted gives the same fit."""
-    table = tiny_panel.table
-    born = table["created_at"]
-    ends = [b + pd.DateOffset(months=m) for b, m in zip(born, table["month"], strict=True)]
-    kept = table[pd.DatetimeIndex(ends) <= pd.Timestamp(AS_OF, tz="UTC")]
-    assert len(kept) < len(table)
-    by_hand = refit(hfg.Panel.from_table(kept.assign(observed_at=AS_OF)))
-    assert by_hand.about["panel"] == tiny_fit.about["panel"]
-    for name in tiny_fit.tree.children:
-        xr.testing.assert_equal(by_hand.tree[name].to_dataset(), tiny_fit.tree[name].to_dataset())
-
-
 # --- What is kept of every month ------------------------------------------------------------
 
 
 def test_thinned_groups_hold_the_right_draws(tiny_fit, tiny_panel, refit, monkeypatch):
     months = len(tiny_fit.history.new)
-    monkeypatch.setattr(fit_module, "POINTWISE_CELLS", 800 * months // 3 + 1)
+    monkeypatch.setattr(fit_module, "POINTWISE_CELLS", 4 * DRAWS * months // 3 + 1)
     thin = refit(tiny_panel.as_of(AS_OF))
     assert tiny_fit.about["pointwise_every"] == 1
     assert thin.about["pointwise_every"] == 3
@@ -252,7 +253,7 @@ def test_thinned_groups_hold_the_right_draws(tiny_fit, tiny_panel, refit, monkey
             tiny_fit.tree[group].to_dataset().isel(draw=slice(None, None, 3)),
         )
     kept = thin.tree["posterior_predictive"]
-    assert kept["draw"].to_numpy().tolist() == list(range(0, 200, 3))
+    assert kept["draw"].to_numpy().tolist() == list(range(0, DRAWS, 3))
     assert kept.sizes["observation"] == months
 
 
