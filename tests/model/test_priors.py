@@ -139,7 +139,7 @@ def test_log_prior_has_the_densities_of_the_shared_parameters(surge):
     assert "period_effect" not in densities
     expected = {
         "reinforcement_exponent": stats.beta(6, 2),
-        "period_persistence": stats.beta(17, 3),
+        "period_persistence": stats.beta(98, 2),
         "period_innovation": stats.lognorm(0.3, scale=0.2),
         "burst_probability": stats.beta(1, 50),
         "burst_factor": stats.lognorm(0.7, scale=10),

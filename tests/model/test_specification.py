@@ -131,7 +131,7 @@ def test_shared_parameters():
         "reinforcement_exponent": ("Beta", 6, 2),
         "carry_over_strength": 0.5,
         "carry_over_memory": 0.2,
-        "period_persistence": ("Beta", 17, 3),
+        "period_persistence": ("Beta", 98, 2),
         "period_innovation": ("LogNormal", 0.2, 0.3),
         "burst_probability": ("Beta", 1, 50),
         "burst_factor": ("LogNormal", 10, 0.7),
