@@ -245,16 +245,16 @@ def test_the_figures_in_the_reasons_follow_from_the_priors():
 
     prior = spec.period_effect.persistence
     low, _, high = central(prior)
-    reason_has(prior, "0.85", f"{low:.2f}", f"{high:.2f}")
-    reason_has(prior, f"{math.log(0.5, 0.85):.1f} months", f"{math.log(0.5, low):.1f} months")
-    reason_has(prior, f"{math.log(0.5, high):.0f} months")
+    reason_has(prior, "0.98", f"{low:.3f}", f"{high:.3f}")
+    reason_has(prior, f"{math.log(0.5, 0.98):.0f} months", f"{math.log(0.5, low):.0f} months")
+    reason_has(prior, f"{math.log(0.5, high) / 12:.0f} years")
 
     prior = spec.period_effect.innovation
     low, middle, high = central(prior)
     reason_has(prior, f"{middle:g}", f"{low:.2f}", f"{high:.2f}")
     reason_has(prior, *(f"{math.exp(x):.2f}" for x in (low, middle, high)))
-    whole = middle / math.sqrt(1 - 0.85**2)
-    reason_has(prior, f"{whole:.2f}", f"{math.exp(whole):.2f}")
+    year = middle * math.sqrt((1 - 0.98**24) / (1 - 0.98**2))
+    reason_has(prior, "0.98", f"{year:.2f}", f"{math.exp(year):.2f}")
 
     prior = spec.bursts.probability
     low, _, high = central(prior)
@@ -599,7 +599,7 @@ REFUSALS = {
         'reinforcement.exponent.distribution is "Normal"; it must be Beta',
     ),
     "distribution of a persistence": (
-        [('distribution = "Beta"\nalpha = 17', 'distribution = "Gamma"\nalpha = 17')],
+        [('distribution = "Beta"\nalpha = 98', 'distribution = "Gamma"\nalpha = 98')],
         'period_effect.persistence.distribution is "Gamma"; it must be Beta',
     ),
     "distribution of an innovation": (
