@@ -1,8 +1,8 @@
 """Make the population posterior that comes with the package, and its model card.
 
-The shipped one, which took 25 minutes on two cores:
+The shipped one, which took 17 minutes on two cores:
 
-    python -m bayes_hfgrowth.data.make_population --seed 1 --draws 2500 --target-accept 0.9
+    python -m bayes_hfgrowth.data.make_population --seed 1 --draws 1500 --target-accept 0.9
 """
 
 import argparse
