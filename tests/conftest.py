@@ -269,7 +269,7 @@ TINY = (
     "openai/whisper-tiny", "openai/whisper-tiny.en",
     "apple/AIM",  # alone in its organization
 )  # fmt: skip
-SHORT = {"draws": 160, "tune": 60, "seed": 1}
+SHORT = {"draws": 200, "tune": 60, "seed": 1}
 
 
 @pytest.fixture(scope="session")

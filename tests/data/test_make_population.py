@@ -37,11 +37,11 @@ def test_what_did_not_converge_is_refused_unless_told_so(tiny_fit, tmp_path):
 
 
 def test_a_population_is_written_thinned_with_its_card(tiny_fit, tmp_path):
-    written = write_population(judged(tiny_fit, converged=True), tmp_path, 80)
+    written = write_population(judged(tiny_fit, converged=True), tmp_path, 100)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["population.md", "population.nc"]
     again = PopulationPosterior.load(tmp_path / "population.nc")
     assert again.about == written.about
-    assert len(again.spreads) == 80
+    assert len(again.spreads) == 100
     card = (tmp_path / "population.md").read_text(encoding="utf-8")
     assert "NOT CONVERGED" not in card
     assert tiny_fit.about["panel"]["digest"] in card
