@@ -40,7 +40,7 @@ QUICK_BASE_MODELS = (
 QUICK_DRAWS = 50
 LEAST_FINETUNES = 30
 # Few enough for some minutes; smaller steps, as fewer base models make a harder posterior.
-DRAWS, TARGET_ACCEPT = 600, 0.9
+DRAWS, TARGET_ACCEPT = 1200, 0.9
 
 
 def demo(
