@@ -19,7 +19,12 @@ import pandas as pd
 from scipy.special import ndtr
 
 from bayes_hfgrowth.panel.history import History
-from bayes_hfgrowth.support.months import month_end, whole_months
+from bayes_hfgrowth.support.months import (
+    anniversary,
+    completed_months,
+    month_end,
+    utc_microseconds,
+)
 
 __all__ = [
     "Ages",
@@ -90,14 +95,11 @@ def ages_at(created_at: pd.DatetimeIndex, dates: pd.DatetimeIndex) -> Ages:
     dates : pandas.DatetimeIndex, length d
         Dates, UTC.
     """
-    shape = (len(created_at), len(dates))
-    created, date = created_at.repeat(shape[1]), pd.DatetimeIndex(np.tile(dates, shape[0]))
-    if date.tz is None:
-        date = date.tz_localize("UTC")
-    months = whole_months(created, date)
-    begin, end = month_end(created, months), month_end(created, months + 1)
-    elapsed = np.asarray((date - begin) / (end - begin), dtype=np.float64)
-    return Ages(months.reshape(shape), elapsed.reshape(shape))
+    created = utc_microseconds(created_at)[:, None]
+    date = utc_microseconds(dates)[None, :]
+    months = completed_months(created, date)
+    begin, end = anniversary(created, months), anniversary(created, months + 1)
+    return Ages(months, (date - begin) / (end - begin))
 
 
 def months_needed(history: History, dates: pd.DatetimeIndex) -> Counts:

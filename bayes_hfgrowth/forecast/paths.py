@@ -238,16 +238,17 @@ def forecast_new(
     start = last_date(history, panel.observed_at)
     months = months_ahead(months, last, start)
     conditional = conditional_on(population, months, seed, draws)
-    parts = (
-        history.subset(np.arange(first, min(first + CHUNK, number)))
-        for first in range(0, number, CHUNK)
-    )
     found, done = [], 0
     with (
         workers(dask, jobs) as (submit, share, hands),
         Progress(progress).stage("base models", number) as advance,
     ):
         shared = share(conditional)
+        size = min(CHUNK, -(-number // (2 * hands)))  # so that all have work to the end
+        parts = (
+            history.subset(np.arange(first, min(first + size, number)))
+            for first in range(0, number, size)
+        )
         pieces = ((forecast_chunk, shared, part, months, start) for part in parts)
         for result in in_order(submit, pieces, 2 * hands):
             found.append(result)
@@ -337,12 +338,9 @@ def forecast_chunk(
     counts = np.empty((1, conditional.draws, number, months), dtype=np.int64)
     counts[:] = history.finetunes[:, None]
     at_dates = counts.copy()
+    alone = replace(history, organizations=("",), organization_of=np.zeros(number, np.int64))
     for i in range(number):
-        one = replace(
-            history.subset(np.array([i])),
-            organizations=("",),
-            organization_of=np.zeros(1, np.int64),
-        )
+        one = alone.subset(np.array([i]))
         name, ahead, some = one.base_models[0].encode(), int(needed[i]), ~found.dormant[:, i]
         theta = found.theta[some, i][:, None]
         first, span = calendar_needed(one, ahead)

@@ -191,7 +191,7 @@ class History:
             [np.arange(self.start[i], self.start[i + 1]) for i in indices]
             or [np.empty(0, dtype=np.int64)]
         ).astype(np.int64)
-        return History(
+        found = History(
             base_models=tuple(self.base_models[i] for i in indices),
             organizations=self.organizations,
             organization_of=self.organization_of[indices],
@@ -202,6 +202,9 @@ class History:
             new=self.new[rows],
             counted=self.counted,
         )
+        calendar, share = self._calendar
+        found.__dict__["_calendar"] = calendar[rows], share[rows]
+        return found
 
     @property
     def coords(self) -> dict[str, list[str] | npt.NDArray[np.int64]]:

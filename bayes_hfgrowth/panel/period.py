@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayes_hfgrowth.support.months import month_end
+from bayes_hfgrowth.support.months import anniversary, utc_microseconds
 
 __all__ = ["calendar_position", "continued", "month_names", "stationary"]
 
@@ -38,9 +38,9 @@ def calendar_position(created_at: pd.DatetimeIndex, month: Integers) -> tuple[In
     share : ndarray, shape (n,)
         Share of its days that lie in that calendar month; the others lie in the next one.
     """
-    created = created_at.fillna(pd.Timestamp("1970-01-01", tz="UTC"))
-    begin = _naive(month_end(created, month - 1))
-    end = _naive(month_end(created, month))
+    created = utc_microseconds(created_at)
+    created = np.where(np.isnat(created), np.datetime64(0, "us"), created)
+    begin, end = anniversary(created, month - 1), anniversary(created, month)
     first = begin.astype("M8[M]")
     turn = (first + np.timedelta64(1, "M")).astype("M8[us]")
     share = (turn - begin) / (end - begin)
@@ -120,7 +120,3 @@ def continued(
     for month in range(before - 1, -1, -1):
         whole[:, month] = persistence * whole[:, month + 1] + scale * rng.standard_normal(draws)
     return whole
-
-
-def _naive(when: pd.DatetimeIndex) -> npt.NDArray[np.datetime64]:
-    return np.asarray(when.tz_localize(None), dtype="M8[us]")

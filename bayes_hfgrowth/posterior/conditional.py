@@ -63,8 +63,9 @@ __all__ = ["Conditional", "ConditionalDraws", "condition"]
 POINTS = 1024
 """Points at which the likelihood of a base model is taken."""
 
-PAIRS = 3
-"""Pairs whose likelihood is taken under their own draw, for each draw, at least."""
+PAIRS = 1.5
+"""Pairs whose likelihood is taken under their own draw, for each draw, at least; of three no more
+came than of these, as the corrections are small."""
 
 ROUNDS = 3
 """How often pairs are drawn at most, where the first ones turn out to be badly placed."""

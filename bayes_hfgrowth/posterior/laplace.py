@@ -2,8 +2,8 @@
 
 It is made under a middling draw of the population. Under another draw the likelihood has nearly
 the same form elsewhere: the exponent and the period effects act on a month's mean as a shift of
-the growth parameters does. So every draw has a shift, found by Newton steps that bring its
-gradient to that of the middling draw, and a difference in height. All of it is compiled.
+the growth parameters does. So every draw has a shift, which to first order brings its gradient to
+that of the middling draw. All of it is compiled.
 """
 
 import math
@@ -14,14 +14,14 @@ from numba import njit
 
 from bayes_hfgrowth.growth.adjoint import backward
 from bayes_hfgrowth.growth.blocks import Block, forward
-from bayes_hfgrowth.growth.law import Floats, Observed, Shared
+from bayes_hfgrowth.growth.law import SHARED, Floats, Observed, Shared
 
 __all__ = ["Centre", "Mode", "PopulationDraws", "mode_of", "shifts_of"]
 
 _LARGEST = 1e8  # curvature in units of the prior's; keeps factorisations finite
 _STEPS, _HALVINGS, _FLAT, _LONGEST = 20, 8, 1e-4, 2.0  # of the search for the mode
 _WIDTH = 1e-4  # of the differences that give the curvature
-_MOVES, _NEAR, _DAMPED, _FARTHEST = 4, 5e-2, 0.5, 3.0  # of the shifts
+_DAMPED, _FARTHEST = 0.5, 3.0  # of the shifts
 _MOVED = 3  # growth parameters that are shifted: none acts on months' means through dispersion
 
 
@@ -173,28 +173,19 @@ def mode_of(observed: Observed, centre: Centre, block: Block) -> Mode:
 
 
 @njit(error_model="numpy")
-def _apart(one: Floats, other: Floats, scales: Floats) -> float:
-    """Length of the difference of two gradients by what is shifted, in units of the scales."""
-    total = 0.0
-    for k in range(_MOVED):
-        total += ((one[k] - other[k]) * scales[k]) ** 2
-    return math.sqrt(total)
-
-
-@njit(error_model="numpy")
 def shifts_of(
     observed: Observed,
     population: PopulationDraws,
     centre: Centre,
     found: Mode,
     shifts: Floats,
-    heights: Floats,
     block: Block,
 ) -> None:
-    """Where each draw of the population moves the likelihood, and by how much it lifts it.
+    """Where each draw of the population moves the likelihood, to first order.
 
-    Newton steps with the curvature of the middling draw; along directions of which the months
-    say little they are damped, since there the likelihood is as good unmoved.
+    The mixed derivatives of the log likelihood say how a draw changes its gradient, the curvature
+    what move brings the gradient back. Along directions of which the months say little, moves
+    are damped, since there the likelihood is as good unmoved.
 
     Parameters
     ----------
@@ -208,40 +199,40 @@ def shifts_of(
         The mode under it.
     shifts : ndarray, shape (draws, parameters)
         Filled with what a draw adds to the growth parameters.
-    heights : ndarray, shape (draws,)
-        Filled with what it adds to the log likelihood.
     block : Block
         One lane with the months of the base model.
     """
     mode, values, vectors = found
-    size = len(mode)
-    target, slope, there = np.empty(size), np.empty(size), np.empty(size)
-    trial = np.empty(size)
-    level = _slope(observed, centre.shared, mode, target, block)
-    for d in range(len(shifts)):
-        shared, shift = Shared(population.shared[d], population.period[d]), shifts[d]
-        shift[:] = 0.0
-        value = _slope(observed, shared, mode, slope, block)
-        apart, scale = _apart(slope, target, centre.scales), 1.0
-        for _ in range(_MOVES):
-            if not _NEAR < apart < np.inf:
-                break
-            trial[:] = shift
-            for j in range(size):
-                along = 0.0
-                for k in range(_MOVED):
-                    along += vectors[k, j] * (slope[k] - target[k]) * centre.scales[k]
-                along *= scale * values[j] / (values[j] ** 2 + _DAMPED)
-                for k in range(_MOVED):
-                    trial[k] += vectors[k, j] * along * centre.scales[k]
+    size, (draws, calendar) = len(mode), population.period.shape
+    mixed_shared, mixed_period = np.empty((_MOVED, SHARED)), np.empty((_MOVED, calendar))
+    moved, slope = mode.copy(), np.empty(size)
+    for k in range(_MOVED):
+        moved[k] = mode[k] + _WIDTH
+        _slope(observed, centre.shared, moved, slope, block)
+        mixed_shared[k], mixed_period[k] = block.by_shared[:, 0], block.by_period[:, 0]
+        moved[k] = mode[k] - _WIDTH
+        _slope(observed, centre.shared, moved, slope, block)
+        moved[k] = mode[k]
+        width = 2.0 * _WIDTH
+        mixed_shared[k] = (mixed_shared[k] - block.by_shared[:, 0]) / width
+        mixed_period[k] = (mixed_period[k] - block.by_period[:, 0]) / width
+    change = np.empty(_MOVED)
+    for d in range(draws):
+        for k in range(_MOVED):
+            total = 0.0
+            for j in range(SHARED):
+                total += mixed_shared[k, j] * (population.shared[d, j] - centre.shared.values[j])
+            for j in range(calendar):
+                total += mixed_period[k, j] * (population.period[d, j] - centre.shared.period[j])
+            change[k] = total * centre.scales[k] if math.isfinite(total) else 0.0
+        shifts[d] = 0.0
+        for j in range(size):
+            along = 0.0
             for k in range(_MOVED):
-                most = _FARTHEST * centre.scales[k]
-                trial[k] = min(max(trial[k], -most), most)
-            tried = _slope(observed, shared, mode + trial, there, block)
-            nearer = _apart(there, target, centre.scales)
-            if math.isfinite(tried) and nearer < apart:
-                shift[:], slope[:] = trial, there
-                value, apart, scale = tried, nearer, 1.0
-            else:
-                scale *= 0.25
-        heights[d] = value - level if math.isfinite(value - level) else 0.0
+                along += vectors[k, j] * change[k]
+            along *= values[j] / (values[j] ** 2 + _DAMPED)
+            for k in range(_MOVED):
+                shifts[d, k] += vectors[k, j] * along * centre.scales[k]
+        for k in range(_MOVED):
+            most = _FARTHEST * centre.scales[k]
+            shifts[d, k] = min(max(shifts[d, k], -most), most)

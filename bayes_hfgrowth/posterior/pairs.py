@@ -25,7 +25,16 @@ from bayes_hfgrowth.growth import law as formulas
 from bayes_hfgrowth.growth import points as likelihoods
 from bayes_hfgrowth.growth.blocks import block_for
 from bayes_hfgrowth.growth.elementary import exp, version_of
-from bayes_hfgrowth.growth.law import HUGE, PROBABILITY, SURGE, WIDEST, Floats, period_at
+from bayes_hfgrowth.growth.law import (
+    HUGE,
+    PROBABILITY,
+    SURGE,
+    WIDEST,
+    Floats,
+    Integers,
+    Observed,
+    period_at,
+)
 from bayes_hfgrowth.growth.points import (
     ROWS,
     born,
@@ -38,7 +47,7 @@ from bayes_hfgrowth.growth.points import (
 )
 from bayes_hfgrowth.posterior import importance, laplace
 from bayes_hfgrowth.posterior.importance import DEGREES
-from bayes_hfgrowth.posterior.laplace import mode_of, shifts_of
+from bayes_hfgrowth.posterior.laplace import Centre, PopulationDraws, mode_of, shifts_of
 
 __all__ = [
     "BLOCK",
@@ -216,6 +225,65 @@ def weights_under(weighed: Weighed, d: int, mean: Floats, scales: Floats, row: F
     return top + math.log(total)
 
 
+@njit(error_model="numpy")
+def _log_likelihoods_under(
+    observed: Observed, population: PopulationDraws, which: Integers, theta: Floats, out: Floats
+) -> None:
+    """As `log_likelihoods_of`."""
+    months, m = observed.months, observed.m
+    size = theta.shape[1]
+    for first in range(0, len(which), _TOGETHER):
+        number = min(_TOGETHER, len(which) - first)
+        rows = rows_of(np.empty((ROWS, number)))
+        own = np.empty((size, number))
+        shared = np.empty((number, population.shared.shape[1]))
+        value = np.zeros(number)
+        bursts = False
+        for i in range(number):
+            shared[i] = population.shared[which[first + i]]
+            bursts = bursts or shared[i, PROBABILITY] > 0.0
+            for k in range(size):
+                own[k, i] = theta[first + i, k]
+        natural_at(own, rows.natural)
+        laws_at(shared, rows.laws)
+        born(rows)
+        for j in range(len(months.new)):
+            hazards_at(j, months.log_age[j], rows)
+            for i in range(number):
+                rows.period[i] = period_at(
+                    population.period[which[first + i]], months.calendar[j], months.share[j]
+                )
+            surge_month(months.new[j], m, bursts, rows, value)
+            for i in range(number):
+                value[i] += months.constants[j]
+                if not rows.hazard[i] <= HUGE:
+                    value[i] = -np.inf
+        for i in range(number):
+            possible = True
+            for k in range(size):
+                possible = possible and abs(own[k, i]) <= WIDEST
+            out[first + i] = value[i] if possible else -np.inf
+
+
+@njit(error_model="numpy")
+def _heights(
+    observed: Observed,
+    population: PopulationDraws,
+    centre: Centre,
+    mode: Floats,
+    weighed: Weighed,
+) -> None:
+    """What each draw of the population adds to the log likelihood, taken at the mode."""
+    heights, level = weighed.heights, np.empty(1)
+    one = mode.reshape((len(mode), 1))
+    log_likelihoods_at(observed, 0, one, centre.shared, level, np.empty((ROWS, 1)))
+    draws = np.arange(len(heights))
+    _log_likelihoods_under(observed, population, draws, mode + weighed.shifts, heights)
+    for d in draws:
+        height = heights[d] - level[0]
+        heights[d] = height if math.isfinite(height) else 0.0
+
+
 def _compiled(sources: int) -> Any:
     """Make `weigh`; Numba's cache on disk tells versions apart by what it closes over."""
 
@@ -262,9 +330,8 @@ def _compiled(sources: int) -> Any:
                         total += vectors[r, j] * vectors[c, j] / (values[j] + 1.0)
                     covariance[r, c] = total * centre.scales[r] * centre.scales[c]
             if observed.law == SURGE:
-                shifts_of(
-                    observed, population, centre, found, weighed.shifts, weighed.heights, block
-                )
+                shifts_of(observed, population, centre, found, weighed.shifts, block)
+                _heights(observed, population, centre, mode, weighed)
         scale = _WIDER * covariance
         for k in range(size):
             scale[k, k] += _FLOOR * centre.scales[k] ** 2
@@ -347,39 +414,7 @@ def _compiled_likelihoods(sources: int) -> Any:
             Filled; -inf where parameters make the months impossible.
         """
         _ = sources
-        months, m = observed.months, observed.m
-        size = theta.shape[1]
-        for first in range(0, len(which), _TOGETHER):
-            number = min(_TOGETHER, len(which) - first)
-            rows = rows_of(np.empty((ROWS, number)))
-            own = np.empty((size, number))
-            shared = np.empty((number, population.shared.shape[1]))
-            value = np.zeros(number)
-            bursts = False
-            for i in range(number):
-                shared[i] = population.shared[which[first + i]]
-                bursts = bursts or shared[i, PROBABILITY] > 0.0
-                for k in range(size):
-                    own[k, i] = theta[first + i, k]
-            natural_at(own, rows.natural)
-            laws_at(shared, rows.laws)
-            born(rows)
-            for j in range(len(months.new)):
-                hazards_at(j, months.log_age[j], rows)
-                for i in range(number):
-                    rows.period[i] = period_at(
-                        population.period[which[first + i]], months.calendar[j], months.share[j]
-                    )
-                surge_month(months.new[j], m, bursts, rows, value)
-                for i in range(number):
-                    value[i] += months.constants[j]
-                    if not rows.hazard[i] <= HUGE:
-                        value[i] = -np.inf
-            for i in range(number):
-                possible = True
-                for k in range(size):
-                    possible = possible and abs(own[k, i]) <= WIDEST
-                out[first + i] = value[i] if possible else -np.inf
+        _log_likelihoods_under(observed, population, which, theta, out)
 
     return log_likelihoods_of
 

@@ -189,7 +189,11 @@ def calendar_needed(history: History, months: int) -> tuple[int, int]:
     months : int
         Further months of age of every base model.
     """
-    ahead, _ = _positions_ahead(history, months)
+    return _span(history, _positions_ahead(history, months)[0])
+
+
+def _span(history: History, ahead: npt.NDArray[np.int64]) -> tuple[int, int]:
+    """As `calendar_needed`, given the positions of the months that follow."""
     first, number = history.calendar_span if len(history.month) else (int(ahead.min()), 1)
     first = min(first, int(ahead.min())) if ahead.size else first
     last = max(first + number, int(ahead.max()) + 2) if ahead.size else first + number
@@ -329,8 +333,8 @@ def futures(
         Cumulative fine-tunes; never below the last known count, never falling.
     """
     out = np.empty((len(theta), len(history.base_models), months), dtype=np.int64)
-    first, number = calendar_needed(history, months)
     calendar, share = _positions_ahead(history, months)
+    first, number = _span(history, calendar)
     period = shared.over(first, number)
     draws = _law_draws(spec, history, theta, shared.values, period, dormancy)
     simulate(observed_of(spec, history, first), draws, Ahead(calendar - first, share), rng, out)

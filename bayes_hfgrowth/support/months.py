@@ -9,7 +9,15 @@ import pandas as pd
 
 from bayes_hfgrowth.support.errors import PanelError
 
-__all__ = ["ISO_DATE", "as_utc", "month_end", "whole_months"]
+__all__ = [
+    "ISO_DATE",
+    "anniversary",
+    "as_utc",
+    "completed_months",
+    "month_end",
+    "utc_microseconds",
+    "whole_months",
+]
 
 type Timestamps = pd.Series | pd.DatetimeIndex | npt.NDArray[np.datetime64] | dt.date | pd.Timestamp
 """Points in time; those without a time zone are UTC."""
@@ -86,9 +94,9 @@ def month_end(created_at: Timestamps, month: npt.ArrayLike) -> pd.DatetimeIndex:
     ['2024-01-31', '2024-02-29', '2024-03-31']
     """
     created, months = np.broadcast_arrays(
-        _utc_microseconds(created_at), np.asarray(month, dtype=np.int64)
+        utc_microseconds(created_at), np.asarray(month, dtype=np.int64)
     )
-    return pd.DatetimeIndex(_month_end(created.ravel(), months.ravel())).tz_localize("UTC")
+    return pd.DatetimeIndex(anniversary(created.ravel(), months.ravel())).tz_localize("UTC")
 
 
 def whole_months(created_at: Timestamps, date: Timestamps) -> npt.NDArray[np.int64]:
@@ -113,15 +121,17 @@ def whole_months(created_at: Timestamps, date: Timestamps) -> npt.NDArray[np.int
     >>> whole_months(dt.date(2024, 1, 31), dt.date(2024, 3, 30))
     array([1])
     """
-    created, dates = np.broadcast_arrays(_utc_microseconds(created_at), _utc_microseconds(date))
-    created, dates = created.ravel(), dates.ravel()
-    months = (dates.astype("M8[M]") - created.astype("M8[M]")).astype(np.int64)
-    # The difference of calendar months is the answer, or one too many.
-    return np.where(_month_end(created, months) > dates, months - 1, months)
+    return completed_months(utc_microseconds(created_at), utc_microseconds(date)).ravel()
 
 
-def _utc_microseconds(when: Timestamps) -> npt.NDArray[np.datetime64]:
-    """Timestamps of any kind as a naive UTC array of microseconds."""
+def utc_microseconds(when: Timestamps) -> npt.NDArray[np.datetime64]:
+    """Timestamps of any kind as naive times in UTC, to the microsecond.
+
+    Parameters
+    ----------
+    when : timestamps
+        A scalar or a sequence.
+    """
     if isinstance(when, dt.date):  # datetime and Timestamp too
         return np.asarray([as_utc(when).tz_localize(None).to_datetime64()], dtype="M8[us]")
     index = pd.DatetimeIndex(when)
@@ -130,9 +140,18 @@ def _utc_microseconds(when: Timestamps) -> npt.NDArray[np.datetime64]:
     return np.asarray(index, dtype="M8[us]")
 
 
-def _month_end(
+def anniversary(
     created: npt.NDArray[np.datetime64], months: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.datetime64]:
+    """`month_end` without time zones, which cost far more than the arithmetic.
+
+    Parameters
+    ----------
+    created : ndarray of datetime64[us]
+        From `utc_microseconds`.
+    months : ndarray of int64
+        Ages in months, of the same shape or broadcast against it.
+    """
     created_month = created.astype("M8[M]")
     created_day = created.astype("M8[D]")
     day_of_month = created_day - created_month.astype("M8[D]")  # counted from 0
@@ -142,3 +161,18 @@ def _month_end(
     end_day = np.minimum(first_day + day_of_month, last_day)
     end: npt.NDArray[np.datetime64] = end_day.astype("M8[us]") + (created - created_day)
     return end
+
+
+def completed_months(
+    created: npt.NDArray[np.datetime64], date: npt.NDArray[np.datetime64]
+) -> npt.NDArray[np.int64]:
+    """`whole_months` without time zones, of any shape.
+
+    Parameters
+    ----------
+    created, date : ndarray of datetime64[us]
+        From `utc_microseconds`, broadcast against each other.
+    """
+    months = (date.astype("M8[M]") - created.astype("M8[M]")).astype(np.int64)
+    # The difference of calendar months is the answer, or one too many.
+    return months - (anniversary(created, months) > date)
