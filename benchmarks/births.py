@@ -133,6 +133,7 @@ def main() -> None:
     parser.add_argument("--date", action="append", help="as-of date; by default the two above")
     parser.add_argument("--draws", type=int, default=defaults["draws"].default)
     parser.add_argument("--tune", type=int, default=defaults["tune"].default)
+    parser.add_argument("--target-accept", type=float, default=defaults["target_accept"].default)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--organization", action="append", help="only this one; repeatable")
     parser.add_argument("--min-finetunes", type=int, default=0, help="leave smaller ones out")
@@ -146,7 +147,9 @@ def main() -> None:
         rows = [births_alone(example, life, options.seed) for life in HALF_LIVES]
         print(markdown([head, *(row for part in rows for row in part)]))
         return
-    settings = {"draws": options.draws, "tune": options.tune, "seed": options.seed}
+    settings = {
+        name: getattr(options, name) for name in ("draws", "tune", "target_accept", "seed")
+    }
     parts = []
     try:
         model = hfg.GrowthModel(options.model)

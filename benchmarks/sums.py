@@ -81,7 +81,7 @@ def long_table(found: Mapping[Place, Measures]) -> pd.DataFrame:
 
 
 def fitted(
-    model: hfg.GrowthModel, panel: Panel, settings: Mapping[str, int], path: Path | None
+    model: hfg.GrowthModel, panel: Panel, settings: Mapping[str, float], path: Path | None
 ) -> GrowthFit:
     """Fit a growth model, or read the fit when one of the same data and settings is there.
 
@@ -92,7 +92,7 @@ def fitted(
     panel : Panel
         What was known at the date.
     settings : mapping
-        ``draws``, ``tune``, ``seed``.
+        ``draws``, ``tune``, ``target_accept``, ``seed``.
     path : Path or None
         Where the fit is kept, if anywhere.
 
@@ -110,7 +110,7 @@ def fitted(
             and settings.items() <= about["sampler"].items()
         ):
             return kept
-    fit = model.fit(panel, draws=settings["draws"], tune=settings["tune"], seed=settings["seed"])
+    fit = model.fit(panel, **settings)
     if path is not None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -167,11 +167,14 @@ def main() -> None:
     parser.add_argument("--date", action="append", help="as-of date; the three of the targets")
     parser.add_argument("--draws", type=int, default=defaults["draws"].default)
     parser.add_argument("--tune", type=int, default=defaults["tune"].default)
+    parser.add_argument("--target-accept", type=float, default=defaults["target_accept"].default)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fit-dir", type=Path, help="folder to keep the fits in, and to use")
     parser.add_argument("--out", type=Path, help="all measures, .csv or .parquet")
     options = parser.parse_args()
-    settings = {"draws": options.draws, "tune": options.tune, "seed": options.seed}
+    settings = {
+        name: getattr(options, name) for name in ("draws", "tune", "target_accept", "seed")
+    }
     found: dict[Place, Measures] = {}
     fits = [
         ["as of", "base models", "converged", "R-hat", "bulk ESS", "tail ESS",
@@ -195,7 +198,8 @@ def main() -> None:
                 print(markdown(place_table((date, months), values)))
                 print(f"\n{markdown(organization_table(values))}", flush=True)
             del fit, draws  # before the next date asks for as much
-        print(f"\nFits ({options.draws} draws and {options.tune} of warm-up a chain)\n")
+        about = f"{options.draws} draws and {options.tune} of warm-up a chain"
+        print(f"\nFits ({about}, target acceptance {options.target_accept})\n")
         print(markdown(fits))
         print(f"\nTargets, {model.spec.name}, seed {options.seed}\n")
         print(markdown(target_table(found)))

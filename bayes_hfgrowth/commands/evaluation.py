@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayes_hfgrowth.commands.fits import Dask, OfRelation
+from bayes_hfgrowth.commands.fits import Dask, OfRelation, TargetAccept
 from bayes_hfgrowth.commands.outputs import check_file, check_folder
 from bayes_hfgrowth.commands.screen import announce, show_table, show_verdict
 from bayes_hfgrowth.support.errors import ForecastError
@@ -52,6 +52,7 @@ def backtest(
     draws: Annotated[int, typer.Option(help="Kept draws of each chain.")] = 1000,
     tune: Annotated[int, typer.Option(help="Warm-up draws of each chain.")] = 100,
     chains: Annotated[int, typer.Option(help="Independent chains, at least 2.")] = 4,
+    target_accept: TargetAccept = 0.7,
     seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 1,
     jobs: Annotated[int, typer.Option(help="Forecasts at once; a fit alone uses all cores.")] = 1,
     dask: Dask = None,
@@ -80,6 +81,7 @@ def backtest(
         draws=draws,
         tune=tune,
         chains=chains,
+        target_accept=target_accept,
         seed=seed,
         jobs=jobs,
         dask=dask,

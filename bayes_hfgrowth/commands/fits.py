@@ -35,6 +35,13 @@ Dask = Annotated[
         help="Work on the Dask cluster of this scheduler, or on one made of this machine's cores.",
     ),
 ]
+TargetAccept = Annotated[
+    float,
+    typer.Option(
+        metavar="P",
+        help="Acceptance the step size is tuned to, 0.5 to below 1; more after divergences.",
+    ),
+]
 Seed = Annotated[
     int | None, typer.Option(help="Makes the run repeatable; without it one is drawn and stored.")
 ]
@@ -111,13 +118,7 @@ def fit(
     draws: Annotated[int, typer.Option(help="Kept draws of each chain.")] = 1000,
     tune: Annotated[int, typer.Option(help="Warm-up draws of each chain; nuts needs more.")] = 100,
     chains: Annotated[int, typer.Option(help="Independent chains, at least 2.")] = 4,
-    target_accept: Annotated[
-        float,
-        typer.Option(
-            metavar="P",
-            help="Acceptance the step size is tuned to, 0.5 to below 1; more after divergences.",
-        ),
-    ] = 0.7,
+    target_accept: TargetAccept = 0.7,
     seed: Seed = None,
     engine: Annotated[
         str,

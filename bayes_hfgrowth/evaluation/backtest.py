@@ -104,6 +104,7 @@ def backtest(
     draws: int = 1000,
     tune: int = 100,
     chains: int = 4,
+    target_accept: float = 0.7,
     seed: int = 1,
     jobs: int = 1,
     dask: str | None = None,
@@ -133,6 +134,8 @@ def backtest(
         forecast), ``runs.csv``, and the forecasts.
     draws, tune, chains, seed : int
         Of each fit. Baselines simulate `MOST_DRAWS` paths.
+    target_accept : float
+        Mean acceptance that each fit's step size is tuned to.
     jobs : int
         Processes that work at once. One fit alone uses all cores.
     dask : str, optional
@@ -154,7 +157,7 @@ def backtest(
         raise ForecastError(f"{months} months ahead is out of range; give 1 to {LONGEST}")
     if jobs < 1:
         raise ForecastError(f"jobs is {jobs}; give a number from 1 on")
-    check_settings(Settings(draws, tune, chains, seed))
+    check_settings(Settings(draws, tune, chains, seed, target_accept))
     single = isinstance(as_of, (str, dt.date, pd.Timestamp))
     given = [as_of] if single else list(as_of)  # type: ignore[arg-type]
     dates = sorted({_written(as_utc(date, "as-of date")) for date in given})
@@ -162,7 +165,14 @@ def backtest(
         indices_of(baselines, tuple(BASELINES), "baseline", "list", ForecastError)
     if not dates or not (models or baselines):
         raise ForecastError("a backtest needs an as-of date and a growth model or baseline")
-    tasks = _tasks(dates, months, models, baselines, Path(out), (draws, tune, chains, seed))
+    fitting = {
+        "draws": draws,
+        "tune": tune,
+        "chains": chains,
+        "target_accept": float(target_accept),
+        "seed": seed,
+    }
+    tasks = _tasks(dates, months, models, baselines, Path(out), fitting)
     known = {date: panel.as_of(date) for date in dates}
     waiting = [task for task in tasks if not _finished(task, known[task.date])]
     if dask is None:
@@ -226,11 +236,9 @@ def _tasks(
     models: Sequence[str],
     baselines: Sequence[str],
     out: Path,
-    numbers: tuple[int, int, int, int],
+    fitting: dict[str, Any],
 ) -> list[_Task]:
-    draws, tune, chains, seed = numbers
-    fitting = {"draws": draws, "tune": tune, "chains": chains, "seed": seed}
-    simulating = {"draws": MOST_DRAWS, "seed": seed}
+    simulating = {"draws": MOST_DRAWS, "seed": fitting["seed"]}
     specs = {str(model): GrowthModel(model).spec for model in models}
     methods = [*(spec.name for spec in specs.values()), *baselines]
     for name in methods:

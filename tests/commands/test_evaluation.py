@@ -30,7 +30,7 @@ def test_command_line(tmp_path):
     columns = ["base_model", "organization", "created_at", "month", "finetunes"]
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "panel.csv", index=False)
     out = tmp_path / "out"
-    fit = ("--draws", 40, "--tune", 60, "--chains", 2)
+    fit = ("--draws", 40, "--tune", 60, "--chains", 2, "--target-accept", 0.8)
     ran = hfgrowth("backtest", tmp_path / "panel.csv", "--as-of", DATE, "--months", 2, *fit,
                    "--baseline", "drift", "--out", out)  # fmt: skip
     assert ran.returncode == 0, ran.stderr
@@ -41,6 +41,7 @@ def test_command_line(tmp_path):
     assert set(weights["method"]) == {"surge", "drift"}
     assert np.isclose(weights["weight"].sum(), 1.0)
     about = json.loads((out / DATE / "surge" / "about.json").read_text())
+    assert about["settings"]["target_accept"] == 0.8
     assert "NOT CONVERGED" in ran.stderr or about["convergence"]["converged"]
     saved = out / DATE / "surge" / "forecast.nc"
     assert np.prod([read_draws(saved).sizes[d] for d in ("chain", "draw")]) <= 1000

@@ -6,7 +6,7 @@ import pytest
 from bayes_hfgrowth import Panel
 from bayes_hfgrowth.evaluation import backtest as module
 from bayes_hfgrowth.evaluation.backtest import backtest, read_draws
-from bayes_hfgrowth.support.errors import ForecastError
+from bayes_hfgrowth.support.errors import FitError, ForecastError
 
 DATE = "2024-05-20"
 GROWING = {"a/A": [0, 2, 4, 7, 13, 20, 31, 40], "b/B": [0, 0, 0, 1, 1, 1, 1, 5]}
@@ -103,6 +103,12 @@ def test_files_that_are_no_forecast_are_refused(tmp_path):
     (tmp_path / "text.nc").write_text("text")
     with pytest.raises(ForecastError, match="not a NetCDF file"):
         read_draws(tmp_path / "text.nc")
+
+
+def test_a_fit_that_cannot_be_run_is_refused_first(make_panel, tmp_path):
+    with pytest.raises(FitError, match=r"target_accept is 1\.0; give at least 0\.5"):
+        run(make_panel(GROWING), tmp_path / "out", models=("surge",), target_accept=1.0)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_cluster_gives_the_same(make_panel, tmp_path):
