@@ -11,6 +11,7 @@ from bayes_hfgrowth.model.priors import LOG_SCALE
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.counted import FINETUNES, Counted
 from bayes_hfgrowth.panel.history import History
+from bayes_hfgrowth.panel.period import RECENT_MONTHS
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.posterior.simulation import (
     SharedDraws,
@@ -55,9 +56,6 @@ NEW_BASE_MODELS = 250
 
 SIMULATED_DRAWS = 500
 """Most draws of the posterior under which base models are simulated."""
-
-RECENT_MONTHS = 12
-"""Last calendar months of a fit whose mean period effect is the recent pace of the Hub."""
 
 type Draws = npt.NDArray[np.float64]
 type Integers = npt.NDArray[np.int64]

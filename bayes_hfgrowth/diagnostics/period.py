@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from bayes_hfgrowth.panel.period import month_names
+from bayes_hfgrowth.panel.period import RECENT_MONTHS, month_names
 from bayes_hfgrowth.posterior.common_random_numbers import random_of
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.posterior.simulation import SharedDraws
@@ -21,7 +21,10 @@ MONTHS = 12
 def period_table(fit: FittedDraws, months: int = MONTHS, seed: int | None = None) -> pd.DataFrame:
     """What each calendar month multiplies the mean of every base model by, exp(z).
 
-    1 is its long-run median: the autoregression of z has the mean 0. After the last calendar
+    Relative to the recent pace of the Hub: 1 is the mean, on the scale of z, of the last
+    `bayes_hfgrowth.panel.period.RECENT_MONTHS` calendar months of the fit, taken draw by draw.
+    Where z itself is 0 cannot be told from the typical fitness of base models, so that the level
+    would say little, and its uncertainty would hide how months differ. After the last calendar
     month of the fit each draw goes on along one path, with its own persistence and innovation;
     with the same seed it is the path that the forecasts of the fit take.
 
@@ -63,7 +66,9 @@ def period_table(fit: FittedDraws, months: int = MONTHS, seed: int | None = None
     number = known + months
     # The same source of randomness as in bayes_hfgrowth.forecast.paths.forecast.
     effects = shared.continued(shared.first, number, random_of(seed, 11))
-    values = np.exp(np.quantile(effects.over(shared.first, number), list(tails.values()), axis=0))
+    path = effects.over(shared.first, number)
+    path -= path[:, max(0, known - RECENT_MONTHS) : known].mean(axis=1, keepdims=True)
+    values = np.exp(np.quantile(path, list(tails.values()), axis=0))
     return pd.DataFrame(
         {
             "calendar_month": month_names(shared.first, number),

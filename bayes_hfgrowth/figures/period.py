@@ -21,9 +21,9 @@ _SHADES = {95: 0.18, 80: 0.39, 50: 0.6}
 def period_effect(fit: FittedDraws, months: int = MONTHS, seed: int | None = None) -> Figure:
     """The Hub's attention over time, with its intervals and its continuation.
 
-    What each calendar month multiplies the mean of every base model by: median, and the central
-    50, 80 and 95% of the posterior. Beyond the last calendar month of the fit each draw goes on
-    along one path, that of the forecasts with the same seed.
+    What each calendar month multiplies the mean of every base model by, relative to the last
+    twelve of the fit: median, and the central 50, 80 and 95% of the posterior. Beyond the last
+    one each draw goes on along one path, that of the forecasts with the same seed.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def attention_chart(table: pd.DataFrame) -> Figure:
         ticks = time[time % step == 0]
         axes.set_xticks(ticks, [str(month) for month in ticks.astype("M8[M]")])
         axes.set_xlabel("Calendar month (year-month)")
-        axes.set_ylabel("Attention relative to its\nlong-run median (ratio)")
+        axes.set_ylabel("Attention relative to the last\n12 months with data (ratio)")
         figure.legend(
             handles=_legend(str(table["calendar_month"].iloc[last])),
             loc="outside upper left",

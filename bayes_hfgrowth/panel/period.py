@@ -15,7 +15,10 @@ import pandas as pd
 
 from bayes_hfgrowth.support.months import anniversary, utc_microseconds
 
-__all__ = ["calendar_position", "continued", "month_names", "stationary"]
+__all__ = ["RECENT_MONTHS", "calendar_position", "continued", "month_names", "stationary"]
+
+RECENT_MONTHS = 12
+"""Last calendar months of a fit whose mean period effect is the recent pace of the Hub."""
 
 type Floats = npt.NDArray[np.float64]
 type Integers = npt.NDArray[np.int64]

@@ -140,7 +140,7 @@ def test_the_attention_on_the_hub_is_told_and_drawn(page, read, content, made_fi
     table = period_table(made_fit, 6, seed=3)
     pd.testing.assert_frame_equal(content.period, table)
     last, end = table[table["fitted"]].iloc[-1], table.iloc[-1]
-    assert f"in {last['calendar_month']}, the last month with data, by {last['median']:.3g}" in text
+    assert f"in {last['calendar_month']}, the last of them, {last['median']:.3g}" in text
     assert (
         f"for {end['calendar_month']} that gives {end['median']:.3g} "
         f"({end['lower_95']:.3g} to {end['upper_95']:.3g})." in text
