@@ -147,9 +147,7 @@ def main() -> None:
         rows = [births_alone(example, life, options.seed) for life in HALF_LIVES]
         print(markdown([head, *(row for part in rows for row in part)]))
         return
-    settings = {
-        name: getattr(options, name) for name in ("draws", "tune", "target_accept", "seed")
-    }
+    settings = {name: getattr(options, name) for name in ("draws", "tune", "target_accept", "seed")}
     parts = []
     try:
         model = hfg.GrowthModel(options.model)

@@ -172,9 +172,7 @@ def main() -> None:
     parser.add_argument("--fit-dir", type=Path, help="folder to keep the fits in, and to use")
     parser.add_argument("--out", type=Path, help="all measures, .csv or .parquet")
     options = parser.parse_args()
-    settings = {
-        name: getattr(options, name) for name in ("draws", "tune", "target_accept", "seed")
-    }
+    settings = {name: getattr(options, name) for name in ("draws", "tune", "target_accept", "seed")}
     found: dict[Place, Measures] = {}
     fits = [
         ["as of", "base models", "converged", "R-hat", "bulk ESS", "tail ESS",
