@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayes_hfgrowth.commands.fits import FitFile, FittedPanel, OfRelation, ReadSeed
+from bayes_hfgrowth.commands.fits import (
+    FitFile,
+    FittedPanel,
+    OfRelation,
+    ReadSeed,
+    fitted_panel,
+)
 from bayes_hfgrowth.commands.outputs import check_folder
 from bayes_hfgrowth.commands.screen import announce, show_verdict
 from bayes_hfgrowth.support.errors import FitError, HFGrowthError
@@ -39,13 +45,12 @@ def figures(
     """
     from bayes_hfgrowth.figures import save_figure
     from bayes_hfgrowth.fit import load_fit
-    from bayes_hfgrowth.panel.table import read_panel
     from bayes_hfgrowth.support.progress import Progress
 
     if file_format not in FORMATS:
         raise FitError(f"format {file_format!r} does not exist; give one of {', '.join(FORMATS)}")
     check_folder(out, FitError)
-    panel = None if panel_file is None else read_panel(panel_file, relation=relation)
+    panel = fitted_panel(panel_file, relation)
     fit = load_fit(fit_file)
     shown = Progress(True)
     with shown.stage("forecast"):

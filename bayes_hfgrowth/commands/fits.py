@@ -10,12 +10,13 @@ import typer
 from bayes_hfgrowth.commands.outputs import check_file
 from bayes_hfgrowth.commands.screen import announce, show_verdict
 from bayes_hfgrowth.panel.counted import METRICS, RELATIONS, Metric, Relation
-from bayes_hfgrowth.support.errors import FitError, ForecastError
+from bayes_hfgrowth.support.errors import FitError, ForecastError, PanelError
 from bayes_hfgrowth.support.names import numbered
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bayes_hfgrowth.panel.table import Panel
     from bayes_hfgrowth.posterior.convergence import Convergence
     from bayes_hfgrowth.posterior.population import PopulationPosterior
 
@@ -364,6 +365,23 @@ def population_of(fit_file: Path | None) -> "PopulationPosterior":
     from bayes_hfgrowth.posterior.population import PopulationPosterior, load_population
 
     return PopulationPosterior.load(fit_file) if fit_file else load_population()
+
+
+def fitted_panel(path: Path | None, relation: Relation | None) -> "Panel | None":
+    """Read the panel that a fit is shown with, where one is given.
+
+    Raises
+    ------
+    PanelError
+        When it cannot be read, or a relation is given without it.
+    """
+    from bayes_hfgrowth.panel.table import read_panel
+
+    if path is not None:
+        return read_panel(path, relation=relation)
+    if relation is not None:
+        raise PanelError("--relation goes with --panel; a fit knows what it was fitted to")
+    return None
 
 
 def tell_shipped(population: "PopulationPosterior") -> None:

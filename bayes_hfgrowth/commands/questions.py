@@ -7,7 +7,13 @@ import numpy as np
 import pandas as pd
 import typer
 
-from bayes_hfgrowth.commands.fits import FitFile, FittedPanel, OfRelation, ReadSeed
+from bayes_hfgrowth.commands.fits import (
+    FitFile,
+    FittedPanel,
+    OfRelation,
+    ReadSeed,
+    fitted_panel,
+)
 from bayes_hfgrowth.commands.outputs import check_file, check_folder
 from bayes_hfgrowth.commands.screen import announce, show_sections, show_table, show_verdict
 from bayes_hfgrowth.support.errors import ComparisonError, FitError
@@ -139,12 +145,11 @@ def diagnose(
     """
     from bayes_hfgrowth.diagnostics import diagnose as check_fit
     from bayes_hfgrowth.fit import load_fit
-    from bayes_hfgrowth.panel.table import read_panel
     from bayes_hfgrowth.support.progress import Progress
 
     if out is not None:
         check_folder(out, FitError)
-    panel = None if panel_file is None else read_panel(panel_file, relation=relation)
+    panel = fitted_panel(panel_file, relation)
     diagnostics = check_fit(load_fit(fit_file), panel, Progress(True))
     if out is not None:
         diagnostics.save(out)

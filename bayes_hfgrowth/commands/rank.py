@@ -84,6 +84,11 @@ def rank(
         raise ForecastError(f"top is {top}; give a number from 1 on")
     if by == "base_model" and overtakes is None and base_model and len(set(base_model)) == 1:
         raise ForecastError("a rank is one among several, and there is one alone; name more")
+    if overtakes is not None and (top is not None or base_model):
+        option = "--base-model" if base_model else "--top"
+        raise ForecastError(
+            f"{option} is of ranks, and --overtakes tells of two alone; leave one out"
+        )
     if overtakes is not None and overtakes[0] == overtakes[1]:
         raise ForecastError(f"{overtakes[0]!r} cannot overtake itself; name two {by}s")
     predicted, convergence = _predicted(

@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
-from bayes_hfgrowth.commands.fits import FitFile, FittedPanel, OfRelation, ReadSeed
+from bayes_hfgrowth.commands.fits import (
+    FitFile,
+    FittedPanel,
+    OfRelation,
+    ReadSeed,
+    fitted_panel,
+)
 from bayes_hfgrowth.commands.outputs import check_file
 from bayes_hfgrowth.commands.screen import announce, show_verdict
 from bayes_hfgrowth.support.errors import FitError
@@ -27,11 +33,10 @@ def report(
     It opens in any browser and loads nothing from any network.
     """
     from bayes_hfgrowth.fit import load_fit
-    from bayes_hfgrowth.panel.table import read_panel
     from bayes_hfgrowth.report import write_report
 
     check_file(out, (".html",), FitError)
-    panel = None if panel_file is None else read_panel(panel_file, relation=relation)
+    panel = fitted_panel(panel_file, relation)
     result = load_fit(fit_file)
     write_report(result, out, months=months, seed=seed, panel=panel, progress=True)
     announce(

@@ -115,6 +115,14 @@ PANEL = ("--panel", "{panel}")
         (("rank", *PANEL, "--months", 3, "--base-model", "openai/whisper-tiny"), "one alone"),
         (("rank", *PANEL, "--months", 3, "--overtakes", "openai/whisper-tiny", "a/b"), "'a/b'"),
         (("rank", *PANEL, "--months", 3, "--overtakes", "apple/AIM", "apple/AIM"), "itself"),
+        (
+            ("rank", *PANEL, "--months", 3, "--overtakes", "a/b", "c/d", "--top", 2),
+            "--top is of ranks",
+        ),
+        (
+            ("rank", *PANEL, "--months", 3, "--overtakes", "a/b", "c/d", "--base-model", "a/b"),
+            "--base-model is of ranks",
+        ),
         (("rank", *PANEL, "--months", 3, "--out", "r.txt"), "does not end in .csv or .parquet"),
         (("rank", *PANEL, "--months", 3, "--out", "none/r.csv"), "there is no folder"),
     ],

@@ -55,3 +55,6 @@ def test_a_relation_without_a_panel_is_refused(refused, tmp_path):
         said = refused(command, "fit.nc", "--relation", "adapter", "--months", 3, "--out",
                        tmp_path / "f.csv")  # fmt: skip
         assert "--relation goes with --panel" in said or "does not exist" in said
+    for command, out in (("diagnose", "checks"), ("figures", "figures"), ("report", "r.html")):
+        said = refused(command, "fit.nc", "--relation", "adapter", "--out", tmp_path / out)
+        assert "--relation goes with --panel; a fit knows what it was fitted to" in said
