@@ -408,11 +408,12 @@ class NonCentredPosterior:
             point = posterior_density(x, data)[2]
             x[size:] = self.non_centred(point, ridge[row], non_centring).ravel()
             here, found = posterior_density(x, data)[1][:size], np.zeros((size, size))
-            for k in columns:
-                moved = x.copy()
-                moved[k] += step[k]
-                found[k] = (here - posterior_density(moved, data)[1][:size]) / step[k]
-            return 0.5 * (found + found.T)
+            with np.errstate(over="ignore", invalid="ignore"):  # left out below
+                for k in columns:
+                    moved = x.copy()
+                    moved[k] += step[k]
+                    found[k] = (here - posterior_density(moved, data)[1][:size]) / step[k]
+                return 0.5 * (found + found.T)
 
         with ThreadPoolExecutor(2) as pool:
             each = [one for one in pool.map(hessian, range(len(v))) if np.isfinite(one).all()]
