@@ -35,6 +35,10 @@ YOUNGEST = 1
 """Least age at the date, in whole months, of the base models whose sums have targets."""
 
 
+EARLY = 4
+"""Greatest age, in whole months, of what is early among base models with 1 to 4 fine-tunes."""
+
+
 @dataclass(frozen=True, eq=False)
 class Sums:
     """New fine-tunes of one horizon, added up over base models draw by draw.
@@ -56,6 +60,10 @@ class Sums:
         Total of the base models with 1 to 4 fine-tunes at the date.
     few_came : int
         What came of them.
+    early : ndarray of int, shape (draws,)
+        Total of those of them that are at most `EARLY` months old.
+    early_came : int
+        What came of these.
     """
 
     organizations: Integers
@@ -65,6 +73,8 @@ class Sums:
     young_came: int
     few: Integers
     few_came: int
+    early: Integers
+    early_came: int
 
 
 class Part(NamedTuple):
@@ -99,8 +109,8 @@ def added_up(parts: Iterable[Part]) -> Sums:
     -------
     Sums
     """
-    totals, came, names, young, few = [], [], [], [], []
-    young_came = few_came = 0
+    totals, came, names, young, few, early = [], [], [], [], [], []
+    young_came = few_came = early_came = 0
     for part in parts:
         old = part.months >= YOUNGEST
         some = (part.observed >= 1) & (part.observed <= 4)
@@ -112,9 +122,13 @@ def added_up(parts: Iterable[Part]) -> Sums:
         young_came += int(part.came[~old].sum())
         few.append(part.new[:, some].sum(axis=1))
         few_came += int(part.came[some].sum())
+        some &= part.months <= EARLY
+        early.append(part.new[:, some].sum(axis=1))
+        early_came += int(part.came[some].sum())
     return Sums(
         np.stack(totals), np.array(came), tuple(names),
         np.sum(young, axis=0), young_came, np.sum(few, axis=0), few_came,
+        np.sum(early, axis=0), early_came,
     )  # fmt: skip
 
 
@@ -210,7 +224,8 @@ def sum_measures(sums: Sums) -> Measures:
         `total_measures` of the grand total under ``total_``, and with the young base models under
         ``all_``, and of each organization under ``of_NAME_``; `organization_measures` under
         ``organizations_``; ``few_came``; ``few_mean`` and ``few_median``, mean and median of the
-        total of base models with 1 to 4 fine-tunes over what came, minus 1.
+        total of base models with 1 to 4 fine-tunes over what came, minus 1; ``early_came`` and
+        ``early_median`` of those of them at most `EARLY` months old.
     """
     totals, came = sums.organizations.sum(axis=0), int(sums.came.sum())
     everything = total_measures(totals + sums.young, came + sums.young_came)
@@ -225,6 +240,7 @@ def sum_measures(sums: Sums) -> Measures:
     found["few_came"] = few
     found["few_mean"] = float(sums.few.mean()) / few - 1.0 if few else math.nan
     found["few_median"] = float(np.median(sums.few)) / few - 1.0 if few else math.nan
+    found["early_came"], found["early_median"] = sums.early_came, float(np.median(sums.early))
     return found
 
 

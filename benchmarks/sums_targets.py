@@ -141,6 +141,8 @@ MEASURES: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("few_mean", "sum of the predicted means, against what came", percent),
     ("few_median", "median of the sum, against what came", percent),
     ("few_log", "mean of ln(1 + new), against what came", percent),
+    ("early_came", "those of them at most 4 months old: that came", count),
+    ("early_median", "median of the draws", count),
 )
 
 
