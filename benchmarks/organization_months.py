@@ -2,7 +2,7 @@
 
     python -m benchmarks.organization_months --fit-dir fits
 
-takes the fits of ``python -m benchmarks.sums --draws 1500 --fit-dir fits``, in which base models
+takes the fits of ``python -m benchmarks.sums --fit-dir fits``, in which base models
 share nothing but the period effect, and looks at what their organizations share beyond it.
 
 The factor of an organization and a calendar month multiplies the means of all its base models by
