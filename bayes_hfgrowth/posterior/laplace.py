@@ -21,7 +21,7 @@ __all__ = ["Centre", "Mode", "PopulationDraws", "mode_of", "shifts_of"]
 _LARGEST = 1e8  # curvature in units of the prior's; keeps factorisations finite
 _STEPS, _HALVINGS, _FLAT, _LONGEST = 20, 8, 1e-4, 2.0  # of the search for the mode
 _WIDTH = 1e-4  # of the differences that give the curvature
-_DAMPED, _FARTHEST = 0.5, 3.0  # of the shifts
+_MOVES, _DAMPED, _FARTHEST = 4, 0.5, 3.0  # of the shifts
 _MOVED = 3  # growth parameters that are shifted: none acts on months' means through dispersion
 
 
@@ -230,7 +230,9 @@ def shifts_of(
             along = 0.0
             for k in range(_MOVED):
                 along += vectors[k, j] * change[k]
-            along *= values[j] / (values[j] ** 2 + _DAMPED)
+            # What so many damped Newton steps would come to if the likelihood were quadratic.
+            left = (_DAMPED / (values[j] ** 2 + _DAMPED)) ** _MOVES
+            along *= (1.0 - left) / max(values[j], _FLAT)
             for k in range(_MOVED):
                 shifts[d, k] += vectors[k, j] * along * centre.scales[k]
         for k in range(_MOVED):
