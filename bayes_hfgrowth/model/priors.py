@@ -8,7 +8,7 @@ import xarray as xr
 from scipy import stats
 from scipy.special import expit, logit
 
-from bayes_hfgrowth.model.specification import GrowthSpec, Prior
+from bayes_hfgrowth.model.specification import Dormancy, GrowthSpec, Prior
 from bayes_hfgrowth.panel.period import stationary
 
 __all__ = ["LOG_SCALE", "draw_prior", "frozen", "log_prior"]
@@ -18,17 +18,7 @@ LOG_SCALE = {"fitness": True, "immediacy": False, "longevity": True, "dispersion
 
 
 def frozen(prior: Prior) -> Any:
-    """Make the SciPy distribution of a prior.
-
-    Parameters
-    ----------
-    prior : Prior
-        From a specification.
-
-    Returns
-    -------
-    scipy.stats frozen distribution
-    """
+    """Make the frozen SciPy distribution of a prior."""
     p = prior.parameters
     match prior.distribution:
         case "Normal":
@@ -90,8 +80,8 @@ def draw_prior(
             values = np.clip(values, np.finfo(np.float64).tiny, np.nextafter(1.0, 0.0))
         return values
 
-    for name, pooling in spec.parameters.items():
-        natural = np.exp if LOG_SCALE[name] else np.asarray
+    for name, pooling in spec.hierarchies.items():
+        natural: Any = expit if name == "dormancy" else np.exp if LOG_SCALE[name] else np.asarray
         location = draw(pooling.location)
         put(f"global_{name}", natural(location))
         mean = np.repeat(location[:, None], organizations, axis=1)
@@ -100,21 +90,14 @@ def draw_prior(
             put(f"between_organizations_{name}", scale)
             mean = mean + scale[:, None] * rng.standard_normal(mean.shape)
         put(f"organization_{name}", natural(mean), "organization")
+        if isinstance(pooling, Dormancy):  # which no base model has for itself
+            continue
         scale = draw(pooling.between_base_models)
         put(f"between_base_models_{name}", scale)
         offsets = rng.standard_normal((draws, len(organization_of)))
         with np.errstate(over="ignore"):
             values = natural(mean[:, organization_of] + scale[:, None] * offsets)
         put(name, values, "base_model")
-    if spec.dormancy is not None:
-        location = draw(spec.dormancy.location)
-        put("global_dormancy", expit(location))
-        mean = np.repeat(location[:, None], organizations, axis=1)
-        if spec.dormancy.between_organizations is not None:
-            scale = draw(spec.dormancy.between_organizations)
-            put("between_organizations_dormancy", scale)
-            mean = mean + scale[:, None] * rng.standard_normal(mean.shape)
-        put("organization_dormancy", expit(mean), "organization")
     shared: dict[str, npt.NDArray[np.float64]] = {}
     for name, entry in spec.shared.items():
         if isinstance(entry, Prior):
@@ -153,19 +136,16 @@ def log_prior(spec: GrowthSpec, posterior: xr.Dataset) -> xr.Dataset:
     def put(name: str, prior: Prior, values: Any) -> None:
         densities[name] = values.copy(data=frozen(prior).logpdf(values.to_numpy()))
 
-    for name, pooling in spec.parameters.items():
-        location = posterior[f"global_{name}"]
-        put(f"global_{name}", pooling.location, np.log(location) if LOG_SCALE[name] else location)
-        if pooling.between_organizations is not None:
-            key = f"between_organizations_{name}"
-            put(key, pooling.between_organizations, posterior[key])
-        key = f"between_base_models_{name}"
-        put(key, pooling.between_base_models, posterior[key])
-    if spec.dormancy is not None:
-        put("global_dormancy", spec.dormancy.location, logit(posterior["global_dormancy"]))
-        if spec.dormancy.between_organizations is not None:
-            key = "between_organizations_dormancy"
-            put(key, spec.dormancy.between_organizations, posterior[key])
+    for name, pooling in spec.hierarchies.items():
+        location: Any = posterior[f"global_{name}"]
+        if name == "dormancy":
+            location = logit(location)
+        elif LOG_SCALE[name]:
+            location = np.log(location)
+        put(f"global_{name}", pooling.location, location)
+        for level in ("between_organizations", "between_base_models"):
+            if (prior := getattr(pooling, level, None)) is not None:
+                put(f"{level}_{name}", prior, posterior[f"{level}_{name}"])
     # The period effect is not here: its density is part of the model, as the base models' is.
     for name, entry in spec.shared.items():
         if isinstance(entry, Prior):

@@ -1,5 +1,6 @@
 """A specification and a panel's history make a PyMC model."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,28 +16,10 @@ from bayes_hfgrowth.model.pymc_months import (
     period_of_months,
     stationary_pt,
 )
-from bayes_hfgrowth.model.specification import GrowthSpec, Prior
+from bayes_hfgrowth.model.specification import Dormancy, GrowthSpec, Pooling, Prior
 from bayes_hfgrowth.panel.history import History
 
-__all__ = ["build_model", "distribution"]
-
-
-def distribution(prior: Prior, name: str | None = None) -> Tensor:
-    """Make the PyMC distribution of a prior.
-
-    Parameters
-    ----------
-    prior : Prior
-        From a specification.
-    name : str, optional
-        Name of the random variable in the model of the context; without one, a distribution
-        outside any model is returned.
-    """
-    parameters = dict(prior.parameters)
-    if prior.distribution == "LogNormal":
-        parameters["mu"] = float(np.log(parameters.pop("median")))
-    kind = getattr(pm, prior.distribution)
-    return kind.dist(**parameters) if name is None else kind(name, **parameters)
+__all__ = ["build_model"]
 
 
 def build_model(spec: GrowthSpec, history: History) -> pm.Model:
@@ -52,7 +35,7 @@ def build_model(spec: GrowthSpec, history: History) -> pm.Model:
     spec : GrowthSpec
         Likelihood, pooling and priors.
     history : History
-        The months that were observed.
+        The observed months.
 
     Returns
     -------
@@ -71,22 +54,38 @@ def build_model(spec: GrowthSpec, history: History) -> pm.Model:
         values = {name: _hierarchy(name, spec, history) for name in spec.parameters}
         law = _observe(spec, history, values)
         if spec.dormancy is not None:
-            _let_sleep(spec, history, law)
+            _let_sleep(spec.dormancy, history, law)
     return model
+
+
+def _variable(prior: Prior, name: str) -> Tensor:
+    """Random variable with a prior."""
+    parameters = dict(prior.parameters)
+    if prior.distribution == "LogNormal":
+        parameters["mu"] = float(np.log(parameters.pop("median")))
+    return getattr(pm, prior.distribution)(name, **parameters)
+
+
+def _organization_means(
+    name: str, pooling: Pooling | Dormancy, natural: Callable[[Tensor], Tensor], history: History
+) -> Tensor:
+    """Means of the organizations, on the scale that is normal."""
+    location = _variable(pooling.location, f"location_{name}")
+    pm.Deterministic(f"global_{name}", natural(location))
+    mean = location + pt.zeros(len(history.organizations))
+    if pooling.between_organizations is not None:
+        scale = _variable(pooling.between_organizations, f"between_organizations_{name}")
+        mean = mean + scale * pm.Normal(f"organization_{name}_offset", dims="organization")
+    pm.Deterministic(f"organization_{name}", natural(mean), dims="organization")
+    return mean
 
 
 def _hierarchy(name: str, spec: GrowthSpec, history: History) -> Tensor:
     """Values of one growth parameter for the base models, on the natural scale."""
     pooling = spec.parameters[name]
     natural = pt.exp if LOG_SCALE[name] else (lambda value: value)
-    location = distribution(pooling.location, f"location_{name}")
-    pm.Deterministic(f"global_{name}", natural(location))
-    mean = location + pt.zeros(len(history.organizations))
-    if pooling.between_organizations is not None:
-        scale = distribution(pooling.between_organizations, f"between_organizations_{name}")
-        mean = mean + scale * pm.Normal(f"organization_{name}_offset", dims="organization")
-    pm.Deterministic(f"organization_{name}", natural(mean), dims="organization")
-    scale = distribution(pooling.between_base_models, f"between_base_models_{name}")
+    mean = _organization_means(name, pooling, natural, history)
+    scale = _variable(pooling.between_base_models, f"between_base_models_{name}")
     offset = pm.Normal(f"{name}_offset", dims="base_model")
     value = mean[history.organization_of] + scale * offset
     return pm.Deterministic(name, natural(value), dims="base_model")
@@ -135,7 +134,7 @@ def _observe_surge(
 ) -> Tensor:
     """Surge law: a negative binomial count, or with bursts a mixture of two."""
     shared = {
-        name: distribution(entry, name) if isinstance(entry, Prior) else float(entry)
+        name: _variable(entry, name) if isinstance(entry, Prior) else float(entry)
         for name, entry in spec.shared.items()
     }
     period = _period(shared, spec, history)
@@ -153,20 +152,13 @@ def _observe_surge(
     return pm.Mixture.dist(weights, parts)
 
 
-def _let_sleep(spec: GrowthSpec, history: History, law: Tensor) -> None:
+def _let_sleep(dormancy: Dormancy, history: History, law: Tensor) -> None:
     """Mix the likelihood of each base model with that of a structural zero.
 
     With the share π of structural zeros, and the likelihood L of its months if it is none, a base
     model has the likelihood (1 - π) L, and π + (1 - π) L if all its months are empty.
     """
-    assert spec.dormancy is not None
-    location = distribution(spec.dormancy.location, "location_dormancy")
-    pm.Deterministic("global_dormancy", pt.sigmoid(location))
-    mean = location + pt.zeros(len(history.organizations))
-    if spec.dormancy.between_organizations is not None:
-        scale = distribution(spec.dormancy.between_organizations, "between_organizations_dormancy")
-        mean = mean + scale * pm.Normal("organization_dormancy_offset", dims="organization")
-    pm.Deterministic("organization_dormancy", pt.sigmoid(mean), dims="organization")
+    mean = _organization_means("dormancy", dormancy, pt.sigmoid, history)
     dormant = mean[history.organization_of]
     log_structural, log_at_risk = -pt.softplus(-dormant), -pt.softplus(dormant)
     likelihood = pt.zeros(len(history.base_models))

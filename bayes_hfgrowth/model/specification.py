@@ -4,7 +4,7 @@ import json
 import os
 import tomllib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -69,6 +69,13 @@ _ENTRIES: Mapping[str, tuple[str, Callable[[float], bool], tuple[str, ...]]] = {
     "factor": ("at least 1", lambda x: x >= 1, _FACTORS),
     "size": ("greater than 0", lambda x: x > 0, _FACTORS),
 }
+
+_PARTS: Mapping[str, type[CarryOver | PeriodEffect | Bursts]] = {
+    "carry_over": CarryOver,
+    "period_effect": PeriodEffect,
+    "bursts": Bursts,
+}
+"""Tables of the surge law that hold one entry for each field of their class."""
 
 FIXED: Mapping[str, float] = {
     "reinforcement_exponent": 1.0,
@@ -147,42 +154,28 @@ class GrowthSpec:
         found: dict[str, float | Prior] = {}
         if self.likelihood == "surge":
             found["reinforcement_exponent"] = self.reinforcement
-        if self.carry_over is not None:
-            found["carry_over_strength"] = self.carry_over.strength
-            found["carry_over_memory"] = self.carry_over.memory
-        if self.period_effect is not None:
-            found["period_persistence"] = self.period_effect.persistence
-            found["period_innovation"] = self.period_effect.innovation
-        if self.bursts is not None:
-            found["burst_probability"] = self.bursts.probability
-            found["burst_factor"] = self.bursts.factor
-            found["burst_size"] = self.bursts.size
+        parts = {"carry_over": self.carry_over, "period": self.period_effect, "burst": self.bursts}
+        for name, part in parts.items():
+            if part is not None:
+                found |= {f"{name}_{key}": value for key, value in vars(part).items()}
         return found
+
+    @property
+    def hierarchies(self) -> dict[str, Pooling | Dormancy]:
+        """What has a location, and scales of its own between organizations: dormancy comes last."""
+        dormancy = {} if self.dormancy is None else {_DORMANCY: self.dormancy}
+        return {**self.parameters, **dormancy}
 
     def to_json(self) -> str:
         """Write the specification as JSON, with the keys of a specification file."""
-        document: dict[str, Any] = {
-            "name": self.name,
-            "description": self.description,
-            "likelihood": self.likelihood,
-            "pooling": self.pooling,
-            "m": self.m,
-            "m_reason": self.m_reason,
-        }
+        settings = ("name", "description", "likelihood", "pooling", "m", "m_reason")
+        document: dict[str, Any] = {key: getattr(self, key) for key in settings}
         if self.likelihood == "surge":
             document["reinforcement"] = {"exponent": _plain(self.reinforcement)}
-        for key in ("carry_over", "period_effect", "bursts"):
-            if (part := getattr(self, key)) is not None:
-                document[key] = {name: _plain(value) for name, value in vars(part).items()}
-        tables: list[tuple[str, Dormancy | Pooling]] = list(self.parameters.items())
-        if self.dormancy is not None:
-            tables.append((_DORMANCY, self.dormancy))
-        for name, table in tables:
-            levels = ("location", "between_organizations", "between_base_models")
+        parts = {key: part for key in _PARTS if (part := getattr(self, key)) is not None}
+        for name, table in (parts | self.hierarchies).items():
             document[name] = {
-                level: _plain(prior)
-                for level in levels
-                if (prior := getattr(table, level, None)) is not None
+                key: _plain(value) for key, value in vars(table).items() if value is not None
             }
         return json.dumps(document)
 
@@ -335,10 +328,16 @@ class _SpecificationTable(CheckedTable):
             )
         return number
 
-    def entries(self, *keys: str) -> tuple[float | Prior, ...]:
+    def entries(self, *keys: str) -> list[float | Prior]:
         """Numbers or priors of a table that holds nothing else."""
         self.only(keys)
-        return tuple(self.fixed_or_prior(key) for key in keys)
+        return [self.fixed_or_prior(key) for key in keys]
+
+    def part(self, key: str) -> CarryOver | PeriodEffect | Bursts | None:
+        """A table of the surge law, if it is there."""
+        kind = _PARTS[key]
+        names = [field.name for field in fields(kind)]
+        return kind(*self.table(key).entries(*names)) if key in self.values else None
 
     def specification(self) -> dict[str, Any]:
         """Arguments of `GrowthSpec`, checked."""
@@ -368,6 +367,7 @@ class _SpecificationTable(CheckedTable):
         else:
             self.only(always, (_DORMANCY,))
         pooling = self.choice("pooling", _POOLINGS)
+        by_organization = pooling == "organization"
         parameters = (*_PARAMETERS, _DISPERSION) if surge else _PARAMETERS
         return {
             "name": self.text("name"),
@@ -377,21 +377,9 @@ class _SpecificationTable(CheckedTable):
             "m": self.positive("m"),
             "m_reason": self.text("m_reason"),
             "reinforcement": self.table("reinforcement").entries("exponent")[0] if surge else 1.0,
-            "carry_over": CarryOver(*self.table("carry_over").entries("strength", "memory"))
-            if surge
-            else None,
-            "period_effect": PeriodEffect(
-                *self.table("period_effect").entries("persistence", "innovation")
-            )
-            if "period_effect" in self.values
-            else None,
-            "bursts": Bursts(*self.table("bursts").entries("probability", "factor", "size"))
-            if "bursts" in self.values
-            else None,
-            "parameters": {
-                name: self.table(name).pooled(pooling == "organization") for name in parameters
-            },
-            "dormancy": Dormancy(*self.table(_DORMANCY).levels(pooling == "organization"))
+            **{key: self.part(key) for key in _PARTS},
+            "parameters": {name: self.table(name).pooled(by_organization) for name in parameters},
+            "dormancy": Dormancy(*self.table(_DORMANCY).levels(by_organization))
             if _DORMANCY in self.values
             else None,
         }
@@ -399,9 +387,5 @@ class _SpecificationTable(CheckedTable):
 
 def _plain(value: float | Prior) -> Any:
     if isinstance(value, Prior):
-        return {
-            "distribution": value.distribution,
-            **value.parameters,
-            "reason": value.reason,
-        }
+        return {"distribution": value.distribution, **value.parameters, "reason": value.reason}
     return value
