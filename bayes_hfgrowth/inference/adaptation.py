@@ -23,7 +23,12 @@ from bayes_hfgrowth.inference.coordinates import (
     coordinates_at,
     period_factors,
 )
-from bayes_hfgrowth.inference.population_layout import Parts, PopulationLayout, unbounded
+from bayes_hfgrowth.inference.population_layout import (
+    Parts,
+    PopulationLayout,
+    bounded,
+    unbounded,
+)
 from bayes_hfgrowth.inference.posterior_density import Data, LinearPreconditioner, posterior_density
 from bayes_hfgrowth.inference.preconditioner import (
     fit_sinh_arcsinh,
@@ -32,12 +37,10 @@ from bayes_hfgrowth.inference.preconditioner import (
 )
 from bayes_hfgrowth.inference.ridge import nearer_normal, pivot_of, pivots_at, to_ridge
 from bayes_hfgrowth.inference.summaries import (
-    PopulationValues,
     Summaries,
     curvatures,
     laplace,
     log_likelihood_gradients,
-    non_centred_draws,
     normal_summaries,
 )
 from bayes_hfgrowth.inference.variational import mean_field_advi
@@ -136,20 +139,16 @@ class NonCentredPosterior:
             zeros=self.zeros,
         )
 
-    def blank_adaptation(self) -> Adaptation:
-        """An adaptation that knows nothing, to compile with."""
+    def blank_data(self) -> Data:
+        """Data of coordinates that know nothing, to compile with."""
         size, p = self.layout.size, self.layout.parameters
         linear = LinearPreconditioner(
             np.zeros(size), np.eye(size), no_sinh_arcsinh(size), self._no_summaries()
         )
         shape = (self.with_finetunes, p)
-        non_centring = NonCentring(
-            np.zeros((*shape, p)),
-            np.zeros(shape),
-            *self._no_cross(),
-            np.zeros((self.with_finetunes, 7)),
-        )
-        return Adaptation(linear, non_centring, np.zeros((1, size)), np.zeros((1, self.members, p)))
+        summaries = Summaries(np.zeros((*shape, p)), np.zeros(shape))
+        pivots = np.zeros((self.with_finetunes, 7))
+        return self._data(linear, NonCentring(*summaries, *self._no_cross(), pivots))
 
     def _no_summaries(self) -> PopulationSummaries:
         calendar = self.layout.calendar_months
@@ -201,16 +200,15 @@ class NonCentredPosterior:
         if layout.pooled:
             point[blocks["means"]] = np.tile(point[blocks["location"]], layout.organizations)
         parts = layout.read(point)
-        shared = parts.shared
-        population = PopulationValues(parts.means, parts.scales, shared)
+        scales, shared = parts.scales, parts.shared
         own = self.group[: self.with_finetunes]
-        modes, summaries = laplace(self.observed, own, population, population.means[own], 20)
+        modes, summaries = laplace(self.observed, parts.means[own], scales, shared)
         locations = np.arange(blocks["location"].start, blocks["location"].start + p)
         scale[locations] = np.minimum(scale[locations], 0.2)
         scale[blocks["within"]] = 0.1
         level = self._no_summaries()
-        prior = prior_precision = np.diag(population.scales**-2.0)
         if layout.pooled:
+            prior = np.diag(scales**-2.0)
             # A base model is as uncertain of its organization's mean as its own and the scale say.
             gain = prior @ np.linalg.inv(summaries.precision + prior)
             np.add.at(level.group_precision[:, :p, :p], own, prior - gain @ prior)
@@ -218,26 +216,10 @@ class NonCentredPosterior:
             np.add.at(level.group_weighted[:, :p], own, part)
         linear = LinearPreconditioner(centre, np.diag(scale), no_sinh_arcsinh(layout.size), level)
         pivots = pivots_at(self._last_age, modes, self._many)
-        shift, origin = self._shift(modes, shared, population.scales)
-        cross = (summaries.precision + prior_precision) @ shift
-        non_centring = self._non_centring(
-            summaries.precision, summaries.weighted, cross, origin, pivots
-        )
-        return self._data(linear, non_centring)
+        shift, origin = self._shift(modes, scales, shared)
+        return self._data(linear, _non_centring(summaries, scales, shift, origin, pivots))
 
-    @staticmethod
-    def _non_centring(
-        precision: Floats, weighted: Floats, cross: Floats, origin: Floats, pivots: Floats
-    ) -> NonCentring:
-        return NonCentring(
-            np.ascontiguousarray(precision),
-            np.ascontiguousarray(weighted),
-            np.ascontiguousarray(cross),
-            origin,
-            np.ascontiguousarray(pivots),
-        )
-
-    def _shift(self, theta: Floats, shared: Shared, scales: Floats) -> tuple[Floats, Floats]:
+    def _shift(self, theta: Floats, scales: Floats, shared: Shared) -> tuple[Floats, Floats]:
         """How base models move with the exponent and the period effects, to first order.
 
         By the implicit function theorem: the mode of a base model moves by its curvature's inverse
@@ -246,24 +228,25 @@ class NonCentredPosterior:
         cross, origin = self._no_cross()
         values, period = shared
         origin[0], origin[1:] = values[EXPONENT], period
-        moves: list[tuple[int, Floats, Floats]] = []
+        moves: dict[int, Shared] = {}
         if "reinforcement_exponent" in self.layout.learned:
             step = np.zeros(len(values))
             step[EXPONENT] = min(_STEP, 0.5 * (1.0 - values[EXPONENT]))
-            moves.append((0, step, np.zeros(len(period))))
+            moves[0] = Shared(step, np.zeros(len(period)))
         if self.spec.period_effect is not None:
-            steps = _STEP * np.eye(len(period))
-            moves += [(1 + k, np.zeros(len(values)), step) for k, step in enumerate(steps)]
-        for column, by_values, by_period in moves:
-            above = Shared(values + by_values, period + by_period)
-            below = Shared(values - by_values, period - by_period)
-            up = log_likelihood_gradients(self.observed, theta, above)[1]
-            down = log_likelihood_gradients(self.observed, theta, below)[1]
-            length = 2.0 * (by_values.sum() + by_period.sum())
-            cross[:, :, column] = (up - down) / length
+            for k, step in enumerate(_STEP * np.eye(len(period))):
+                moves[1 + k] = Shared(np.zeros(len(values)), step)
+        for column, (by_values, by_period) in moves.items():
+            up, down = (
+                log_likelihood_gradients(self.observed, theta, moved)[1]
+                for moved in (
+                    Shared(values + by_values, period + by_period),
+                    Shared(values - by_values, period - by_period),
+                )
+            )
+            cross[:, :, column] = (up - down) / (2.0 * (by_values.sum() + by_period.sum()))
         cross = np.nan_to_num(cross, posinf=0.0, neginf=0.0)
-        population = PopulationValues(np.empty((0, 0)), scales, shared)
-        shift = np.linalg.solve(curvatures(self.observed, theta, population), cross)
+        shift = np.linalg.solve(curvatures(self.observed, theta, scales, shared), cross)
         return np.ascontiguousarray(shift), origin
 
     def _prior_point(self) -> tuple[Floats, Floats]:
@@ -307,7 +290,7 @@ class NonCentredPosterior:
         scales = np.exp(np.log(parts.scales).mean(axis=0))
         means = parts.means.mean(axis=0)
         shared = Shared(parts.shared.values.mean(axis=0), parts.shared.period.mean(axis=0))
-        shift, origin = self._shift(own.mean(axis=0), shared, scales)
+        shift, origin = self._shift(own.mean(axis=0), scales, shared)
         # Base models as they would be, were exponent and period effects at the origin.
         moved = (
             np.concatenate([parts.shared.values[:, [EXPONENT]], parts.shared.period], axis=1)
@@ -315,10 +298,7 @@ class NonCentredPosterior:
         )
         settled = ridge - np.einsum("nkc,sc->snk", shift, moved)
         summaries = normal_summaries(settled, means[self.group[: self.with_finetunes]], scales)
-        cross = (summaries.precision + np.diag(scales**-2.0)) @ shift
-        non_centring = self._non_centring(
-            summaries.precision, summaries.weighted, cross, origin, pivots
-        )
+        non_centring = _non_centring(summaries, scales, shift, origin, pivots)
         ridge = np.concatenate([ridge, theta[:, self.with_finetunes :]], axis=1)
         level = self._no_summaries()
         if layout.pooled:
@@ -435,14 +415,13 @@ class NonCentredPosterior:
         parts = self.layout.read(point)
         shared = np.concatenate([parts.shared.values[[EXPONENT]], parts.shared.period])
         weighted = non_centring.weighted + non_centring.cross @ (shared - non_centring.origin)
-        n, means = self.with_finetunes, parts.means[self.group]
-        own = non_centred_draws(
-            ridge[None, :n],
-            means[None, :n],
-            parts.scales[None],
-            Summaries(non_centring.precision, weighted),
-        )[0]
-        return np.concatenate([own, (ridge[n:] - means[n:]) / parts.scales])
+        n, means, scales = self.with_finetunes, parts.means[self.group], parts.scales
+        precision = non_centring.precision + np.diag(scales**-2.0)
+        weighted += means[:n] * scales**-2.0
+        centre = np.linalg.solve(precision, weighted[..., None])[..., 0]
+        root = np.linalg.cholesky(precision)
+        own = np.einsum("nji,nj->ni", root, ridge[:n] - centre)
+        return np.concatenate([own, (ridge[n:] - means[n:]) / scales])
 
     def _slopes(self, theta: Floats, parts: Parts) -> Floats:
         """Derivatives of each base model's log density, given draws of the population."""
@@ -489,7 +468,8 @@ class NonCentredPosterior:
         rng : numpy.random.Generator
             Source of the parameters of base models that are not a month old.
         """
-        parts = self.layout.read(draws["point"].to_numpy())
+        point = draws["point"].to_numpy()
+        parts = self.layout.read(point)
         theta = self._all_base_models(draws["theta"].to_numpy(), parts, rng)
         lead = ("chain", "draw")
         variables: dict[str, Any] = {}
@@ -504,7 +484,10 @@ class NonCentredPosterior:
                 natural(parts.means[..., k]),
             )
             variables[name] = ((*lead, "base_model"), natural(theta[..., k]))
-        variables |= self.layout.named_shared(draws["point"].to_numpy(), parts.shared.period)
+        for at, (name, prior) in enumerate(self.layout.learned.items()):
+            variables[name] = (lead, bounded(point[..., at], prior))
+        if self.spec.period_effect is not None:
+            variables["period_effect"] = ((*lead, "calendar_month"), parts.shared.period)
         if self.spec.dormancy is not None:
             variables["global_dormancy"] = (lead, expit(parts.location[..., -1]))
             if self.layout.pooled:
@@ -528,6 +511,14 @@ class NonCentredPosterior:
         noise = rng.standard_normal((chains, draws, len(own), size))
         theta[:, :, self._newborn] = parts.means[:, :, own] + parts.scales[:, :, None, :] * noise
         return theta
+
+
+def _non_centring(
+    summaries: Summaries, scales: Floats, shift: Floats, origin: Floats, pivots: Floats
+) -> NonCentring:
+    """Coordinates of the base models, whose centres move by `shift` with what all share."""
+    cross = (summaries.precision + np.diag(scales**-2.0)) @ shift
+    return NonCentring(*map(np.ascontiguousarray, (*summaries, cross, origin, pivots)))
 
 
 def _exp(values: Floats) -> Floats:

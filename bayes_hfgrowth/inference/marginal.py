@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from nutpie.compiled_pyfunc import PyFuncModel, from_pyfunc
 
 from bayes_hfgrowth.growth.law import Floats
@@ -17,10 +16,9 @@ from bayes_hfgrowth.inference.adaptation import Adaptation, NonCentredPosterior
 from bayes_hfgrowth.inference.posterior_density import posterior_density
 from bayes_hfgrowth.support.errors import FitError
 
-__all__ = ["OVERDISPERSED", "compiled_for", "draws_of"]
+__all__ = ["compiled_for"]
 
-OVERDISPERSED = 1.5
-"""How much further from the middle chains start than draws of the pilot lie."""
+_OVERDISPERSED = 1.5  # how much further from the middle chains start than draws of the pilot lie
 
 
 def compiled_for(posterior: NonCentredPosterior, adaptation: Adaptation) -> PyFuncModel:
@@ -55,44 +53,16 @@ def compiled_for(posterior: NonCentredPosterior, adaptation: Adaptation) -> PyFu
     def make_expansion(*_: Any) -> Callable[[Floats], dict[str, Floats]]:
         def expand(x: Floats) -> dict[str, Floats]:
             _, _, point, theta = posterior_density(np.ascontiguousarray(x), data)
-            return {"point": point, "theta": theta.ravel()}
+            return {"point": point, "theta": theta}
 
         return expand
 
-    shapes = (layout.size,), (posterior.members * layout.parameters,)
     return from_pyfunc(
         posterior.dimensions,
         make_density,
         make_expansion,
         [np.dtype(np.float64)] * 2,
-        list(shapes),
+        [(layout.size,), (posterior.members, layout.parameters)],
         ["point", "theta"],
-        make_initial_point_fn=lambda seed: posterior.start(adaptation, seed, OVERDISPERSED),
-    )
-
-
-def draws_of(posterior: NonCentredPosterior, found: xr.Dataset) -> xr.Dataset:
-    """What nutpie drew, as `NonCentredPosterior.adapt_to` and `NonCentredPosterior.named` read it.
-
-    Parameters
-    ----------
-    posterior : NonCentredPosterior
-        What was sampled.
-    found : xarray.Dataset
-        ``point`` and ``theta``, flat, over ``chain`` and ``draw``.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``point`` over ``coordinate``; ``theta`` over ``member`` and ``parameter``.
-    """
-    theta = found["theta"].to_numpy()
-    theta = theta.reshape(*theta.shape[:2], posterior.members, posterior.layout.parameters)
-    lead = ("chain", "draw")
-    return xr.Dataset(
-        {
-            "point": ((*lead, "coordinate"), found["point"].to_numpy()),
-            "theta": ((*lead, "member", "parameter"), theta.astype(np.float32)),
-        },
-        coords={name: found[name] for name in lead},
+        make_initial_point_fn=lambda seed: posterior.start(adaptation, seed, _OVERDISPERSED),
     )

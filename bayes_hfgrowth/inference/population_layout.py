@@ -16,7 +16,7 @@ Where base models are pooled globally, the fourth and fifth part are missing.
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit, logit
@@ -184,19 +184,16 @@ class PopulationLayout:
     @cached_property
     def priors(self) -> dict[int, Prior]:
         """Prior of each element of a point that has one of its own."""
-        spec, blocks = self.spec, self.blocks
-        hierarchies: list[Any] = [*spec.parameters.values()]
-        if spec.dormancy is not None:
-            hierarchies.append(spec.dormancy)
-        found = dict(enumerate(self.learned.values()))
-        for name, start in (("location", "location"), ("between_organizations", "between")):
-            if name == "location" or self.pooled:
-                first = blocks[start].start
-                found |= {first + k: getattr(h, name) for k, h in enumerate(hierarchies)}
-        first = blocks["within"].start
-        return found | {
-            first + k: p.between_base_models for k, p in enumerate(spec.parameters.values())
+        levels = {
+            "location": "location",
+            "between": "between_organizations",
+            "within": "between_base_models",
         }
+        found = dict(enumerate(self.learned.values()))
+        for block, level in levels.items():
+            own = [getattr(table, level, None) for table in self.spec.hierarchies.values()]
+            found |= enumerate(filter(None, own), self.blocks[block].start)
+        return found
 
     @cached_property
     def encoded(self) -> Layout:
@@ -248,12 +245,9 @@ class PopulationLayout:
             means = means.reshape(*lead, self.organizations, self.columns)
         else:
             means = np.repeat(location[..., None, :], self.organizations, axis=-2)
-        layout = self.encoded
-        values = np.empty((*lead, SHARED + 2))
-        for index in range(SHARED + 2):
-            values[..., index] = layout.fixed[index]
-            if layout.source[index] >= 0:
-                values[..., index] = bounded(points[..., layout.source[index]], layout.kind[index])
+        values = np.broadcast_to(self.encoded.fixed, (*lead, SHARED + 2)).copy()
+        for at, (name, prior) in enumerate(self.learned.items()):
+            values[..., _NAMES.index(name)] = bounded(points[..., at], prior)
         period = np.zeros((*lead, self.calendar_months))
         if self.spec.period_effect is not None:
             period = points[..., blocks["period"]]
@@ -271,34 +265,17 @@ class PopulationLayout:
             dormancy=dormancy,
         )
 
-    def named_shared(self, points: Floats, period: Floats) -> dict[str, Any]:
-        """Posterior variables of what all base models share.
-
-        Parameters
-        ----------
-        points : ndarray, shape (chains, draws, size)
-            On the unbounded scale.
-        period : ndarray, shape (chains, draws, calendar months)
-            Period effects there.
-        """
-        found: dict[str, Any] = {}
-        for at, (name, prior) in enumerate(self.learned.items()):
-            values = bounded(points[..., at], int(_encode(prior)[0]))
-            found[name] = (("chain", "draw"), values)
-        if self.spec.period_effect is not None:
-            found["period_effect"] = (("chain", "draw", "calendar_month"), period)
-        return found
-
 
 def unbounded(value: float, prior: Prior) -> float:
     """A value on the scale on which its prior lets it move freely."""
-    kind = _encode(prior)[0]
-    return float(value if kind == NORMAL else logit(value) if kind == BETA else np.log(value))
+    kind = prior.distribution
+    return float(value if kind == "Normal" else logit(value) if kind == "Beta" else np.log(value))
 
 
-def bounded(values: Floats, kind: int) -> Floats:
+def bounded(values: Floats, prior: Prior) -> Floats:
     """Back from that scale."""
-    return values if kind == NORMAL else expit(values) if kind == BETA else np.exp(values)
+    kind = prior.distribution
+    return values if kind == "Normal" else expit(values) if kind == "Beta" else np.exp(values)
 
 
 def _encode(prior: Prior) -> tuple[float, float, float]:

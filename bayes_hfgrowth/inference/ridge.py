@@ -104,9 +104,7 @@ def from_ridge_back(i: int, pivots: Floats, theta: Floats, by_theta: Floats) -> 
     by_theta[i, 2] += 1.0 - by_immediacy * z - by_z * pivots[i, _Z]
 
 
-def pivots_at(
-    log_age: Floats, centre: Floats, chosen: npt.NDArray[np.bool_] | None = None
-) -> Floats:
+def pivots_at(log_age: Floats, centre: Floats, chosen: npt.NDArray[np.bool_]) -> Floats:
     """Pivots at given growth parameters.
 
     Parameters
@@ -115,8 +113,8 @@ def pivots_at(
         ln of the age at the last month.
     centre : ndarray, shape (base models, parameters)
         θ*.
-    chosen : ndarray of bool, shape (base models,), optional
-        Base models that are reparametrised; all by default.
+    chosen : ndarray of bool, shape (base models,)
+        Base models that are reparametrised.
 
     Returns
     -------
@@ -128,10 +126,7 @@ def pivots_at(
     log_share = log_ndtr(z)
     ratio = np.exp(norm.logpdf(z) - log_share)
     columns = [log_age, z, inverse, log_share, ratio, immediacy, log_longevity]
-    pivots = np.stack(columns, axis=1)
-    if chosen is not None:
-        pivots[~chosen] = 0.0
-    return pivots
+    return np.where(chosen[:, None], np.stack(columns, axis=1), 0.0)
 
 
 def pivot_of(log_age: Floats, theta: Floats) -> Floats:

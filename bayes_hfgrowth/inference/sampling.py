@@ -6,11 +6,11 @@ it on the PyMC model of `bayes_hfgrowth.model.pymc_model` as it stands, non-cent
 reference.
 """
 
-import os
 import time
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import joblib
 import numpy as np
 import nutpie
 import pymc as pm
@@ -19,7 +19,7 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from bayes_hfgrowth.inference.adaptation import NonCentredPosterior
-from bayes_hfgrowth.inference.marginal import compiled_for, draws_of
+from bayes_hfgrowth.inference.marginal import compiled_for
 from bayes_hfgrowth.inference.posterior_density import posterior_density
 from bayes_hfgrowth.model.pymc_model import build_model
 from bayes_hfgrowth.model.specification import GrowthSpec
@@ -147,7 +147,7 @@ def _run(
         "draws": settings.draws,
         "tune": settings.tune,
         "chains": settings.chains,
-        "cores": settings.cores or min(settings.chains, _cores()),
+        "cores": settings.cores or min(settings.chains, joblib.cpu_count()),
         "seed": settings.seed,
         "target_accept": settings.target_accept,
         "save_warmup": False,
@@ -172,10 +172,6 @@ def _run(
         except BaseException:
             running.cancel()
             raise
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _statistics(tree: xr.DataTree) -> xr.Dataset:
@@ -211,9 +207,7 @@ def _sample_adapted(
     posterior = NonCentredPosterior(spec, history)
     begin = time.perf_counter()
     with progress.stage("compile"):
-        posterior_density(
-            np.zeros(posterior.dimensions), posterior.data(posterior.blank_adaptation())
-        )
+        posterior_density(np.zeros(posterior.dimensions), posterior.blank_data())
     compilation = time.perf_counter() - begin
     begin = time.perf_counter()
     with progress.stage("adapt"):
@@ -230,12 +224,17 @@ def _sample_adapted(
         compiled = compiled_for(posterior, adaptation)
         tree = _run(compiled, pilot, progress, f"pilot {number}", **_NEARLY_NORMAL)
         with progress.stage("adapt"):
-            adaptation = posterior.adapt_to(draws_of(posterior, tree["posterior"].to_dataset()))
+            adaptation = posterior.adapt_to(_draws_of(tree))
     tree = _run(compiled_for(posterior, adaptation), settings, progress, "sample", **_NEARLY_NORMAL)
-    found = draws_of(posterior, tree["posterior"].to_dataset())
-    named = posterior.named(found, np.random.default_rng(_stage_seed(settings.seed, 5)))
+    named = posterior.named(_draws_of(tree), np.random.default_rng(_stage_seed(settings.seed, 5)))
     seconds = {"compilation": compilation, "sampling": time.perf_counter() - begin}
     return named, _statistics(tree), seconds
+
+
+def _draws_of(tree: xr.DataTree) -> xr.Dataset:
+    """``point`` and ``theta``; the latter takes most of the memory, and half is precise enough."""
+    found = tree["posterior"].to_dataset()
+    return found.assign(theta=found["theta"].astype(np.float32))
 
 
 def _stage_seed(seed: int, stage: int) -> int:

@@ -5,47 +5,26 @@ method at the mode under a guess of the population, then from the draws of a mea
 from those of a pilot run.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from bayes_hfgrowth.growth.adjoint import gradients_of
-from bayes_hfgrowth.growth.law import Floats, Integers, Observed, Shared
+from bayes_hfgrowth.growth.law import Floats, Observed, Shared
 
 __all__ = [
-    "PopulationValues",
     "Summaries",
     "curvatures",
     "laplace",
     "log_likelihood_gradients",
-    "non_centred_draws",
     "normal_summaries",
 ]
 
 _LARGEST = 1e8  # precision of a summary in units of the prior's; keeps factorisations finite
+_NEWTON_STEPS = 20  # at most
 
 
-@dataclass(frozen=True, eq=False)
-class PopulationValues:
-    """One point of the population's parameters, on the scale on which they are normal.
-
-    Parameters
-    ----------
-    means : ndarray, shape (organizations, parameters)
-        Organization means.
-    scales : ndarray, shape (parameters,)
-        Standard deviations of base models within their organization.
-    shared : Shared
-        What all base models share.
-    """
-
-    means: Floats
-    scales: Floats
-    shared: Shared
-
-
-@dataclass(frozen=True, eq=False)
-class Summaries:
+class Summaries(NamedTuple):
     """A normal stand-in for the likelihood of each base model.
 
     Parameters
@@ -84,25 +63,23 @@ def log_likelihood_gradients(
 
 
 def _eigen(
-    observed: Observed, theta: Floats, population: PopulationValues
+    observed: Observed, theta: Floats, scales: Floats, shared: Shared
 ) -> tuple[Floats, Floats]:
     """Eigenvalues (at least 0) and vectors of minus the Hessian, in units of the scales."""
     step = 1e-4
-    size, shared = theta.shape[1], population.shared
+    size = theta.shape[1]
     hessian = np.empty((len(theta), size, size))
-    for k in range(size):
-        shift = np.zeros(size)
-        shift[k] = step
+    for k, shift in enumerate(step * np.eye(size)):
         up = log_likelihood_gradients(observed, theta + shift, shared)[1]
         down = log_likelihood_gradients(observed, theta - shift, shared)[1]
         hessian[:, :, k] = (down - up) / (2.0 * step)
     hessian = 0.5 * (hessian + hessian.transpose(0, 2, 1))
-    hessian *= np.outer(population.scales, population.scales)
+    hessian *= np.outer(scales, scales)
     values, vectors = np.linalg.eigh(np.nan_to_num(hessian, posinf=0.0, neginf=0.0))
     return np.clip(values, 0.0, _LARGEST), vectors
 
 
-def curvatures(observed: Observed, theta: Floats, population: PopulationValues) -> Floats:
+def curvatures(observed: Observed, theta: Floats, scales: Floats, shared: Shared) -> Floats:
     """Minus the Hessian of each base model's log density, months and population together.
 
     Parameters
@@ -111,56 +88,50 @@ def curvatures(observed: Observed, theta: Floats, population: PopulationValues) 
         The data.
     theta : ndarray, shape (base models, parameters)
         Where it is taken.
-    population : PopulationValues
-        Its scales are used, and what all base models share.
+    scales : ndarray, shape (parameters,)
+        Standard deviations of base models within their organization.
+    shared : Shared
+        What all base models share.
 
     Returns
     -------
     ndarray, shape (base models, parameters, parameters)
         Directions in which the months curve upwards count as flat.
     """
-    values, vectors = _eigen(observed, theta, population)
+    values, vectors = _eigen(observed, theta, scales, shared)
     found = np.einsum("nij,nj,nkj->nik", vectors, values + 1.0, vectors)
-    return np.asarray(found / np.outer(population.scales, population.scales))
+    return np.asarray(found / np.outer(scales, scales))
 
 
 def laplace(
-    observed: Observed, group: Integers, population: PopulationValues, theta: Floats, steps: int
+    observed: Observed, prior: Floats, scales: Floats, shared: Shared
 ) -> tuple[Floats, Summaries]:
-    """Summarise every base model at its mode under a population.
+    """Summarise every base model at its mode under a population, by Newton steps.
 
     Parameters
     ----------
-    observed : Observed
-        The data.
-    group : ndarray of int64, shape (base models,)
-        Organization of each base model.
-    population : PopulationValues
-        Where the population is taken to be.
-    theta : ndarray, shape (base models, parameters)
-        Where to start from.
-    steps : int
-        Largest number of Newton steps.
+    observed, scales, shared
+        As in `curvatures`.
+    prior : ndarray, shape (base models, parameters)
+        Mean of the organization of each base model.
 
     Returns
     -------
     modes : ndarray, shape (base models, parameters)
     summaries : Summaries
         Curvature of the log likelihood there, directions of negative curvature set to 0;
-        centred so that the mode under `population` stays where it is.
+        centred so that the mode under that population stays where it is.
     """
-    scales = population.scales
-    prior, shared = population.means[group], population.shared
 
     def density(points: Floats) -> Floats:
         distance = (points - prior) / scales
         value = log_likelihood_gradients(observed, points, shared)[0]
         return np.asarray(value - 0.5 * (distance**2).sum(axis=1))
 
-    theta = theta.copy()
+    theta = prior.copy()
     current = density(theta)
-    for _ in range(steps):
-        values, vectors = _eigen(observed, theta, population)
+    for _ in range(_NEWTON_STEPS):
+        values, vectors = _eigen(observed, theta, scales, shared)
         slope = log_likelihood_gradients(observed, theta, shared)[1] * scales
         slope -= (theta - prior) / scales
         if np.abs(slope).max(initial=0.0) < 1e-4:
@@ -177,7 +148,7 @@ def laplace(
             better |= improved
         if not better.any():
             break
-    values, vectors = _eigen(observed, theta, population)
+    values, vectors = _eigen(observed, theta, scales, shared)
     precision = np.einsum("nij,nj,nkj->nik", vectors, values, vectors)
     precision /= np.outer(scales, scales)
     weighted = np.einsum("nij,nj->ni", precision, theta) + (theta - prior) / scales**2
@@ -211,29 +182,3 @@ def normal_summaries(draws: Floats, mean: Floats, scales: Floats) -> Summaries:
     precision /= np.outer(scales, scales)
     weighted = np.einsum("nij,nj->ni", precision, centre) + (centre - mean) / scales**2
     return Summaries(precision, weighted)
-
-
-def non_centred_draws(draws: Floats, means: Floats, scales: Floats, summaries: Summaries) -> Floats:
-    """Coordinates of draws, as `bayes_hfgrowth.inference.whitening` has them.
-
-    Parameters
-    ----------
-    draws, means : ndarray, shape (draws, base models, parameters)
-        Growth parameters, and the means of their prior.
-    scales : ndarray, shape (draws, parameters)
-        Standard deviations of their prior.
-    summaries : Summaries
-        What the coordinates are adapted to.
-
-    Returns
-    -------
-    ndarray, shape (draws, base models, parameters)
-    """
-    y = np.empty(draws.shape)
-    for s, (own, mean, scale) in enumerate(zip(draws, means, scales, strict=True)):
-        precision = summaries.precision + np.diag(scale**-2.0)
-        weighted = summaries.weighted + mean * scale**-2.0
-        root = np.linalg.cholesky(precision)
-        centre = np.linalg.solve(precision, weighted[..., None])[..., 0]
-        y[s] = np.einsum("nji,nj->ni", root, own - centre)
-    return y

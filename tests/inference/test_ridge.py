@@ -16,7 +16,7 @@ RNG = np.random.default_rng(1)
 NUMBER = 40
 LOG_AGE = np.log(RNG.integers(1, 60, NUMBER).astype(float))
 CENTRE = np.array([1.5, 2.5, 0.5, 0.7]) + RNG.normal(size=(NUMBER, 4))
-PIVOTS = pivots_at(LOG_AGE, CENTRE)
+PIVOTS = pivots_at(LOG_AGE, CENTRE, np.ones(NUMBER, dtype=bool))
 RIDGE = CENTRE + 0.5 * RNG.normal(size=(NUMBER, 4))
 
 
@@ -80,7 +80,7 @@ def test_a_curved_ridge_is_distinguished_from_a_normal_cloud() -> None:
     assert not nearer_normal(age, cloud, slopes)[0]
 
     # The same cloud in ridge coordinates is a curved ridge in the growth parameters.
-    pivot = pivots_at(age, middle)
+    pivot = pivots_at(age, middle, np.ones(1, dtype=bool))
     ridge = np.stack([curved(draw, pivot)[0] for draw in cloud])
     by_ridge = np.empty(ridge.shape)
     for draw, point in enumerate(ridge):
