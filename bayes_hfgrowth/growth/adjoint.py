@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth.growth import blocks, elementary, points
-from bayes_hfgrowth.growth import law as formulas
+from bayes_hfgrowth.growth import blocks
 from bayes_hfgrowth.growth.blocks import Block, block_for, forward, longest_of
 from bayes_hfgrowth.growth.elementary import exp, inner, version_of
 from bayes_hfgrowth.growth.law import (
@@ -183,31 +182,17 @@ def _back_share(by_log_hazard: Floats, share: Floats, by_share: Floats) -> None:
 
 
 @inner()
-def _back_z(
-    sign: float, by_share: Floats, z: Floats, inverse: Floats, by_immediacy: Floats
-) -> None:
-    for i in range(len(by_immediacy)):
+def _back_z(sign: float, by_share: Floats, z: Floats, slope: Floats, total: Floats) -> None:
+    """Add derivatives through z, which falls by `slope` for each unit of a parameter."""
+    for i in range(len(total)):
         density = _DENSITY_0 * exp(-0.5 * min(z[i] * z[i], 1400.0))
-        by_immediacy[i] += sign * by_share[i] * density * inverse[i]
+        total[i] += sign * by_share[i] * density * slope[i]
 
 
 @inner()
-def _back_longevity(sign: float, by_share: Floats, z: Floats, by_longevity: Floats) -> None:
-    for i in range(len(by_longevity)):
-        density = _DENSITY_0 * exp(-0.5 * min(z[i] * z[i], 1400.0))
-        by_longevity[i] += sign * by_share[i] * density * z[i]
-
-
-@inner()
-def _back_simple(weight: Floats, by_hazard: Floats, hazard: Floats, by_log_hazard: Floats) -> None:
-    for i in range(len(by_log_hazard)):
-        by_log_hazard[i] = weight[i] * by_hazard[i] * hazard[i]
-
-
-@inner()
-def _back_lower(weight: Floats, by_lower: Floats, fitness: Floats, by: Floats) -> None:
-    for i in range(len(by)):
-        by[i] = weight[i] * by_lower[i] * fitness[i]
+def _weighted(weight: Floats, by: Floats, factor: Floats, out: Floats) -> None:
+    for i in range(len(out)):
+        out[i] = weight[i] * by[i] * factor[i]
 
 
 @inner()
@@ -293,20 +278,20 @@ def backward(observed: Observed, block: Block, shared: Shared) -> None:
         if law == SURGE:
             _surge_back(k, m, values, block, months, row)
         else:
-            _back_simple(weight, row[blocks.BY_HAZARD], row[blocks.HAZARD], by_log_hazard)
+            _weighted(weight, row[blocks.BY_HAZARD], row[blocks.HAZARD], by_log_hazard)
         add_to(by_log_hazard, by_theta[0])
         _back_share(by_log_hazard, row[blocks.SHARE], by_share)
         _back_z(-1.0, by_share, row[blocks.Z], inverse, by_theta[1])
-        _back_longevity(-1.0, by_share, row[blocks.Z], by_theta[2])
+        _back_z(-1.0, by_share, row[blocks.Z], row[blocks.Z], by_theta[2])
         if k > 0:
             last = block.tape[k - 1]
             if law == POISSON:
                 by_lower = state[blocks.BY_LOWER_NOW]
-                _back_lower(weight, row[blocks.BY_LOWER], state[blocks.FITNESS], by_lower)
+                _weighted(weight, row[blocks.BY_LOWER], state[blocks.FITNESS], by_lower)
                 _add_product(1.0, by_lower, last[blocks.LOWER], by_theta[0])
                 _subtract(by_share, by_lower, by_share)
             _back_z(1.0, by_share, last[blocks.Z], inverse, by_theta[1])
-            _back_longevity(1.0, by_share, last[blocks.Z], by_theta[2])
+            _back_z(1.0, by_share, last[blocks.Z], last[blocks.Z], by_theta[2])
     probability = values[PROBABILITY]
     for i in range(len(block.value)):
         by_shared[FACTOR, i] /= max(values[FACTOR], TINY)
@@ -385,9 +370,7 @@ def _compiled(sources: int) -> Any:
     return gradients
 
 
-gradients = _compiled(
-    version_of(blocks.__file__, elementary.__file__, formulas.__file__, points.__file__, __file__)
-)
+gradients = _compiled(version_of(__file__))
 
 
 def gradients_of(observed: Observed, theta: Floats, shared: Shared) -> Gradients:

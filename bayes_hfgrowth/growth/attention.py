@@ -53,10 +53,8 @@ def attention_share(age: ArrayLike, immediacy: ArrayLike, longevity: ArrayLike) 
 
     Parameters
     ----------
-    age : array_like
-        Age t in months.
-    immediacy, longevity : array_like
-        μ in log-months and σ.
+    age, immediacy, longevity : array_like
+        As in `z_score`.
 
     Returns
     -------

@@ -32,29 +32,10 @@ from bayes_hfgrowth.growth.law import (
     Months,
     Observed,
     Shared,
-    attention,
-    burst_given,
-    burst_lead,
-    growth_of,
-    log1p_ratio,
-    log_carried,
-    log_occupancy,
-    log_odds,
-    log_ratio,
-    log_vacancy,
-    mixed,
-    period_at,
-    regular_part,
-    size_of,
 )
 from bayes_hfgrowth.growth.points import add_to, copy_to, fill, natural_at
 
-__all__ = [
-    "Block",
-    "block_for",
-    "forward",
-    "longest_of",
-]
+__all__ = ["Block", "block_for", "forward", "longest_of"]
 
 (
     Z, LOWER, _UPPER, SHARE, HAZARD, NEW, VALID, LOG_COUNT, U, GROWTH, F, S, MEAN,
@@ -142,8 +123,7 @@ def _log_gamma(x: float) -> tuple[float, float]:
     i = 1.0 / x
     i2 = i * i
     log_x = math.log(x)
-    series = i * (1 / 12.0 - i2 * (1 / 360.0 - i2 * (1 / 1260.0 - i2 * (1 / 1680.0 - i2 / 1188.0))))
-    value = (x - 0.5) * log_x - x + _HALF_LOG_2PI + series - math.log(product)
+    value = (x - 0.5) * log_x - x + _HALF_LOG_2PI + formulas.stirling_rest(i) - math.log(product)
     slope = i2 * (1 / 12.0 - i2 * (1 / 120.0 - i2 * (1 / 252.0 - i2 * (1 / 240.0 - i2 / 132.0))))
     return value, log_x - 0.5 * i - slope - sums
 
@@ -193,7 +173,7 @@ def _read(k: int, block: Block, months: Months, m: float, period: Floats, row: F
             some |= months.new[j] > 0.0
             state[_AGE, i], state[_CONSTANT, i] = months.log_age[j], months.constants[j]
             state[_BEFORE, i] = months.previous[j] + m
-            effect = period_at(period, months.calendar[j], months.share[j])
+            effect = formulas.period_at(period, months.calendar[j], months.share[j])
             state[EFFECT, i] = min(max(effect, -HUGE), HUGE)
     return some
 
@@ -208,7 +188,9 @@ def _shares(
     share: Floats,
 ) -> None:
     for i in range(len(share)):
-        share[i] = attention(z_before[i], lower_before[i], upper_before[i], lower[i], upper[i])
+        share[i] = formulas.attention(
+            z_before[i], lower_before[i], upper_before[i], lower[i], upper[i]
+        )
 
 
 @inner()
@@ -228,8 +210,7 @@ def _poisson_means(
     m: float, fitness: Floats, lower_before: Floats, hazard: Floats, log_f: Floats
 ) -> None:
     for i in range(len(log_f)):
-        growth = growth_of(hazard[i])
-        log_f[i] = log(m * growth) + min(fitness[i] * lower_before[i], 0.5 * HUGE)
+        log_f[i] = formulas.log_poisson_mean(m, fitness[i], lower_before[i], hazard[i])
 
 
 @inner()
@@ -243,7 +224,7 @@ def _poisson(new: Floats, valid: Floats, log_f: Floats, value: Floats, by_lower:
 @inner()
 def _poisson_slopes(by_lower: Floats, hazard: Floats, by_hazard: Floats) -> None:
     for i in range(len(by_hazard)):
-        growth = growth_of(hazard[i])
+        growth = formulas.growth_of(hazard[i])
         by_hazard[i] = by_lower[i] * (growth + 1.0) / growth
 
 
@@ -252,7 +233,7 @@ def _birth(
     before: Floats, hazard: Floats, new: Floats, valid: Floats, value: Floats, by_hazard: Floats
 ) -> None:
     for i in range(len(by_hazard)):
-        growth = growth_of(hazard[i])
+        growth = formulas.growth_of(hazard[i])
         by_hazard[i] = new[i] / growth - before[i]
         value[i] += valid[i] * (new[i] * (log(growth) - hazard[i]) - before[i] * hazard[i])
 
@@ -272,13 +253,13 @@ def _us(hazard: Floats, log_count: Floats, less: float, u: Floats) -> None:
 @inner()
 def _gs(u: Floats, less: float, g: Floats) -> None:
     for i in range(len(g)):
-        g[i] = u[i] * log1p_ratio(less * u[i])
+        g[i] = u[i] * formulas.log1p_ratio(less * u[i])
 
 
 @inner()
 def _growths(g: Floats, growth: Floats) -> None:
     for i in range(len(growth)):
-        growth[i] = growth_of(g[i])
+        growth[i] = formulas.growth_of(g[i])
 
 
 @inner()
@@ -290,13 +271,13 @@ def _expected(count: Floats, m: float, growth: Floats, effect: Floats, f: Floats
 @inner()
 def _means(f: Floats, s: Floats, strength: float, mean: Floats) -> None:
     for i in range(len(mean)):
-        mean[i] = min(f[i] * exp(log_carried(s[i], strength)), _LARGEST_MEAN)
+        mean[i] = min(f[i] * exp(formulas.log_carried(s[i], strength)), _LARGEST_MEAN)
 
 
 @inner()
 def _sizes(mean: Floats, precision: Floats, size: Floats) -> None:
     for i in range(len(size)):
-        size[i] = size_of(mean[i], precision[i])
+        size[i] = formulas.size_of(mean[i], precision[i])
 
 
 @inner()
@@ -308,7 +289,7 @@ def _scaled(factor: float, mean: Floats, scaled: Floats) -> None:
 @inner()
 def _vacancies(mean: Floats, size: Floats, vacancy: Floats) -> None:
     for i in range(len(vacancy)):
-        vacancy[i] = log_vacancy(mean[i], size[i])
+        vacancy[i] = formulas.log_vacancy(mean[i], size[i])
 
 
 @inner()
@@ -320,7 +301,7 @@ def _densities(size: Floats, vacancy: Floats, density: Floats) -> None:
 @inner()
 def _add_counts(new: Floats, mean: Floats, size: Floats, gammas: Floats, density: Floats) -> None:
     for i in range(len(density)):
-        density[i] += gammas[i] + new[i] * log_occupancy(mean[i], size[i])
+        density[i] += gammas[i] + new[i] * formulas.log_occupancy(mean[i], size[i])
 
 
 @inner()
@@ -363,31 +344,31 @@ def _negative_binomial(
 @inner()
 def _leads(burst: Floats, regular: Floats, odds: float, lead: Floats) -> None:
     for i in range(len(lead)):
-        lead[i] = burst_lead(regular[i], burst[i], odds)
+        lead[i] = formulas.burst_lead(regular[i], burst[i], odds)
 
 
 @inner()
 def _mixtures(lead: Floats, rest: float, density: Floats) -> None:
     for i in range(len(density)):
-        density[i] += mixed(lead[i]) + rest
+        density[i] += formulas.mixed(lead[i]) + rest
 
 
 @inner()
 def _burst_given(lead: Floats, p: Floats) -> None:
     for i in range(len(p)):
-        p[i] = burst_given(lead[i])
+        p[i] = formulas.burst_given(lead[i])
 
 
 @inner()
 def _regulars(new: Floats, mean: Floats, p: Floats, regular: Floats) -> None:
     for i in range(len(regular)):
-        regular[i] = regular_part(new[i], mean[i], p[i])
+        regular[i] = formulas.regular_part(new[i], mean[i], p[i])
 
 
 @inner()
 def _ratios(regular: Floats, f: Floats, ratio: Floats) -> None:
     for i in range(len(ratio)):
-        ratio[i] = log_ratio(regular[i], f[i])
+        ratio[i] = formulas.log_ratio(regular[i], f[i])
 
 
 @inner()
@@ -477,34 +458,23 @@ def forward(observed: Observed, block: Block, shared: Shared) -> None:
         state[_WORST, i], state[_AGE, i] = 0.0, 0.0
         state[_NOW_S, i], state[_NOW_COUNT, i] = 0.0, 0.0
         state[_BIRTH_Z, i], state[_BIRTH_LOWER, i], state[_BIRTH_UPPER, i] = -np.inf, 0.0, 1.0
-    odds = log_odds(shared.values[PROBABILITY])
-    longest = longest_of(block)
-    for k in range(longest):
+    odds = formulas.log_odds(shared.values[PROBABILITY])
+    for k in range(longest_of(block)):
         row = block.tape[k]
         some = _read(k, block, months, m, shared.period, row)
-        attention_ended_each(
+        _attention_ended(
             state[_AGE], state[_IMMEDIACY], state[INVERSE], row[Z], row[LOWER], row[_UPPER]
         )
-        if k == 0:
-            _shares(
-                state[_BIRTH_Z],
-                state[_BIRTH_LOWER],
-                state[_BIRTH_UPPER],
-                row[LOWER],
-                row[_UPPER],
-                row[SHARE],
-            )
-        else:
-            last = block.tape[k - 1]
-            _shares(last[Z], last[LOWER], last[_UPPER], row[LOWER], row[_UPPER], row[SHARE])
+        # Z, LOWER and _UPPER stand in the same order in both.
+        last = block.tape[k - 1] if k > 0 else state[_BIRTH_Z:]
+        _shares(last[Z], last[LOWER], last[_UPPER], row[LOWER], row[_UPPER], row[SHARE])
         _hazards(state[FITNESS], row[SHARE], row[HAZARD])
         if law == SURGE:
             _surge(some, m, shared.values, odds, block, row)
             continue
         _worse(row[HAZARD], row[VALID], state[_WORST])
         if law == POISSON:
-            lower = block.tape[k - 1, LOWER] if k > 0 else state[_BIRTH_LOWER]
-            _poisson_means(m, state[FITNESS], lower, row[HAZARD], state[G])
+            _poisson_means(m, state[FITNESS], last[LOWER], row[HAZARD], state[G])
             _poisson(row[NEW], row[VALID], state[G], value, row[BY_LOWER])
             _poisson_slopes(row[BY_LOWER], row[HAZARD], row[BY_HAZARD])
         else:
@@ -520,7 +490,7 @@ def forward(observed: Observed, block: Block, shared: Shared) -> None:
 
 
 @inner()
-def attention_ended_each(
+def _attention_ended(
     log_age: Floats, immediacy: Floats, inverse: Floats, z: Floats, lower: Floats, upper: Floats
 ) -> None:
     """Standardised log age at the end of each month, and both tails of the normal there."""

@@ -20,12 +20,14 @@ __all__ = ["exp", "expm1", "inner", "log", "mills", "version_of"]
 
 
 def version_of(*files: str | None) -> int:
-    """Check sum of source files, for a compiled function to close over.
+    """Check sum of this folder and of those in which files stand, for a function to close over.
 
-    Numba's cache on disk tells versions apart by what a function closes over, and of its sources
-    only looks at the file that it stands in.
+    Numba's cache on disk tells versions apart by what a compiled function closes over, and of its
+    sources only looks at the file that it stands in.
     """
-    return zlib.crc32(b"".join(Path(str(file)).read_bytes() for file in files))
+    folders = {Path(str(file)).parent for file in (__file__, *files)}
+    sources = (path for folder in sorted(folders) for path in sorted(folder.glob("*.py")))
+    return zlib.crc32(b"".join(path.read_bytes() for path in sources))
 
 
 def inner(**options: Any) -> Any:

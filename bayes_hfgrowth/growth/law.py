@@ -283,6 +283,12 @@ def log_ratio(regular: float, expected: float) -> float:
     return log((regular + 0.5) / (expected + 0.5))
 
 
+@scalar
+def log_poisson_mean(m: float, fitness: float, lower_before: float, hazard: float) -> float:
+    """Ln f under ``POISSON``; `lower_before` is Φ(z) before the month."""
+    return log(m * growth_of(hazard)) + min(fitness * lower_before, 0.5 * HUGE)
+
+
 # --- Its count --------------------------------------------------------------------------------
 
 
@@ -303,6 +309,15 @@ def log_vacancy(mean: float, size: float) -> float:
 def log_occupancy(mean: float, size: float) -> float:
     """Ln(mean / (size + mean)), the part of each fine-tune in the log density."""
     return log(max(mean / (size + mean), TINY))
+
+
+@scalar
+def stirling_rest(inverse: float) -> float:
+    """What Stirling's formula for ln Γ(x) leaves out, from 1 / x; x at least 8."""
+    i2 = inverse * inverse
+    return inverse * (
+        1 / 12.0 - i2 * (1 / 360.0 - i2 * (1 / 1260.0 - i2 * (1 / 1680.0 - i2 / 1188.0)))
+    )
 
 
 @njit(error_model="numpy")

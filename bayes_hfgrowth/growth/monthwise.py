@@ -6,8 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth.growth import elementary
-from bayes_hfgrowth.growth import law as formulas
 from bayes_hfgrowth.growth.elementary import version_of
 from bayes_hfgrowth.growth.law import (
     BIRTH,
@@ -272,10 +270,8 @@ def _compiled(sources: int) -> Any:
                     if not never:
                         if law == POISSON:
                             drawn = draw_poisson(mean, rng)
-                        elif law == BIRTH:
-                            drawn = negative_binomial(mean, found.size[j], rng)
-                        else:
-                            size = size_of(mean, precision)
+                        else:  # without bursts under BIRTH
+                            size = found.size[j] if law == BIRTH else size_of(mean, precision)
                             drawn = draw_count(
                                 mean, size, row[PROBABILITY], row[FACTOR], row[SIZE], rng
                             )
@@ -284,6 +280,4 @@ def _compiled(sources: int) -> Any:
     return pointwise, regular_laws, replicate
 
 
-pointwise, regular_laws, replicate = _compiled(
-    version_of(elementary.__file__, formulas.__file__, __file__)
-)
+pointwise, regular_laws, replicate = _compiled(version_of(__file__))

@@ -10,9 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth.growth import elementary, monthwise, points
-from bayes_hfgrowth.growth import law as formulas
-from bayes_hfgrowth.growth.elementary import exp, inner, log, version_of
+from bayes_hfgrowth.growth.elementary import exp, inner, version_of
 from bayes_hfgrowth.growth.law import (
     CAP,
     EXPONENT,
@@ -31,6 +29,7 @@ from bayes_hfgrowth.growth.law import (
     burst_lead,
     growth_of,
     log_density,
+    log_poisson_mean,
     period_at,
     regular_part,
     rising,
@@ -81,8 +80,7 @@ def _empty(
     """Add the log probability of an empty month before any fine-tune, under the classic laws."""
     for s in range(len(value)):
         if law == POISSON:
-            log_mean = log(m * growth_of(hazard[s])) + min(fitness[s] * lower[s], 0.5 * HUGE)
-            value[s] -= exp(min(log_mean, HUGE))
+            value[s] -= exp(min(log_poisson_mean(m, fitness[s], lower[s], hazard[s]), HUGE))
         else:
             value[s] -= m * hazard[s]
 
@@ -231,8 +229,4 @@ def _compiled(sources: int) -> Any:
     return simulate
 
 
-simulate = _compiled(
-    version_of(
-        elementary.__file__, formulas.__file__, monthwise.__file__, points.__file__, __file__
-    )
-)
+simulate = _compiled(version_of(__file__))

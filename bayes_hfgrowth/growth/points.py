@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth.growth import elementary
 from bayes_hfgrowth.growth import law as formulas
 from bayes_hfgrowth.growth.elementary import exp, inner, log, version_of
 from bayes_hfgrowth.growth.law import (
@@ -30,21 +29,6 @@ from bayes_hfgrowth.growth.law import (
     Floats,
     Observed,
     Shared,
-    attention,
-    burst_given,
-    burst_lead,
-    growth_of,
-    log_carried,
-    log_occupancy,
-    log_odds,
-    log_ratio,
-    log_vacancy,
-    mixed,
-    period_at,
-    regular_part,
-    reinforcement,
-    size_of,
-    tails,
 )
 
 __all__ = [
@@ -174,7 +158,7 @@ def _attention_ended(
     for i in range(len(z)):
         x = (log_age - immediacy[i]) * inverse[i]
         z[i] = x
-        lower[i], upper[i] = tails(x)
+        lower[i], upper[i] = formulas.tails(x)
 
 
 @inner()
@@ -188,7 +172,9 @@ def _attention_at(
     hazard: Floats,
 ) -> None:
     for i in range(len(hazard)):
-        share = attention(z_before[i], lower_before[i], upper_before[i], lower[i], upper[i])
+        share = formulas.attention(
+            z_before[i], lower_before[i], upper_before[i], lower[i], upper[i]
+        )
         hazard[i] = max(fitness[i] * share, TINY)
 
 
@@ -204,14 +190,14 @@ def hazards_at(k: int, log_age: float, rows: Rows) -> None:
 def reinforced_at(m: float, exponent: Floats, count: Floats, hazard: Floats, g: Floats) -> None:
     """G of `bayes_hfgrowth.growth.law.reinforcement`."""
     for i in range(len(g)):
-        g[i] = reinforcement(hazard[i], log(count[i] + m), exponent[i])
+        g[i] = formulas.reinforcement(hazard[i], log(count[i] + m), exponent[i])
 
 
 @inner()
 def expected_at(m: float, period: Floats, count: Floats, g: Floats, f: Floats) -> None:
     """f, what growth and period would bring."""
     for i in range(len(f)):
-        f[i] = (count[i] + m) * growth_of(g[i]) * exp(period[i])
+        f[i] = (count[i] + m) * formulas.growth_of(g[i]) * exp(period[i])
 
 
 @inner()
@@ -220,9 +206,9 @@ def means_at(
 ) -> None:
     """Mean of the month, and the size of its negative binomial."""
     for i in range(len(f)):
-        now = f[i] * exp(log_carried(s[i], strength[i]))
+        now = f[i] * exp(formulas.log_carried(s[i], strength[i]))
         mean[i] = now
-        size[i] = size_of(now, precision[i])
+        size[i] = formulas.size_of(now, precision[i])
 
 
 @inner()
@@ -239,21 +225,21 @@ def _bursts_at(
 def _leads_at(odds: Floats, regular: Floats, burst: Floats, lead: Floats) -> None:
     """How far a burst is likelier than a regular month, on the log scale."""
     for i in range(len(lead)):
-        lead[i] = burst_lead(regular[i], burst[i], odds[i])
+        lead[i] = formulas.burst_lead(regular[i], burst[i], odds[i])
 
 
 @inner()
 def _regular_at(new: float, mean: Floats, lead: Floats, regular: Floats) -> None:
     """What of the count feeds later months."""
     for i in range(len(mean)):
-        regular[i] = regular_part(new, mean[i], burst_given(lead[i]))
+        regular[i] = formulas.regular_part(new, mean[i], formulas.burst_given(lead[i]))
 
 
 @inner()
 def remembered_at(memory: Floats, regular: Floats, f: Floats, s: Floats, count: Floats) -> None:
     """Take the month into what is known before the next one."""
     for i in range(len(f)):
-        s[i] = memory[i] * s[i] + (1.0 - memory[i]) * log_ratio(regular[i], f[i])
+        s[i] = memory[i] * s[i] + (1.0 - memory[i]) * formulas.log_ratio(regular[i], f[i])
     for i in range(len(f)):
         count[i] += regular[i]
 
@@ -271,8 +257,7 @@ def _refuse(growth: Floats, constant: float, value: Floats) -> None:
 @inner()
 def _possible(theta: Floats, value: Floats) -> None:
     """0 where growth parameters can be worked with, else -inf."""
-    for i in range(len(value)):
-        value[i] = 0.0
+    fill(0.0, value)
     for k in range(len(theta)):
         for i in range(len(value)):
             value[i] = value[i] if abs(theta[k, i]) <= WIDEST else -np.inf
@@ -283,7 +268,7 @@ def _poisson(
     new: float, m: float, fitness: Floats, lower_before: Floats, hazard: Floats, value: Floats
 ) -> None:
     for i in range(len(value)):
-        log_f = log(m * growth_of(hazard[i])) + min(fitness[i] * lower_before[i], 0.5 * HUGE)
+        log_f = formulas.log_poisson_mean(m, fitness[i], lower_before[i], hazard[i])
         value[i] += new * log_f - exp(min(log_f, HUGE))
 
 
@@ -293,17 +278,17 @@ def _birth(new: float, size: float, hazard: Floats, value: Floats) -> None:
         value[i] -= size * hazard[i]
     if new > 0.0:
         for i in range(len(value)):
-            value[i] += new * (log(growth_of(hazard[i])) - hazard[i])
+            value[i] += new * (log(formulas.growth_of(hazard[i])) - hazard[i])
 
 
 @inner()
 def _densities_at(new: float, mean: Floats, size: Floats, density: Floats) -> None:
     """Log density of a negative binomial count but for its constant; `mean` is free after it."""
     for i in range(len(mean)):
-        density[i] = size[i] * log_vacancy(mean[i], size[i])
+        density[i] = size[i] * formulas.log_vacancy(mean[i], size[i])
     if new > 0.0:
         for i in range(len(mean)):
-            density[i] += new * log_occupancy(mean[i], size[i])
+            density[i] += new * formulas.log_occupancy(mean[i], size[i])
         if new <= _FEW:
             _rising_few(int(new), size, mean, density)
         else:
@@ -334,14 +319,7 @@ def _rising_many(new: float, size: Floats, density: Floats) -> None:
         product = low * (low + 1.0) * (low + 2.0) * (low + 3.0)
         product = product * ((low + 4.0) * (low + 5.0) * (low + 6.0) * (low + 7.0))
         x, y = low + new, low + 8.0
-        a, b = 1.0 / x, 1.0 / y
-        a2, b2 = a * a, b * b
-        top = a * (
-            1 / 12.0 - a2 * (1 / 360.0 - a2 * (1 / 1260.0 - a2 * (1 / 1680.0 - a2 / 1188.0)))
-        )
-        end = b * (
-            1 / 12.0 - b2 * (1 / 360.0 - b2 * (1 / 1260.0 - b2 * (1 / 1680.0 - b2 / 1188.0)))
-        )
+        top, end = formulas.stirling_rest(1.0 / x), formulas.stirling_rest(1.0 / y)
         near = (x - 0.5) * log(x) - x + top - ((y - 0.5) * log(y) - y + end) + log(product)
         far = new * log(size[i]) + 0.5 * new * (new - 1.0) / size[i]
         density[i] += far if size[i] >= _LARGE else near
@@ -358,7 +336,7 @@ def add_to(addend: Floats, total: Floats) -> None:
 def _mixed_at(probability: Floats, regular: Floats, lead: Floats, value: Floats) -> None:
     """Add the log density of a month that may be a burst."""
     for i in range(len(value)):
-        value[i] += regular[i] + mixed(lead[i]) + log(1.0 - probability[i])
+        value[i] += regular[i] + formulas.mixed(lead[i]) + log(1.0 - probability[i])
 
 
 @inner()
@@ -426,7 +404,7 @@ def laws_at(shared: Floats, laws: Floats) -> None:
         row = shared[min(i, len(shared) - 1)]
         for k in range(SHARED):
             laws[k, i] = row[k]
-        laws[SHARED, i] = log_odds(row[PROBABILITY])
+        laws[SHARED, i] = formulas.log_odds(row[PROBABILITY])
 
 
 @njit(error_model="numpy")
@@ -466,7 +444,9 @@ def log_likelihoods_at(
         elif law == BIRTH:
             _birth(new, months.previous[j] + m, rows.hazard, value)
         else:
-            fill(period_at(shared.period, months.calendar[j], months.share[j]), rows.period)
+            fill(
+                formulas.period_at(shared.period, months.calendar[j], months.share[j]), rows.period
+            )
             surge_month(new, m, bursts, rows, value)
         _refuse(rows.hazard, months.constants[j], value)
 
@@ -494,4 +474,4 @@ def _compiled(sources: int) -> Any:
     return log_likelihoods
 
 
-log_likelihoods = _compiled(version_of(elementary.__file__, formulas.__file__, __file__))
+log_likelihoods = _compiled(version_of(__file__))

@@ -104,6 +104,14 @@ def log_prior_at(prior: Floats, t: float) -> tuple[float, float]:
     return a * math.log(share) + b * math.log(1.0 - share), a * (1.0 - share) - b * share
 
 
+@njit(error_model="numpy")
+def _natural(t: float, kind: int) -> float:
+    """From the unbounded scale of a kind of prior."""
+    if kind == BETA:
+        return 1.0 / (1.0 + math.exp(-t))
+    return t if kind == NORMAL else math.exp(t)
+
+
 # --- Period effects ---------------------------------------------------------------------------
 
 
@@ -168,8 +176,7 @@ def _hyper(psi: Floats, layout: Layout, moved: int, by: float) -> tuple[float, f
         found[k] = layout.fixed[index]
         if layout.source[index] >= 0:
             t = psi[layout.source[index]] + (by if k == moved else 0.0)
-            kind = layout.kind[index]
-            found[k] = 1.0 / (1.0 + math.exp(-t)) if kind == BETA else math.exp(t)
+            found[k] = _natural(t, layout.kind[index])
     return min(found[0], 1.0 - 1e-12), found[1]
 
 
@@ -433,12 +440,7 @@ def shared_at(point: Floats, layout: Layout, values: Floats, period: Floats) -> 
     for index in range(len(values)):
         values[index] = layout.fixed[index]
         if layout.source[index] >= 0:
-            t = point[layout.source[index]]
-            if layout.kind[index] == BETA:
-                t = 1.0 / (1.0 + math.exp(-t))
-            elif layout.kind[index] != NORMAL:
-                t = math.exp(t)
-            values[index] = t
+            values[index] = _natural(point[layout.source[index]], layout.kind[index])
     period[:] = 0.0
     if layout.location > layout.period:
         period[:] = point[layout.period : layout.location]

@@ -12,19 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth.growth import elementary
-from bayes_hfgrowth.growth import law as formulas
 from bayes_hfgrowth.growth.adjoint import gradients_of
 from bayes_hfgrowth.growth.elementary import inner, version_of
 from bayes_hfgrowth.growth.law import SHARED, Floats, Integers, Observed, Shared
-from bayes_hfgrowth.inference import (
-    coordinates,
-    population_layout,
-    preconditioner,
-    ridge,
-    whitening,
-    zero_counts,
-)
 from bayes_hfgrowth.inference.coordinates import (
     PopulationSummaries,
     add_by_shared,
@@ -35,20 +25,16 @@ from bayes_hfgrowth.inference.coordinates import (
 from bayes_hfgrowth.inference.population_layout import Layout
 from bayes_hfgrowth.inference.preconditioner import preconditioned, preconditioned_back
 from bayes_hfgrowth.inference.whitening import (
-    Factors,
     NonCentring,
     Placed,
     PopulationPoint,
+    room_for,
     to_coordinates_back,
     to_parameters,
 )
 from bayes_hfgrowth.inference.zero_counts import zero_counts_back, zero_counts_parameters
 
-__all__ = [
-    "Data",
-    "LinearPreconditioner",
-    "posterior_density",
-]
+__all__ = ["Data", "LinearPreconditioner", "posterior_density"]
 
 
 class LinearPreconditioner(NamedTuple):
@@ -129,7 +115,6 @@ def _place_for(data: Data, theta: Floats) -> Place:
     """Room for a place; growth parameters will stand in `theta`."""
     layout, n = data.layout, len(data.non_centring.weighted)
     rows, size, p = data.organizations, layout.size, layout.parameters
-    matrices = np.zeros((n, p, p)), np.zeros((n, p, p))
     return Place(
         psi=np.empty(size),
         slope=np.empty(size),
@@ -143,11 +128,7 @@ def _place_for(data: Data, theta: Floats) -> Place:
             period=np.empty(layout.calendar),
             logits=np.empty(rows),
         ),
-        placed=Placed(
-            Factors(*matrices, np.empty((n, p)), np.zeros((2, p, p))),
-            ridge=np.empty((n, p)),
-            theta=theta[:n],
-        ),
+        placed=Placed(room_for.py_func(n, p), ridge=np.empty((n, p)), theta=theta[:n]),
         zeros=theta[n:],
     )
 
@@ -235,11 +216,7 @@ def _parts(sources: int) -> Any:
     return forward, backward
 
 
-_PARTS = (
-    coordinates, elementary, formulas, population_layout, preconditioner, ridge, whitening,
-    zero_counts,
-)  # fmt: skip
-_forward, _backward = _parts(version_of(*(module.__file__ for module in _PARTS), __file__))
+_forward, _backward = _parts(version_of(__file__))
 
 
 def posterior_density(
