@@ -18,9 +18,8 @@ import numpy.typing as npt
 import xarray as xr
 from scipy.special import expit, logit
 
-from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.counted import Counted
-from bayes_hfgrowth.posterior.convergence import Convergence, population_names
+from bayes_hfgrowth.posterior.convergence import population_names
 from bayes_hfgrowth.posterior.draws import (
     ATTRIBUTE,
     FORMAT,
@@ -156,21 +155,6 @@ class PopulationPosterior(Shared):
         tree = xr.DataTree.from_dict({"posterior": small})
         tree.attrs = {ATTRIBUTE: json.dumps(self.about)}
         write_tree(tree, path)
-
-    @cached_property
-    def spec(self) -> GrowthSpec:
-        """The growth model."""
-        return GrowthSpec.from_json(json.dumps(self.about["specification"]))
-
-    @cached_property
-    def convergence(self) -> Convergence:
-        """The verdict on the sampler, made when the model was fitted."""
-        return Convergence.from_json(json.dumps(self.about["convergence"]))
-
-    @cached_property
-    def counted(self) -> Counted:
-        """What the base models that it was learned from were counted by."""
-        return Counted.read(self.about.get("panel", {}))
 
     def check_counted(self, counted: Counted) -> None:
         """Check that it was learned from counts of the same.
