@@ -140,13 +140,7 @@ class GrowthModel:
         return self.specification
 
     def pymc_model(self, panel: Panel) -> pm.Model:
-        """Make the hierarchical PyMC model of a panel, to look at or to sample by hand.
-
-        Parameters
-        ----------
-        panel : Panel
-            The data.
-        """
+        """Make the hierarchical PyMC model of a panel, to look at or to sample by hand."""
         return build_model(self.spec, checked_history(panel))
 
     def fit(

@@ -30,13 +30,10 @@ class Convergence:
         Whether every check passed.
     problems : tuple of str
         One sentence for each check that failed.
-    r_hat : float
-        Largest R-hat of a population parameter, and `r_hat_name` which one.
-    r_hat_name : str
-    ess_bulk, ess_tail : float
-        Smallest bulk and tail effective sample size of a population parameter, and
-        `ess_bulk_name`, `ess_tail_name` which ones.
-    ess_bulk_name, ess_tail_name : str
+    r_hat, ess_bulk, ess_tail : float
+        Largest R-hat, smallest bulk and tail effective sample size of a population parameter.
+    r_hat_name, ess_bulk_name, ess_tail_name : str
+        Which parameters these are.
     divergences : int
         Divergent transitions after warm-up, all chains.
     base_model_r_hat : float

@@ -226,12 +226,8 @@ def _read_netcdf(path: str | os.PathLike[str], group: str | None = None) -> xr.D
         with h5py.File(name) as file:  # h5netcdf prints a traceback of its own if this fails
             file.visititems(_read_attributes)
         with xr.open_datatree(name, engine="h5netcdf") as tree:
-            if group is not None:
-                wanted = {group: tree[group].to_dataset().load()} if group in tree.children else {}
-                part = xr.DataTree.from_dict(wanted)
-                part.attrs = dict(tree.attrs)
-                return part
-            return tree.load()
+            others = [] if group is None else [name for name in tree.children if name != group]
+            return tree.drop_nodes(others).load()
     except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as failure:
         reason = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
         raise FitError(f"{name} is damaged ({reason}); fit the panel again") from failure

@@ -131,13 +131,7 @@ class PopulationPosterior(Shared):
         return type(self)(self.posterior.isel(draw=slice(None, None, every)), self.about)
 
     def taken(self, draws: npt.NDArray[np.integer]) -> Self:
-        """Some of the draws, one chain of them.
-
-        Parameters
-        ----------
-        draws : ndarray of int
-            Positions, chain after chain; the same one may come several times.
-        """
+        """One chain of the draws at some positions, perhaps repeated, chain after chain."""
         chains, draw = np.divmod(draws, self.posterior.sizes["draw"])
         some = self.posterior.drop_vars(("chain", "draw"), errors="ignore")
         some = some.isel(chain=xr.Variable("taken", chains), draw=xr.Variable("taken", draw))
@@ -157,12 +151,7 @@ class PopulationPosterior(Shared):
         write_tree(tree, path)
 
     def check_counted(self, counted: Counted) -> None:
-        """Check that it was learned from counts of the same.
-
-        Parameters
-        ----------
-        counted : Counted
-            What a panel counts that is to be forecast from it.
+        """Check that it was learned from counts of what a panel counts.
 
         Raises
         ------
@@ -199,13 +188,6 @@ class PopulationPosterior(Shared):
         self, names: Sequence[str], rng: np.random.Generator
     ) -> tuple[Floats, Floats | None]:
         """Means of organizations; those that the fit never saw are drawn from the global level.
-
-        Parameters
-        ----------
-        names : sequence of str
-            Organizations.
-        rng : numpy.random.Generator
-            Source of the unknown ones.
 
         Returns
         -------
@@ -249,13 +231,9 @@ class PopulationPosterior(Shared):
 def load_population() -> PopulationPosterior:
     """Load the population posterior that comes with the package.
 
-    The card beside the file, ``bayes_hfgrowth/data/population.md``, tells what it was fitted to,
-    whether the sampler converged, and its limits.
-
-    Returns
-    -------
-    PopulationPosterior
-        For `bayes_hfgrowth.forecast.paths.forecast_new`.
+    It is for `bayes_hfgrowth.forecast.paths.forecast_new`. The card beside the file,
+    ``bayes_hfgrowth/data/population.md``, tells what it was fitted to, whether the sampler
+    converged, and its limits.
 
     Examples
     --------

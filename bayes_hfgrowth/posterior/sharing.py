@@ -33,6 +33,7 @@ from bayes_hfgrowth.support.files import whole_file
 
 __all__ = ["Shared"]
 
+_DOWNLOAD = ("revision", "cache_dir", "force_download", "local_files_only", "token")
 _LOG_IN = "log in with `hf auth login` (or HF_TOKEN)"
 
 
@@ -183,37 +184,18 @@ class Shared(
             card.unlink()  # the mixin writes one only where there is none
 
     @classmethod
-    def _from_pretrained(
-        cls,
-        *,
-        model_id: str,
-        revision: str | None,
-        cache_dir: str | Path | None,
-        force_download: bool,
-        local_files_only: bool,
-        token: str | bool | None,
-        **_: Any,  # what the mixin found in config.json; the NetCDF file says it all
-    ) -> Self:
+    def _from_pretrained(cls, *, model_id: str, **options: Any) -> Self:
+        # Not what the mixin found in config.json; the NetCDF file says it all.
+        download = {name: options[name] for name in _DOWNLOAD}
         for name in cls._shared_files:
-            if Path(model_id).is_dir():
-                path = Path(model_id) / name
-                if not path.exists():
-                    continue
-            else:
+            path = Path(model_id) / name
+            if not Path(model_id).is_dir():
                 try:
-                    path = Path(
-                        hf_hub_download(
-                            model_id,
-                            name,
-                            revision=revision,
-                            cache_dir=cache_dir,
-                            force_download=force_download,
-                            local_files_only=local_files_only,
-                            token=token,
-                        )
-                    )
+                    path = Path(hf_hub_download(model_id, name, **download))
                 except RemoteEntryNotFoundError:
                     continue
+            elif not path.exists():
+                continue
             try:
                 return cls._read_shared(path)
             except FitError as failure:

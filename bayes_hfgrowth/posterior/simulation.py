@@ -145,14 +145,9 @@ class SharedDraws:
         return np.ascontiguousarray(self.period[:, at : at + number])
 
     def continued(self, first: int, number: int, rng: np.random.Generator) -> "SharedDraws":
-        """Continue the period effects so that they cover calendar months in a row.
+        """Continue the period effects so that they cover the calendar months, as in `over`.
 
-        Parameters
-        ----------
-        first, number : int
-            As in `over`.
-        rng : numpy.random.Generator
-            Source of one path for each draw, the same for all base models.
+        There is one path for each draw, the same for all base models.
         """
         if self.period is None:
             return self
@@ -171,15 +166,7 @@ class SharedDraws:
 
 
 def calendar_needed(history: History, months: int) -> tuple[int, int]:
-    """First calendar month that a history and what follows it touch, and how many they do.
-
-    Parameters
-    ----------
-    history : History
-        What was observed.
-    months : int
-        Further months of age of every base model.
-    """
+    """First calendar month that a history and further months of age touch, and how many they do."""
     return _months_ahead(history, months)[2]
 
 
