@@ -210,9 +210,9 @@ class _Weights:
         )
         normal = rng.standard_normal((size, POINTS))
         stretch = np.sqrt(DEGREES / rng.chisquare(DEGREES, POINTS))
-        points, one, blocks = (POINTS,), (draws,), (draws, POINTS // BLOCK)
-        shapes = ((size, POINTS), points, points, (draws, size), one, one, blocks)
-        self.weighed = Weighed(*map(np.empty, shapes))
+        at_points = np.empty((size, POINTS)), np.empty(POINTS), np.empty(POINTS)
+        of_draws = np.empty((draws, size)), np.empty(draws), np.empty(draws)
+        self.weighed = Weighed(*at_points, *of_draws, np.empty((draws, POINTS // BLOCK)))
         centre = Centre(
             self.means.mean(axis=0),
             np.sqrt((self.scales**2).mean(axis=0)),

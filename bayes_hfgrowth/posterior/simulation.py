@@ -175,7 +175,7 @@ def _months_ahead(history: History, months: int) -> tuple[Counts, Floats, tuple[
     ages = history.months[:, None] + np.arange(1, months + 1)
     calendar, share = calendar_position(history.created_at.repeat(months), ages.ravel())
     first, number = history.calendar_span
-    if calendar.size:  # each base model's follow on its own, so none that was observed is later
+    if calendar.size:  # those of a base model follow its own, so no observed one is later
         begin = int(calendar.min())
         first = min(first, begin) if len(history.month) else begin
         number = int(calendar.max()) + 2 - first
