@@ -175,10 +175,8 @@ def condition(conditional: Conditional, history: History) -> ConditionalDraws:
         )
     found, last = None, None
     months = [_months_of(every, i) for i in range(n)]
-    keys = [
-        (history.organizations[o], *(part.tobytes() for part in (own.new, own.calendar, own.share)))
-        for o, own in zip(history.organization_of, months, strict=True)
-    ]
+    owners = (history.organizations[o] for o in history.organization_of)
+    keys = [(owner, *_bytes_of(own)) for owner, own in zip(owners, months, strict=True)]
     # Base models with the same months one after the other, so that they share what is costly.
     for i in sorted(range(n), key=keys.__getitem__):
         if found is None or keys[i] != last:
@@ -196,6 +194,11 @@ def _months_of(months: Months, i: int) -> Months:
     return Months._make([np.array([0, b - a]), *(part[a:b].copy() for part in months[1:])])
 
 
+def _bytes_of(months: Months) -> list[bytes]:
+    """What tells the months of one base model from those of others."""
+    return [part.tobytes() for part in (months.new, months.calendar, months.share)]
+
+
 class _Weights:
     """Weights of all pairs of a draw of the population and a point, for one base model."""
 
@@ -204,10 +207,7 @@ class _Weights:
         self.means, self.scales = conditional.of_base_models(organization)
         observed, self.population = self._seen(months)
         draws, size = self.means.shape
-        parts = (months.new, months.calendar, months.share)
-        rng = random_of(
-            conditional.seed, 8, organization.encode(), *(part.tobytes() for part in parts)
-        )
+        rng = random_of(conditional.seed, 8, organization.encode(), *_bytes_of(months))
         normal = rng.standard_normal((size, POINTS))
         stretch = np.sqrt(DEGREES / rng.chisquare(DEGREES, POINTS))
         at_points = np.empty((size, POINTS)), np.empty(POINTS), np.empty(POINTS)

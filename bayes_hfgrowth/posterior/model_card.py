@@ -273,17 +273,15 @@ def _unforeseen(spec: GrowthSpec) -> str:
         "bursts by single authors": spec.bursts,
         "changes of the whole Hub": spec.period_effect,
     }
-    room = [what for what, part in parts.items() if part is not None]
-    none = [what for what, part in parts.items() if part is None]
-    sentences = [
-        (room, "are in the spread of the intervals, not foreseen"),
-        (none, "are neither foreseen nor in the spread of the intervals"),
-    ]
-    return " ".join(
-        f"{' and '.join(what).capitalize().replace('hub', 'Hub')} {rest}."
-        for what, rest in sentences
-        if what
-    )
+    sentences = []
+    for absent, rest in (
+        (False, "are in the spread of the intervals, not foreseen"),
+        (True, "are neither foreseen nor in the spread of the intervals"),
+    ):
+        what = " and ".join(name for name, part in parts.items() if (part is None) == absent)
+        if what:
+            sentences.append(f"{what.capitalize().replace('hub', 'Hub')} {rest}.")
+    return " ".join(sentences)
 
 
 class _Safe(str):
