@@ -127,16 +127,11 @@ class GrowthModel:
     specification: str | os.PathLike[str] | GrowthSpec = "surge"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.specification, GrowthSpec):
-            object.__setattr__(
-                self,
-                "specification",
-                read_spec(
-                    Path(self.specification)
-                    if isinstance(self.specification, os.PathLike)
-                    else self.specification
-                ),
-            )
+        chosen = self.specification
+        if isinstance(chosen, os.PathLike):
+            chosen = Path(chosen)
+        if not isinstance(chosen, GrowthSpec):
+            object.__setattr__(self, "specification", read_spec(chosen))
 
     @property
     def spec(self) -> GrowthSpec:
@@ -145,13 +140,7 @@ class GrowthModel:
         return self.specification
 
     def pymc_model(self, panel: Panel) -> pm.Model:
-        """Make the hierarchical PyMC model of a panel, to look at or to sample by hand.
-
-        Parameters
-        ----------
-        panel : Panel
-            The data.
-        """
+        """Make the hierarchical PyMC model of a panel, to look at or to sample by hand."""
         return build_model(self.spec, checked_history(panel))
 
     def fit(
@@ -200,7 +189,7 @@ class GrowthModel:
         """
         spec = self.spec
         if seed is None:
-            seed = int(np.random.SeedSequence().generate_state(1)[0])
+            seed = np.random.SeedSequence().generate_state(1)[0]
         seed = index(seed)  # NumPy's integers cannot be written as JSON
         settings = Settings(
             index(draws), index(tune), index(chains), seed, float(target_accept), cores, engine
@@ -322,20 +311,15 @@ def _pointwise_groups(
     kept = posterior.isel(draw=slice(None, None, every))
     theta, shared = base_model_parameters(spec, kept), SharedDraws.of(spec, kept)
     dormancy = dormancy_shares(spec, kept)
-    prior = draw_prior(
-        spec,
-        history.organization_of,
-        len(history.organizations),
-        PRIOR_DRAWS,
-        rng,
-        history.calendar_span[1],
-    )
+    organizations, months = len(history.organizations), history.calendar_span[1]
+    prior = draw_prior(spec, history.organization_of, organizations, PRIOR_DRAWS, rng, months)
     coords: dict[Any, Any] = {
         name: posterior[name]
         for name in ("organization", "base_model", "calendar_month")
         if name in posterior.coords
     }
     prior = prior.assign_coords({**coords, "chain": [0], "draw": np.arange(PRIOR_DRAWS)})
+
     prior_months = replicates(
         spec,
         history,
@@ -347,13 +331,9 @@ def _pointwise_groups(
 
     def over_months(values: np.ndarray, like: xr.Dataset) -> xr.Dataset:
         shape = (like.sizes["chain"], like.sizes["draw"], len(history.new))
-        coords = {
-            "chain": like["chain"],
-            "draw": like["draw"],
-            "observation": history.coords["observation"],
-        }
-        dims = ("chain", "draw", "observation")
-        return xr.Dataset({"new_finetunes": (dims, values.reshape(shape))}, coords=coords)
+        coords: dict[str, Any] = {name: like[name] for name in ("chain", "draw")}
+        coords["observation"] = history.coords["observation"]
+        return xr.Dataset({"new_finetunes": ([*coords], values.reshape(shape))}, coords=coords)
 
     return {
         "prior": prior,

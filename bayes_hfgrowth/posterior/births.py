@@ -55,11 +55,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.special import gammaln, logsumexp
 
-from bayes_hfgrowth.posterior.simulation import Floats
+from bayes_hfgrowth.growth.law import Floats, Integers
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.months import month_end
 
@@ -73,8 +72,6 @@ HALF_LIFE = 9.0
 
 MOST = 10_000
 """Most base models that one organization releases in a month of a simulation."""
-
-type Integers = npt.NDArray[np.int64]
 
 # Middle and standard deviation of each prior; the scales are on the scale of logarithms.
 _RATE, _RATE_SCALE = (0.0, 1.5), (np.log(1.0), 0.4)
@@ -109,26 +106,16 @@ class BirthDraws:
     half_life: float = HALF_LIFE
 
     def simulate(self, months: int, rng: np.random.Generator) -> Integers:
-        """Draw how many base models are released.
-
-        Parameters
-        ----------
-        months : int
-            How many months.
-        rng : numpy.random.Generator
-            Source of randomness.
+        """Draw how many base models are released, at most `MOST` a month.
 
         Returns
         -------
         ndarray of int64, shape (draws, organizations, months)
-            At most `MOST` each.
         """
         found = np.empty((*self.rate.shape, months), dtype=np.int64)
         persistence = 2.0 ** (-0.5 / self.half_life)
-        middle, innovation = (
-            self.middle[:, None],
-            self.scale[:, None] * np.sqrt(1 - persistence**2),
-        )
+        innovation = self.scale[:, None] * np.sqrt(1 - persistence**2)
+        middle = self.middle[:, None]
         log_rate = np.log(self.rate)
         for month in range(months):
             log_rate = middle + persistence * (log_rate - middle)
@@ -160,16 +147,13 @@ def monthly_births(
     """
     known = created_at <= date
     names = np.asarray(organizations, dtype=object)[known]
-    born = created_at[known]
     edges = month_end(date, -np.arange(WINDOW, -1, -1))
+    # 0 before the window; a base model of the date itself belongs to the month that ends with it.
+    place = edges.searchsorted(created_at[known], side="left")
     found = {}
     for name in sorted(set(names.tolist())):
-        own = born[names == name]
-        # A base model of the date itself belongs to the month that ends with it.
-        place = edges.searchsorted(own, side="left")
-        counts = np.bincount(place, minlength=WINDOW + 1)[1 : WINDOW + 1]
-        first = int(edges.searchsorted(own.min(), side="left"))  # 0 if before the window
-        found[str(name)] = counts[first:].astype(np.int64)
+        own = place[names == name]
+        found[str(name)] = np.bincount(own, minlength=WINDOW + 1)[own.min() + 1 :]
     return found
 
 
@@ -195,12 +179,7 @@ class Births:
 
     @cached_property
     def _likelihoods(self) -> Floats:
-        """Log likelihood of each organization, older months with less weight.
-
-        Returns
-        -------
-        ndarray, shape (organizations, rates, sizes)
-        """
+        """Log likelihoods, older months with less weight; (organizations, rates, sizes)."""
         rate, size = np.exp(_LOG_RATES)[:, None], np.exp(_LOG_SIZES)
         share, empty = np.log(rate) - np.log(rate + size), -np.log1p(rate / size)
         tables = []
@@ -217,16 +196,10 @@ class Births:
 
     @cached_property
     def _levels(self) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-        """Log prior weights of the grids, given each cell of the population's rates and sizes.
+        """Grids of the population's rates and sizes.
 
-        Returns
-        -------
-        rates, sizes : ndarray, shape (cells, points)
-            Log probabilities of an organization's points.
-        rate_prior, size_prior : ndarray, shape (cells,)
-            Log probabilities of the cells.
-        rate_cells : ndarray, shape (cells, 2)
-            Middle and scale of the cells of rates.
+        Log probabilities of an organization's rates and sizes in each cell, (cells, points); those
+        of the cells themselves; middle and scale of the cells of rates, (cells, 2).
         """
 
         def cells(
@@ -257,15 +230,7 @@ class Births:
         return np.asarray(np.exp(log_posterior - logsumexp(log_posterior)))
 
     def draw(self, number: int, rng: np.random.Generator) -> BirthDraws:
-        """Draw rates and sizes of all organizations, independent from draw to draw.
-
-        Parameters
-        ----------
-        number : int
-            How many draws.
-        rng : numpy.random.Generator
-            Source of randomness.
-        """
+        """Draw rates and sizes of all organizations, independent from draw to draw."""
         rates, sizes, _, _, cells = self._levels
         chosen = rng.choice(self._population.size, number, p=self._population.ravel())
         at_rate, at_size = np.divmod(chosen, self._population.shape[1])
@@ -278,10 +243,9 @@ class Births:
             i = _chosen(of_rates * marginal[:, at_size].T, rng)
             j = _chosen(likelihood[i] * of_sizes[at_size], rng)
             log_rate[:, o], log_size[:, o] = _LOG_RATES[i], _LOG_SIZES[j]
-        steps = (_LOG_RATES[1] - _LOG_RATES[0], _LOG_SIZES[1] - _LOG_SIZES[0])
         # Within the cells of the grid, so that draws are not heaped on its points.
-        log_rate += steps[0] * (rng.random(shape) - 0.5)
-        log_size += steps[1] * (rng.random(shape) - 0.5)
+        log_rate += (_LOG_RATES[1] - _LOG_RATES[0]) * (rng.random(shape) - 0.5)
+        log_size += (_LOG_SIZES[1] - _LOG_SIZES[0]) * (rng.random(shape) - 0.5)
         middle, scale = cells[at_rate].T
         return BirthDraws(
             self.organizations, np.exp(log_rate), np.exp(log_size), middle, scale, self.half_life

@@ -14,13 +14,10 @@ needs nothing but its own months and the fit's draws of ψ. It is drawn in three
 2. A few pairs are drawn for every ψ, more for those with more weight
    (`bayes_hfgrowth.posterior.resampling`), and their likelihoods taken as they are. The pairs'
    weights are corrected by them, and their sums that of ψ.
-3. Draw j takes draw j of the population, as far as the weights allow: it is kept with probability
-   min(1, J w), J being the number of draws and w the weight, and else replaced by one whose
-   weight is above 1 / J, in proportion to what is above (a maximal coupling: no other way keeps
-   more in place). What replaces it is decided by the same random numbers for all base models
-   (`bayes_hfgrowth.posterior.common_random_numbers`), so that those with like weights choose
-   alike. So draw j of all base models shares the population, and sums over base models have the
-   right width.
+3. Draw j takes draw j of the population, as far as the weights allow: by a maximal coupling, whose
+   random numbers are the same for all base models, so that those with like weights choose alike
+   (`bayes_hfgrowth.posterior.common_random_numbers`). So draw j of all base models shares the
+   population, and sums over base models have the right width.
 
 What a base model teaches about its organization is in its forecast too; that is how an
 organization that the fit never saw is learned from its base model.
@@ -33,6 +30,7 @@ other something through it; to have that, fit them together.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +38,7 @@ import numpy.typing as npt
 from bayes_hfgrowth.growth.law import LIKELIHOODS, SURGE, Floats, Integers, Months, Observed, Shared
 from bayes_hfgrowth.model.observed import observed_of
 from bayes_hfgrowth.panel.history import History
-from bayes_hfgrowth.posterior.common_random_numbers import OF_POPULATION, coupled, random_of
+from bayes_hfgrowth.posterior.common_random_numbers import coupled, random_of
 from bayes_hfgrowth.posterior.importance import (
     DEGREES,
     GOOD_K,
@@ -49,7 +47,6 @@ from bayes_hfgrowth.posterior.importance import (
 )
 from bayes_hfgrowth.posterior.laplace import Centre, PopulationDraws
 from bayes_hfgrowth.posterior.pairs import BLOCK, Weighed, log_likelihoods_of, weigh
-from bayes_hfgrowth.posterior.population import PopulationPosterior
 from bayes_hfgrowth.posterior.population_sample import PopulationSample
 from bayes_hfgrowth.posterior.resampling import (
     Organization,
@@ -113,11 +110,9 @@ class Conditional(PopulationSample):
         As `PopulationSample` takes them.
     """
 
-    def __init__(
-        self, population: PopulationPosterior, seed: int, draws: int, ahead: int = OF_POPULATION
-    ) -> None:
-        super().__init__(population, seed, draws, ahead)
-        self._kept: dict[tuple[object, ...], _Weights] = {}
+    @cached_property
+    def _kept(self) -> "dict[tuple[object, ...], _Weights]":
+        return {}
 
     def __getstate__(self) -> dict[str, object]:
         return {**super().__getstate__(), "_kept": {}}
@@ -166,10 +161,6 @@ def condition(conditional: Conditional, history: History) -> ConditionalDraws:
         The population posterior.
     history : History
         The months of base models that were not in its fit.
-
-    Returns
-    -------
-    ConditionalDraws
     """
     spec, draws = conditional.spec, conditional.draws
     n, size = len(history.base_models), conditional.scales.shape[1]
@@ -184,10 +175,8 @@ def condition(conditional: Conditional, history: History) -> ConditionalDraws:
         )
     found, last = None, None
     months = [_months_of(every, i) for i in range(n)]
-    keys = [
-        (history.organizations[o], *(part.tobytes() for part in (own.new, own.calendar, own.share)))
-        for o, own in zip(history.organization_of, months, strict=True)
-    ]
+    owners = (history.organizations[o] for o in history.organization_of)
+    keys = [(owner, *_bytes_of(own)) for owner, own in zip(owners, months, strict=True)]
     # Base models with the same months one after the other, so that they share what is costly.
     for i in sorted(range(n), key=keys.__getitem__):
         if found is None or keys[i] != last:
@@ -202,15 +191,12 @@ def condition(conditional: Conditional, history: History) -> ConditionalDraws:
 def _months_of(months: Months, i: int) -> Months:
     """The months of one base model."""
     a, b = int(months.start[i]), int(months.start[i + 1])
-    return Months(
-        np.array([0, b - a]),
-        months.log_age[a:b].copy(),
-        months.previous[a:b].copy(),
-        months.new[a:b].copy(),
-        months.constants[a:b].copy(),
-        months.calendar[a:b].copy(),
-        months.share[a:b].copy(),
-    )
+    return Months._make([np.array([0, b - a]), *(part[a:b].copy() for part in months[1:])])
+
+
+def _bytes_of(months: Months) -> list[bytes]:
+    """What tells the months of one base model from those of others."""
+    return [part.tobytes() for part in (months.new, months.calendar, months.share)]
 
 
 class _Weights:
@@ -221,21 +207,12 @@ class _Weights:
         self.means, self.scales = conditional.of_base_models(organization)
         observed, self.population = self._seen(months)
         draws, size = self.means.shape
-        parts = (months.new, months.calendar, months.share)
-        rng = random_of(
-            conditional.seed, 8, organization.encode(), *(part.tobytes() for part in parts)
-        )
+        rng = random_of(conditional.seed, 8, organization.encode(), *_bytes_of(months))
         normal = rng.standard_normal((size, POINTS))
         stretch = np.sqrt(DEGREES / rng.chisquare(DEGREES, POINTS))
-        self.weighed = Weighed(
-            np.empty((size, POINTS)),
-            np.empty(POINTS),
-            np.empty(POINTS),
-            np.empty((draws, size)),
-            np.empty(draws),
-            np.empty(draws),
-            np.empty((draws, POINTS // BLOCK)),
-        )
+        at_points = np.empty((size, POINTS)), np.empty(POINTS), np.empty(POINTS)
+        of_draws = np.empty((draws, size)), np.empty(draws), np.empty(draws)
+        self.weighed = Weighed(*at_points, *of_draws, np.empty((draws, POINTS // BLOCK)))
         centre = Centre(
             self.means.mean(axis=0),
             np.sqrt((self.scales**2).mean(axis=0)),
@@ -271,25 +248,7 @@ class _Weights:
     def draw(
         self, organization: str, months: Months, rng: np.random.Generator
     ) -> tuple[Floats, Integers, npt.NDArray[np.bool_], float]:
-        """Draw pairs.
-
-        Parameters
-        ----------
-        organization : str
-            The base model's organization.
-        months : Months
-            The base model's months as they are; the weights may be those of nearly the same.
-        rng : numpy.random.Generator
-            Source of randomness.
-
-        Returns
-        -------
-        theta : ndarray, shape (draws, parameters)
-        which : ndarray of int, shape (draws,)
-            Positions in the population's draws.
-        dormant : ndarray of bool, shape (draws,)
-        pareto_k : float
-        """
+        """Draw pairs, as `ConditionalDraws` has them; the weights may be of nearly these months."""
         draws = len(self.means)
         means, shares = self.conditional.of_organization(organization)
         log_at_risk = self.log_marginal
@@ -333,11 +292,7 @@ class _Weights:
     ) -> tuple[Floats, Floats]:
         """Draw pairs, so many for each draw of the population.
 
-        Returns
-        -------
-        theta : ndarray, shape (pairs, parameters)
-        ratio : ndarray, shape (pairs,)
-            Log likelihood under their own draws, less what it was when they were weighed.
+        With them goes their log likelihood under their own draws, less what they were weighed by.
         """
         weighed, conditional = self.weighed, self.conditional
         row = np.repeat(np.arange(len(pairs)), pairs)

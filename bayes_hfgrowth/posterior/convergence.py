@@ -30,13 +30,10 @@ class Convergence:
         Whether every check passed.
     problems : tuple of str
         One sentence for each check that failed.
-    r_hat : float
-        Largest R-hat of a population parameter, and `r_hat_name` which one.
-    r_hat_name : str
-    ess_bulk, ess_tail : float
-        Smallest bulk and tail effective sample size of a population parameter, and
-        `ess_bulk_name`, `ess_tail_name` which ones.
-    ess_bulk_name, ess_tail_name : str
+    r_hat, ess_bulk, ess_tail : float
+        Largest R-hat, smallest bulk and tail effective sample size of a population parameter.
+    r_hat_name, ess_bulk_name, ess_tail_name : str
+        Which parameters these are.
     divergences : int
         Divergent transitions after warm-up, all chains.
     base_model_r_hat : float
@@ -60,26 +57,19 @@ class Convergence:
     @property
     def advice(self) -> str:
         """What to change in the next fit, by what failed; empty when nothing did."""
-        failed = [
-            (
-                self.divergences > 0,
+        advice = []
+        if self.divergences:
+            advice.append(
                 "the divergences ask for smaller steps: bring --target-accept nearer to 1, "
-                "such as 0.99",
-            ),
-            (
-                not (self.r_hat < MAX_R_HAT and self.base_model_r_hat < MAX_R_HAT_BASE_MODEL),
-                "the chains disagree (R-hat): give them more --tune and --draws",
-            ),
-            (
-                not (
-                    self.ess_bulk >= MIN_ESS
-                    and self.ess_tail >= MIN_ESS
-                    and self.base_model_ess >= MIN_ESS_BASE_MODEL
-                ),
-                "too few effective draws (ESS): give more --draws",
-            ),
-        ]
-        return "; ".join(what for happened, what in failed if happened)
+                "such as 0.99"
+            )
+        # A value that is not a number fails.
+        if not (self.r_hat < MAX_R_HAT and self.base_model_r_hat < MAX_R_HAT_BASE_MODEL):
+            advice.append("the chains disagree (R-hat): give them more --tune and --draws")
+        enough = self.ess_bulk >= MIN_ESS and self.ess_tail >= MIN_ESS
+        if not (enough and self.base_model_ess >= MIN_ESS_BASE_MODEL):
+            advice.append("too few effective draws (ESS): give more --draws")
+        return "; ".join(advice)
 
     def to_json(self) -> str:
         """Write as JSON."""
@@ -184,11 +174,7 @@ def _extreme(values: xr.Dataset, *, largest: bool) -> tuple[float, str]:
         flat = array.to_numpy().ravel()
         if flat.size == 0:
             continue
-        at = int(
-            np.argmax(np.where(np.isnan(flat), np.inf, flat))
-            if largest
-            else np.argmin(np.where(np.isnan(flat), -np.inf, flat))
-        )
+        at = int(np.argmax(np.where(np.isnan(flat), np.inf, flat if largest else -flat)))
         value = float(flat[at])
         if np.isnan(value) or (value > worst if largest else value < worst):
             label = f"[{array.coords[array.dims[0]].to_numpy()[at]}]" if array.ndim else ""

@@ -24,6 +24,7 @@ from bayes_hfgrowth.support.files import is_file, is_folder, is_there, whole_fil
 __all__ = [
     "ATTRIBUTE",
     "FORMAT",
+    "Described",
     "FittedDraws",
     "read_group",
     "read_tree",
@@ -39,19 +40,35 @@ FORMAT = 1
 
 _HEAP = b"GCOL\x01\0\0\0"  # how a global heap of HDF5 begins
 
-_GROUPS = (
-    "posterior",
-    "sample_stats",
-    "prior",
-    "posterior_predictive",
-    "log_likelihood",
-    "observed_data",
-    "constant_data",
-)
+_PREDICTIVE = ("posterior_predictive", "log_likelihood")
+_GROUPS = ("posterior", "sample_stats", "prior", *_PREDICTIVE, "observed_data", "constant_data")
+_NOT_JSON = (RecursionError, TypeError, ValueError)  # what reading other text as JSON raises
+
+
+class Described:
+    """What a fit says of itself, and the population that is taken from it."""
+
+    about: dict[str, Any]
+    """How the fit was made: specification, panel, dates, seed, convergence, versions."""
+
+    @cached_property
+    def spec(self) -> GrowthSpec:
+        """The growth model."""
+        return GrowthSpec.from_json(json.dumps(self.about["specification"]))
+
+    @cached_property
+    def convergence(self) -> Convergence:
+        """The verdict on the sampler, made when the model was fitted."""
+        return Convergence.from_json(json.dumps(self.about["convergence"]))
+
+    @cached_property
+    def counted(self) -> Counted:
+        """What was counted: fine-tunes where the fit does not say."""
+        return Counted.read(self.about.get("panel", {}))
 
 
 @dataclass(frozen=True, eq=False)
-class FittedDraws:
+class FittedDraws(Described):
     """Posterior draws of a growth model with all that is needed to use them.
 
     Parameters
@@ -65,20 +82,9 @@ class FittedDraws:
     tree: xr.DataTree
 
     @cached_property
-    def about(self) -> dict[str, Any]:
+    def about(self) -> dict[str, Any]:  # type: ignore[override]  # frozen, like a field
         """How the fit was made: specification, panel digest, dates, seed, versions."""
-        about: dict[str, Any] = json.loads(self.tree.attrs[ATTRIBUTE])
-        return about
-
-    @cached_property
-    def spec(self) -> GrowthSpec:
-        """The growth model."""
-        return GrowthSpec.from_json(json.dumps(self.about["specification"]))
-
-    @cached_property
-    def convergence(self) -> Convergence:
-        """The verdict on the sampler, made when the model was fitted."""
-        return Convergence.from_json(json.dumps(self.about["convergence"]))
+        return json.loads(self.tree.attrs[ATTRIBUTE])
 
     @cached_property
     def history(self) -> History:
@@ -88,11 +94,6 @@ class FittedDraws:
             self.tree["constant_data"].to_dataset(),
             self.counted,
         )
-
-    @cached_property
-    def counted(self) -> Counted:
-        """What was counted: fine-tunes where the fit does not say."""
-        return Counted.read(self.about["panel"])
 
     @property
     def posterior(self) -> xr.Dataset:
@@ -132,13 +133,7 @@ class FittedDraws:
 
 
 def write_tree(tree: xr.DataTree, path: str | os.PathLike[str]) -> None:
-    """Write a tree to a compressed NetCDF file, whole or not at all.
-
-    Raises
-    ------
-    FitError
-        When the name does not end in ``.nc``, or the file cannot be written.
-    """
+    """Write a tree to a compressed NetCDF file; as `FittedDraws.save`."""
     if Path(path).suffix.lower() != ".nc":
         raise FitError(f"{os.fspath(path)} does not end in .nc; a fit is one NetCDF file")
     encoding = {
@@ -170,7 +165,7 @@ def read_group(path: str | os.PathLike[str], group: str) -> tuple[xr.Dataset, di
         )
     try:
         about: dict[str, Any] = json.loads(loaded.attrs[ATTRIBUTE])
-    except (RecursionError, TypeError, ValueError) as failure:
+    except _NOT_JSON as failure:
         raise FitError(
             f"{name} is damaged (its attribute {ATTRIBUTE} is not JSON); fit the panel again"
         ) from failure
@@ -195,18 +190,11 @@ def read_tree(path: str | os.PathLike[str]) -> xr.DataTree:
         )
     try:
         _check_tree(loaded)
-    except (
-        HFGrowthError,
-        AttributeError,
-        KeyError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as failure:
+    except (HFGrowthError, AttributeError, KeyError, *_NOT_JSON) as failure:
         reason = f"{type(failure).__name__}: {failure}" if failure.args else type(failure).__name__
         try:
             about = json.loads(loaded.attrs[ATTRIBUTE])
-        except (RecursionError, TypeError, ValueError):
+        except _NOT_JSON:
             about = None
         raise FitError(
             f"{name}, written by {writer_of(about)}, is not a fit that this version, "
@@ -238,12 +226,8 @@ def _read_netcdf(path: str | os.PathLike[str], group: str | None = None) -> xr.D
         with h5py.File(name) as file:  # h5netcdf prints a traceback of its own if this fails
             file.visititems(_read_attributes)
         with xr.open_datatree(name, engine="h5netcdf") as tree:
-            if group is not None:
-                wanted = {group: tree[group].to_dataset().load()} if group in tree.children else {}
-                part = xr.DataTree.from_dict(wanted)
-                part.attrs = dict(tree.attrs)
-                return part
-            return tree.load()
+            others = [] if group is None else [name for name in tree.children if name != group]
+            return tree.drop_nodes(others).load()
     except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as failure:
         reason = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
         raise FitError(f"{name} is damaged ({reason}); fit the panel again") from failure
@@ -289,7 +273,7 @@ def _check_tree(tree: xr.DataTree) -> None:
             raise ValueError(f"its attribute {ATTRIBUTE} has no {key!r}")
     assert isinstance(fit.convergence.problems, tuple)
     history, posterior = fit.history, fit.posterior
-    sample = {"chain": posterior.sizes["chain"], "draw": posterior.sizes["draw"]}
+    sample = {name: posterior.sizes[name] for name in ("chain", "draw")}
     base_models = {"base_model": len(history.base_models)}
     organizations = {"organization": len(history.organizations)}
     for name in fit.spec.parameters:
@@ -300,7 +284,7 @@ def _check_tree(tree: xr.DataTree) -> None:
         ):
             if dict(posterior[variable].sizes) != sample | levels:
                 raise ValueError(f"{variable} has the dimensions {dict(posterior[variable].sizes)}")
-    for group in ("posterior_predictive", "log_likelihood"):
+    for group in _PREDICTIVE:
         months = tree[group]["new_finetunes"].sizes["observation"]
         if months != len(history.new):
             raise ValueError(f"{group} holds {months} months, the data hold {len(history.new)}")

@@ -8,9 +8,8 @@ import xarray as xr
 from arviz_stats.base import array_stats
 from scipy import special
 
-from bayes_hfgrowth.model.priors import LOG_SCALE
 from bayes_hfgrowth.model.specification import GrowthSpec
-from bayes_hfgrowth.posterior.simulation import Floats, SharedDraws
+from bayes_hfgrowth.posterior.simulation import Floats, SharedDraws, flat, growth_parameters
 
 __all__ = [
     "DEGREES",
@@ -53,17 +52,9 @@ class Population:
     @classmethod
     def from_posterior(cls, spec: GrowthSpec, posterior: xr.Dataset) -> "Population":
         """Take the population from posterior draws."""
-        means, scales = [], []
-        for name in spec.parameters:
-            mean = posterior[f"organization_{name}"].transpose("chain", "draw", "organization")
-            values = mean.to_numpy().astype(np.float64)
-            values = values.reshape(-1, values.shape[-1])
-            means.append(np.log(values) if LOG_SCALE[name] else values)
-            scale = posterior[f"between_base_models_{name}"].transpose("chain", "draw")
-            scales.append(scale.to_numpy().astype(np.float64).ravel())
-        return cls(
-            np.stack(means, axis=-1), np.stack(scales, axis=-1), SharedDraws.of(spec, posterior)
-        )
+        means = growth_parameters(spec, posterior, "organization_", "organization")
+        scales = [flat(posterior, f"between_base_models_{name}") for name in spec.parameters]
+        return cls(means, np.stack(scales, axis=-1), SharedDraws.of(spec, posterior))
 
 
 def log_normal_densities(points: Floats, means: Floats, scales: Floats) -> Floats:

@@ -125,14 +125,7 @@ def _penalty(theta: Floats, centre: Centre) -> float:
 def mode_of(observed: Observed, centre: Centre, block: Block) -> Mode:
     """Mode of a base model's parameters under a population, and the curvature there.
 
-    Parameters
-    ----------
-    observed : Observed
-        The base model.
-    centre : Centre
-        The population.
-    block : Block
-        One lane with the months of the base model.
+    `block` has one lane with the months of the base model.
     """
     size = len(centre.mean)
     theta, slope, pull = centre.mean.copy(), np.empty(size), np.empty(size)
@@ -189,18 +182,12 @@ def shifts_of(
 
     Parameters
     ----------
-    observed : Observed
-        The base model.
+    observed, centre, block
+        As in `mode_of`, which found the mode.
     population : PopulationDraws
-        The draws.
-    centre : Centre
-        What is in the middle of them.
-    found : Mode
-        The mode under it.
+        The draws; the centre is in the middle of them.
     shifts : ndarray, shape (draws, parameters)
         Filled with what a draw adds to the growth parameters.
-    block : Block
-        One lane with the months of the base model.
     """
     mode, values, vectors = found
     size, (draws, calendar) = len(mode), population.period.shape

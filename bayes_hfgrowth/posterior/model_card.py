@@ -6,16 +6,16 @@ is markup, so they cannot become headings, links, HTML or metadata.
 
 import json
 import re
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import ModelCard, ModelCardData
 
 from bayes_hfgrowth.model.specification import GrowthSpec, Prior
-from bayes_hfgrowth.panel.counted import Counted
-from bayes_hfgrowth.posterior.convergence import Convergence
 
-__all__ = ["MARK", "TEMPLATE", "code_span", "model_card"]
+if TYPE_CHECKING:
+    from bayes_hfgrowth.posterior.sharing import Shared
+
+__all__ = ["MARK", "code_span", "model_card"]
 
 MARK = "<!-- Written by bayes-hfgrowth. Saving again replaces this file while this line stands. -->"
 """Line by which a card that nobody has taken over is known."""
@@ -40,15 +40,12 @@ _PARTS = {
     "burst_size": "Size of a burst's negative binomial",
 }
 
-TEMPLATE = (
-    """\
+_TEMPLATE = """\
 ---
 {{ card_data }}
 ---
 
-"""
-    + MARK
-    + """
+{{ mark }}
 
 # {{ title }}
 {%- if not convergence.converged %}
@@ -109,7 +106,6 @@ population parameter, and no divergence at all.
 {% for label, value in versions -%}
 - {{ label }}: {{ value }}
 {% endfor %}"""
-)
 
 _WHAT = {
     "fit": "The posterior of every base model and organization, with the months behind it, in one "
@@ -118,16 +114,15 @@ _WHAT = {
     "file (`population.nc`): enough to forecast base models that were never fitted.",
 }
 
+_NEW = """
+panel = hfg.read_panel("new.csv")  # base models that were in no fit
+hfg.forecast_new(population, panel, months=12).table()"""
 _USAGE = {
     "fit": "fit = hfg.GrowthFit.from_pretrained({repo})\n"
     "print(fit.convergence)\n"
     "fit.forecast(months=12).table()",
-    "population": "population = hfg.PopulationPosterior.from_pretrained({repo})\n"
-    'panel = hfg.read_panel("new.csv")  # base models that were in no fit\n'
-    "hfg.forecast_new(population, panel, months=12).table()",
-    "shipped": "population = hfg.load_population()\n"
-    'panel = hfg.read_panel("new.csv")  # base models that were in no fit\n'
-    "hfg.forecast_new(population, panel, months=12).table()",
+    "population": "population = hfg.PopulationPosterior.from_pretrained({repo})" + _NEW,
+    "shipped": "population = hfg.load_population()" + _NEW,
 }
 
 
@@ -153,14 +148,9 @@ def code_span(text: object) -> str:
 
 def model_card(
     kind: str,
-    about: dict[str, Any],
-    spec: GrowthSpec,
-    convergence: Convergence,
-    organizations: Sequence[str],
-    sizes: dict[str, int],
+    fit: "Shared",
     metadata: dict[str, Any],
     *,
-    template: str = TEMPLATE,
     repo_id: str | None = None,
     license: str | None = None,  # noqa: A002  # as the metadata field is called
     data: str | None = None,
@@ -172,20 +162,10 @@ def model_card(
     ----------
     kind : {"fit", "population"}
         What the file holds.
-    about : dict
-        How the fit was made: panel, sampler, seed, versions.
-    spec : GrowthSpec
-        The growth model.
-    convergence : Convergence
-        The verdict on the sampler; a bad one stands at the top.
-    organizations : sequence of str
-        Organizations in the fit.
-    sizes : dict
-        ``chain`` and ``draw``: what the file holds.
+    fit : Shared
+        The fit or population; a bad verdict on its sampler stands at the top.
     metadata : dict
         ``library_name``, ``tags`` and the like for the head of the card.
-    template : str
-        Jinja template of the card.
     repo_id : str, optional
         Where the file will be, for the example of use.
     license : str, optional
@@ -194,40 +174,33 @@ def model_card(
         Where the counts come from, in a phrase.
     shipped : bool
         Whether this is the population that comes with the package.
-
-    Returns
-    -------
-    huggingface_hub.ModelCard
     """
-    counted = Counted.read(about.get("panel", {}))
-    counts = "fine-tune counts" if counted.usual else f"counts of {counted.many}"
+    counts = "fine-tune counts" if fit.counted.usual else f"counts of {fit.counted.many}"
     card_data = ModelCardData(**metadata | ({"license": license} if license else {}))
     usage = _USAGE["shipped" if shipped else kind]
     return ModelCard.from_template(
         card_data,
-        template_str=template,
+        template_str=_TEMPLATE,
+        mark=MARK,
         title=f"{counts[0].upper()}{counts[1:]} of open-weight base models: "
         + ("a fitted growth model" if kind == "fit" else "population posterior"),
         what=_WHAT[kind],
-        convergence=convergence,
+        convergence=fit.convergence,
         counts=counts,
-        problems=[code_span(problem) for problem in convergence.problems],
+        problems=[code_span(problem) for problem in fit.convergence.problems],
         usage=usage.format(repo=json.dumps(repo_id or "namespace/name")),
-        data=_rows(_data(about, organizations, license, data)),
-        model=_rows(_model(about, spec, sizes)),
+        data=_rows(_data(fit, license, data)),
+        model=_rows(_model(fit)),
         also=" and in the NetCDF file" if not shipped else " of `save_pretrained` and in the file",
-        verdict=code_span(convergence),
-        limits=_limits(kind, about, spec),
-        versions=_rows(about.get("versions", {}).items()),
+        verdict=code_span(fit.convergence),
+        limits=_limits(kind, fit),
+        versions=_rows(fit.about.get("versions", {}).items()),
     )
 
 
-def _data(
-    about: dict[str, Any], organizations: Sequence[str], license_: str | None, data: str | None
-) -> list[tuple[str, Any]]:
-    panel = about.get("panel", {})
-    counted = Counted.read(panel)
-    named = sorted(organizations, key=str.casefold)
+def _data(fit: "Shared", license_: str | None, data: str | None) -> list[tuple[str, Any]]:
+    panel, counted = fit.about.get("panel", {}), fit.counted
+    named = sorted(fit.organizations, key=str.casefold)
     more = f" and {len(named) - _LISTED} more" if len(named) > _LISTED else ""
     return [
         ("Counts", data),
@@ -244,9 +217,12 @@ def _data(
     ]
 
 
-def _model(about: dict[str, Any], spec: GrowthSpec, sizes: dict[str, int]) -> list[tuple[str, Any]]:
-    sampler = about.get("sampler", {})
+def _model(fit: "Shared") -> list[tuple[str, Any]]:
+    spec, sampler, sizes = fit.spec, fit.about.get("sampler", {}), fit.posterior.sizes
     fitted = sampler.get("draws")
+    parts = {"Period effect": spec.period_effect, "Bursts": spec.bursts}
+    if spec.likelihood != "surge":
+        parts = {}
     return [
         ("Growth model", spec.name),
         ("Law of the monthly counts", _Safe(_LAWS[spec.likelihood])),
@@ -256,39 +232,31 @@ def _model(about: dict[str, Any], spec: GrowthSpec, sizes: dict[str, int]) -> li
             (_PARTS[name], _Safe("learnt") if isinstance(value, Prior) else f"{value:g}")
             for name, value in spec.shared.items()
         ),
-        *_absent(spec),
+        *((label, _Safe("none")) for label, part in parts.items() if part is None),
         ("Chains", sizes["chain"]),
         ("Draws of each chain in the file", sizes["draw"]),
         ("Draws of each chain in the fit", fitted if fitted != sizes["draw"] else None),
         ("Warm-up draws of each chain", sampler.get("tune")),
         ("Engine of the sampler", sampler.get("engine")),
         ("Target acceptance", sampler.get("target_accept")),
-        ("Seed", about.get("seed")),
+        ("Seed", fit.about.get("seed")),
     ]
 
 
-def _absent(spec: GrowthSpec) -> list[tuple[str, Any]]:
-    """What a growth model leaves out that others have."""
-    if spec.likelihood != "surge":
-        return []
-    parts = {"Period effect": spec.period_effect, "Bursts": spec.bursts}
-    return [(label, _Safe("none")) for label, part in parts.items() if part is None]
-
-
-def _limits(kind: str, about: dict[str, Any], spec: GrowthSpec) -> list[str]:
-    counted = Counted.read(about.get("panel", {}))
+def _limits(kind: str, fit: "Shared") -> list[str]:
     limits = [
-        f"The counts are what the Hub shows: {counted.defined}. Renamed, "
+        f"The counts are what the Hub shows: {fit.counted.defined}. Renamed, "
         "deleted and undeclared ones are missing, and nothing is said of downloads or quality.",
-        f"It knows nothing that happened after the dates above. {_unforeseen(spec)}",
+        f"It knows nothing that happened after the dates above. {_unforeseen(fit.spec)}",
         "It describes; it does not say what would happen if a base model were released otherwise.",
     ]
-    fewest = about.get("panel", {}).get("fewest_finetunes")
+    fewest = fit.about.get("panel", {}).get("fewest_finetunes")
     if isinstance(fewest, int) and fewest > 0:
         limits.insert(
             0,
-            f"**Only base models with at least {fewest} {counted.many} were fitted**, so it says "
-            "how base models grow that have come so far. For any other the forecasts run too high.",
+            f"**Only base models with at least {fewest} {fit.counted.many} were fitted**, so it "
+            "says how base models grow that have come so far. For any other the forecasts run too "
+            "high.",
         )
     if kind == "population":
         limits += [
@@ -305,17 +273,15 @@ def _unforeseen(spec: GrowthSpec) -> str:
         "bursts by single authors": spec.bursts,
         "changes of the whole Hub": spec.period_effect,
     }
-    room = [what for what, part in parts.items() if part is not None]
-    none = [what for what, part in parts.items() if part is None]
-    sentences = [
-        (room, "are in the spread of the intervals, not foreseen"),
-        (none, "are neither foreseen nor in the spread of the intervals"),
-    ]
-    return " ".join(
-        f"{' and '.join(what).capitalize().replace('hub', 'Hub')} {rest}."
-        for what, rest in sentences
-        if what
-    )
+    sentences = []
+    for absent, rest in (
+        (False, "are in the spread of the intervals, not foreseen"),
+        (True, "are neither foreseen nor in the spread of the intervals"),
+    ):
+        what = " and ".join(name for name, part in parts.items() if (part is None) == absent)
+        if what:
+            sentences.append(f"{what.capitalize().replace('hub', 'Hub')} {rest}.")
+    return " ".join(sentences)
 
 
 class _Safe(str):

@@ -38,6 +38,7 @@ from bayes_hfgrowth.growth.law import (
 from bayes_hfgrowth.growth.points import (
     ROWS,
     born,
+    copy_to,
     hazards_at,
     laws_at,
     log_likelihoods_at,
@@ -158,8 +159,7 @@ def log_weights_at(
     out : ndarray, shape (points,)
         Filled.
     """
-    for j in range(len(out)):
-        out[j] = log_weights[j]
+    copy_to(log_weights, out)
     for k in range(len(mean)):
         _add_square(points[k], mean[k] - shift[k], -0.5 / (scales[k] * scales[k]), out)
 
@@ -174,15 +174,7 @@ def _largest(values: Floats) -> float:
 
 @njit(error_model="numpy")
 def exponentials(values: Floats, top: float) -> None:
-    """Replace values by exp(value - top).
-
-    Parameters
-    ----------
-    values : ndarray
-        Changed in place.
-    top : float
-        The largest of them, or of others that they belong to.
-    """
+    """Replace values by exp(value - top), top the largest of them or of others they belong to."""
     # Without leave to reassociate, which would undo the rounding that `exp` rests on.
     for j in range(len(values)):
         values[j] = exp(max(values[j] - top, _LEAST))
@@ -267,11 +259,7 @@ def _log_likelihoods_under(
 
 @njit(error_model="numpy")
 def _heights(
-    observed: Observed,
-    population: PopulationDraws,
-    centre: Centre,
-    mode: Floats,
-    weighed: Weighed,
+    observed: Observed, population: PopulationDraws, centre: Centre, mode: Floats, weighed: Weighed
 ) -> None:
     """What each draw of the population adds to the log likelihood, taken at the mode."""
     heights, level = weighed.heights, np.empty(1)
@@ -284,8 +272,8 @@ def _heights(
         heights[d] = height if math.isfinite(height) else 0.0
 
 
-def _compiled(sources: int) -> Any:
-    """Make `weigh`; Numba's cache on disk tells versions apart by what it closes over."""
+def _compiled(sources: int) -> tuple[Any, Any]:
+    """Make the two; Numba's cache on disk tells versions apart by what they close over."""
 
     @njit(error_model="numpy", nogil=True, cache=True)
     def weigh(  # type: ignore[no-untyped-def]
@@ -379,23 +367,6 @@ def _compiled(sources: int) -> Any:
             for b in range(weighed.blocks.shape[1]):
                 weighed.blocks[d, b] = _sum(row[b * BLOCK : (b + 1) * BLOCK])
 
-    return weigh
-
-
-_SOURCES = version_of(
-    elementary.__file__,
-    formulas.__file__,
-    adjoint.__file__,
-    blocks.__file__,
-    likelihoods.__file__,
-    importance.__file__,
-    laplace.__file__,
-    __file__,
-)
-weigh = _compiled(_SOURCES)
-
-
-def _compiled_likelihoods(sources: int) -> Any:
     @njit(error_model="numpy", nogil=True, cache=True)
     def log_likelihoods_of(observed, population, which, theta, out):  # type: ignore[no-untyped-def]
         """Log likelihood of pairs, each under its own draw of the population; ``SURGE`` only.
@@ -416,7 +387,8 @@ def _compiled_likelihoods(sources: int) -> Any:
         _ = sources
         _log_likelihoods_under(observed, population, which, theta, out)
 
-    return log_likelihoods_of
+    return weigh, log_likelihoods_of
 
 
-log_likelihoods_of = _compiled_likelihoods(_SOURCES)
+_BUILT_ON = (elementary, formulas, adjoint, blocks, likelihoods, importance, laplace)
+weigh, log_likelihoods_of = _compiled(version_of(*(m.__file__ for m in _BUILT_ON), __file__))

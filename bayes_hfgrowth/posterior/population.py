@@ -18,10 +18,8 @@ import numpy.typing as npt
 import xarray as xr
 from scipy.special import expit, logit
 
-from bayes_hfgrowth.model.priors import LOG_SCALE
-from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.counted import Counted
-from bayes_hfgrowth.posterior.convergence import Convergence, population_names
+from bayes_hfgrowth.posterior.convergence import population_names
 from bayes_hfgrowth.posterior.draws import (
     ATTRIBUTE,
     FORMAT,
@@ -32,7 +30,13 @@ from bayes_hfgrowth.posterior.draws import (
 )
 from bayes_hfgrowth.posterior.importance import Population
 from bayes_hfgrowth.posterior.sharing import Shared
-from bayes_hfgrowth.posterior.simulation import Floats, SharedDraws
+from bayes_hfgrowth.posterior.simulation import (
+    Floats,
+    SharedDraws,
+    dormancy_shares,
+    flat,
+    growth_parameters,
+)
 from bayes_hfgrowth.support.errors import FitError, ForecastError, HFGrowthError
 
 __all__ = ["PopulationPosterior", "load_population"]
@@ -127,17 +131,10 @@ class PopulationPosterior(Shared):
         return type(self)(self.posterior.isel(draw=slice(None, None, every)), self.about)
 
     def taken(self, draws: npt.NDArray[np.integer]) -> Self:
-        """Some of the draws, one chain of them.
-
-        Parameters
-        ----------
-        draws : ndarray of int
-            Positions, chain after chain; the same one may come several times.
-        """
+        """One chain of the draws at some positions, perhaps repeated, chain after chain."""
         chains, draw = np.divmod(draws, self.posterior.sizes["draw"])
-        at = {"chain": ("taken", chains), "draw": ("taken", draw)}
         some = self.posterior.drop_vars(("chain", "draw"), errors="ignore")
-        some = some.isel({name: xr.Variable(*value) for name, value in at.items()})
+        some = some.isel(chain=xr.Variable("taken", chains), draw=xr.Variable("taken", draw))
         return type(self)(some.rename(taken="draw").expand_dims("chain"), self.about)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -153,28 +150,8 @@ class PopulationPosterior(Shared):
         tree.attrs = {ATTRIBUTE: json.dumps(self.about)}
         write_tree(tree, path)
 
-    @cached_property
-    def spec(self) -> GrowthSpec:
-        """The growth model."""
-        return GrowthSpec.from_json(json.dumps(self.about["specification"]))
-
-    @cached_property
-    def convergence(self) -> Convergence:
-        """The verdict on the sampler, made when the model was fitted."""
-        return Convergence.from_json(json.dumps(self.about["convergence"]))
-
-    @cached_property
-    def counted(self) -> Counted:
-        """What the base models that it was learned from were counted by."""
-        return Counted.read(self.about.get("panel", {}))
-
     def check_counted(self, counted: Counted) -> None:
-        """Check that it was learned from counts of the same.
-
-        Parameters
-        ----------
-        counted : Counted
-            What a panel counts that is to be forecast from it.
+        """Check that it was learned from counts of what a panel counts.
 
         Raises
         ------
@@ -212,13 +189,6 @@ class PopulationPosterior(Shared):
     ) -> tuple[Floats, Floats | None]:
         """Means of organizations; those that the fit never saw are drawn from the global level.
 
-        Parameters
-        ----------
-        names : sequence of str
-            Organizations.
-        rng : numpy.random.Generator
-            Source of the unknown ones.
-
         Returns
         -------
         means : ndarray, shape (draws, organizations, parameters)
@@ -226,59 +196,44 @@ class PopulationPosterior(Shared):
         shares : ndarray, shape (draws, organizations), or None
             Of structural zeros, where the growth model has them.
         """
-        known = {name: index for index, name in enumerate(self.organizations)}
-        means = np.empty((len(self.spreads), len(names), self.spreads.shape[1]))
-        with_dormancy = self.spec.dormancy is not None
-        shares = np.empty(means.shape[:2]) if with_dormancy else None
+        place = {name: index for index, name in enumerate(self.organizations)}
+        known_shares = dormancy_shares(self.spec, self.posterior)
         location, between = self.global_level
-        for o, name in enumerate(names):
-            if name in known:
-                means[:, o] = self._known.means[:, known[name]]
+        means, shares = [], []
+        for name in names:
+            at = place.get(name)
+            if at is None:
+                means.append(location + between * rng.standard_normal(location.shape))
             else:
-                means[:, o] = location + between * rng.standard_normal(location.shape)
-            if shares is not None and name in known:
-                own = self.posterior["organization_dormancy"].transpose("chain", "draw", ...)
-                shares[:, o] = own.to_numpy().reshape(len(means), -1)[:, known[name]]
-            elif shares is not None:
-                middle = logit(self._flat("global_dormancy"))
-                scale = self._between("dormancy")
-                shares[:, o] = expit(middle + scale * rng.standard_normal(len(middle)))
-        if shares is not None:
-            shares = np.clip(shares, 1e-12, 1.0 - 1e-12)
-        return means, shares
+                means.append(self._known.means[:, at])
+            if known_shares is not None and at is None:
+                middle = logit(flat(self.posterior, "global_dormancy"))
+                spread = self._between("dormancy") * rng.standard_normal(len(middle))
+                shares.append(expit(middle + spread))
+            elif known_shares is not None:
+                shares.append(known_shares[:, at])
+        clipped = np.clip(np.stack(shares, axis=1), 1e-12, 1.0 - 1e-12) if shares else None
+        return np.stack(means, axis=1), clipped
 
     @cached_property
     def global_level(self) -> tuple[Floats, Floats]:
         """Global means and standard deviations of organizations; (draws, parameters) each."""
-        location = [
-            np.log(values) if LOG_SCALE[name] else values
-            for name in self.spec.parameters
-            for values in [self._flat(f"global_{name}")]
-        ]
         between = [self._between(name) for name in self.spec.parameters]
-        return np.stack(location, axis=1), np.stack(between, axis=1)
+        return growth_parameters(self.spec, self.posterior, "global_"), np.stack(between, axis=1)
 
     def _between(self, parameter: str) -> Floats:
         """Standard deviation of organizations; 0 where base models vary around the global mean."""
         if self.spec.pooling == "global":
             return np.zeros(len(self.spreads))
-        return self._flat(f"between_organizations_{parameter}")
-
-    def _flat(self, name: str) -> Floats:
-        values = self.posterior[name].transpose("chain", "draw").to_numpy()
-        return np.asarray(values, dtype=np.float64).ravel()
+        return flat(self.posterior, f"between_organizations_{parameter}")
 
 
 def load_population() -> PopulationPosterior:
     """Load the population posterior that comes with the package.
 
-    The card beside the file, ``bayes_hfgrowth/data/population.md``, tells what it was fitted to,
-    whether the sampler converged, and its limits.
-
-    Returns
-    -------
-    PopulationPosterior
-        For `bayes_hfgrowth.forecast.paths.forecast_new`.
+    It is for `bayes_hfgrowth.forecast.paths.forecast_new`. The card beside the file,
+    ``bayes_hfgrowth/data/population.md``, tells what it was fitted to, whether the sampler
+    converged, and its limits.
 
     Examples
     --------

@@ -88,11 +88,6 @@ class PopulationSample:
         One that the population does not know is drawn from the global level, each by its name,
         so that two of them share no more than that.
 
-        Parameters
-        ----------
-        name : str
-            The organization.
-
         Returns
         -------
         means : ndarray, shape (draws, parameters)
@@ -109,12 +104,8 @@ class PopulationSample:
     def over_calendar(self, first: int, number: int) -> SharedDraws:
         """What all base models share, its period effects covering calendar months in a row.
 
-        There is one path of them for each draw, the same for all base models.
-
-        Parameters
-        ----------
-        first, number : int
-            As in `bayes_hfgrowth.posterior.simulation.SharedDraws.over`.
+        There is one path of them for each draw, the same for all base models. The months are given
+        as in `bayes_hfgrowth.posterior.simulation.SharedDraws.over`.
         """
         found = self._covering
         if found.period is None:

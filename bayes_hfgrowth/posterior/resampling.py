@@ -38,7 +38,21 @@ class Organization(NamedTuple):
     within: Floats
 
 
-def _compiled_draws(sources: int) -> Any:
+@njit(error_model="numpy")
+def _pick(cumulative: Floats, uniform: float) -> int:
+    at = np.searchsorted(cumulative, uniform * cumulative[-1])
+    return min(at, len(cumulative) - 1)
+
+
+@njit(error_model="numpy")
+def _log_excess(log_ratio: float) -> float:
+    """Ln(1 - exp(x)), -inf where that is not above 0."""
+    return math.log(-math.expm1(log_ratio)) if log_ratio < 0.0 else -np.inf
+
+
+def _compiled(sources: int) -> tuple[Any, Any]:
+    """Make the two; Numba's cache on disk tells versions apart by what they close over."""
+
     @njit(error_model="numpy", nogil=True, cache=True)
     def draw_points(which, uniform, population, weighed, chosen):  # type: ignore[no-untyped-def]
         """Draw points given draws of the population.
@@ -87,35 +101,6 @@ def _compiled_draws(sources: int) -> Any:
                 j += 1
             chosen[i] = b * BLOCK + j
 
-    return draw_points
-
-
-# That of `laplace` for the fields of `PopulationDraws`.
-_SOURCES = version_of(elementary.__file__, laplace.__file__, weights.__file__, __file__)
-draw_points = _compiled_draws(_SOURCES)
-
-
-@njit(error_model="numpy")
-def _cumulate(row: Floats) -> None:
-    total = 0.0
-    for j in range(len(row)):
-        total += row[j]
-        row[j] = total
-
-
-@njit(error_model="numpy")
-def _pick(cumulative: Floats, uniform: float) -> int:
-    at = np.searchsorted(cumulative, uniform * cumulative[-1])
-    return min(at, len(cumulative) - 1)
-
-
-@njit(error_model="numpy")
-def _log_excess(log_ratio: float) -> float:
-    """Ln(1 - exp(x)), -inf where that is not above 0."""
-    return math.log(-math.expm1(log_ratio)) if log_ratio < 0.0 else -np.inf
-
-
-def _compiled_shared(sources: int) -> Any:
     @njit(error_model="numpy", nogil=True, cache=True)
     def draw_points_of_organization(  # type: ignore[no-untyped-def]
         pairs, uniform, population, organization, weighed, rng, chosen
@@ -133,18 +118,12 @@ def _compiled_shared(sources: int) -> Any:
         ----------
         pairs : ndarray of int, shape (draws,)
             How many pairs for each draw of the population, one draw after the other.
-        uniform : ndarray, shape (all pairs,)
-            Between 0 and 1.
-        population : PopulationDraws
-            As `weigh` was given it.
+        uniform, population, weighed, chosen
+            As in `draw_points`.
         organization : Organization
             The one that the base model belongs to.
-        weighed : Weighed
-            As `weigh` filled it.
         rng : numpy.random.Generator
             Source of randomness.
-        chosen : ndarray of int, shape (all pairs,)
-            Filled with the positions of the points.
         """
         _ = sources
         size, number = weighed.points.shape
@@ -155,14 +134,11 @@ def _compiled_shared(sources: int) -> Any:
             marginal = weights_under(weighed, d, population.means[d], population.scales[d], any_row)
             own = weights_under(weighed, d, organization.means[d], within, own_row)
             kept = math.log(rng.random()) < own - marginal
-            _cumulate(own_row if kept else any_row)
+            cumulative = np.cumsum(own_row if kept else any_row)
             for i in range(at, at + pairs[d]):
-                if kept:
-                    chosen[i] = _pick(own_row, uniform[i])
-                    continue
-                chosen[i] = _pick(any_row, uniform[i])
-                for _trial in range(_TRIALS):
-                    j = _pick(any_row, rng.random())
+                chosen[i] = _pick(cumulative, uniform[i])
+                for _trial in range(0 if kept else _TRIALS):
+                    j = _pick(cumulative, rng.random())
                     for k in range(size):
                         # The mean given the base model's own parameter, and with it.
                         gain = between[k] ** 2 / (between[k] ** 2 + within[k] ** 2)
@@ -177,10 +153,13 @@ def _compiled_shared(sources: int) -> Any:
                         break
             at += pairs[d]
 
-    return draw_points_of_organization
+    return draw_points, draw_points_of_organization
 
 
-draw_points_of_organization = _compiled_shared(_SOURCES)
+draw_points, draw_points_of_organization = _compiled(
+    # That of `laplace` for the fields of `PopulationDraws`.
+    version_of(elementary.__file__, laplace.__file__, weights.__file__, __file__)
+)
 
 
 def draw_within(

@@ -15,7 +15,7 @@ draw j stays where it is as far as the weights allow, so draw j of all base mode
 and sums over base models have the right width.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -60,17 +60,8 @@ class Reweighted:
 
 def alone(history: History, i: int) -> History:
     """One base model of a history, its organization being the only one."""
-    return History(
-        base_models=(history.base_models[i],),
-        organizations=("",),
-        organization_of=np.zeros(1, dtype=np.int64),
-        created_at=history.created_at[[i]],
-        start=np.array([0, history.months[i]]),
-        month=history.month[history.start[i] : history.start[i + 1]],
-        previous=history.previous[history.start[i] : history.start[i + 1]],
-        new=history.new[history.start[i] : history.start[i + 1]],
-        counted=history.counted,
-    )
+    one = history.subset(np.array([i]))
+    return replace(one, organizations=("",), organization_of=np.zeros(1, dtype=np.int64))
 
 
 def log_weights(
@@ -116,8 +107,8 @@ def reweigh(
 
     Parameters
     ----------
-    conditional : Conditional
-        Population of the fit, all its draws in order.
+    conditional
+        As in `log_weights`.
     history : History
         All months of the base models.
     theta : ndarray, shape (draws, base models, parameters)

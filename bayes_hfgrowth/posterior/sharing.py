@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import httpx2
-import xarray as xr
 from huggingface_hub import ModelCard, ModelHubMixin, constants, hf_hub_download
 from huggingface_hub.errors import (
     FileMetadataError,
@@ -27,24 +26,24 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from bayes_hfgrowth.model.specification import GrowthSpec
-from bayes_hfgrowth.posterior.convergence import Convergence
-from bayes_hfgrowth.posterior.model_card import MARK, TEMPLATE, model_card
+from bayes_hfgrowth.posterior.draws import Described
+from bayes_hfgrowth.posterior.model_card import MARK, model_card
 from bayes_hfgrowth.support.errors import FitError, HFGrowthError
 from bayes_hfgrowth.support.files import whole_file
 
 __all__ = ["Shared"]
 
+_DOWNLOAD = ("revision", "cache_dir", "force_download", "local_files_only", "token")
 _LOG_IN = "log in with `hf auth login` (or HF_TOKEN)"
 
 
 class Shared(
+    Described,
     ModelHubMixin,
     library_name="bayes-hfgrowth",
     tags=["bayesian", "fine-tunes", "forecasting", "growth-model", "hierarchical-model", "pymc"],
     pipeline_tag="time-series-forecasting",
     paper_url="https://arxiv.org/abs/2502.15987",
-    model_card_template=TEMPLATE,
 ):
     """What fits and populations have in common when they are shared."""
 
@@ -57,9 +56,6 @@ class Shared(
     """What is looked for, in order; the first is what is written."""
 
     # What the classes have, one as fields, the other as properties.
-    about: Any
-    spec: Any
-    convergence: Any
     organizations: Any
     posterior: Any
 
@@ -174,20 +170,8 @@ class Shared(
 
     def generate_model_card(self, *args: Any, **options: Any) -> ModelCard:
         """Write the model card; options as ``model_card_kwargs`` of `save_pretrained`."""
-        convergence: Convergence = self.convergence
-        spec: GrowthSpec = self.spec
-        posterior: xr.Dataset = self.posterior
-        return model_card(
-            self._kind,
-            self.about,
-            spec,
-            convergence,
-            self.organizations,
-            {name: posterior.sizes[name] for name in ("chain", "draw")},
-            self._hub_mixin_info.model_card_data.to_dict(),
-            template=self._hub_mixin_info.model_card_template,
-            **options,
-        )
+        metadata = self._hub_mixin_info.model_card_data.to_dict()
+        return model_card(self._kind, self, metadata, **options)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write what the mixin does not know how to; it goes on to the model card."""
@@ -200,37 +184,18 @@ class Shared(
             card.unlink()  # the mixin writes one only where there is none
 
     @classmethod
-    def _from_pretrained(
-        cls,
-        *,
-        model_id: str,
-        revision: str | None,
-        cache_dir: str | Path | None,
-        force_download: bool,
-        local_files_only: bool,
-        token: str | bool | None,
-        **_: Any,  # what the mixin found in config.json; the NetCDF file says it all
-    ) -> Self:
+    def _from_pretrained(cls, *, model_id: str, **options: Any) -> Self:
+        # Not what the mixin found in config.json; the NetCDF file says it all.
+        download = {name: options[name] for name in _DOWNLOAD}
         for name in cls._shared_files:
-            if Path(model_id).is_dir():
-                path = Path(model_id) / name
-                if not path.exists():
-                    continue
-            else:
+            path = Path(model_id) / name
+            if not Path(model_id).is_dir():
                 try:
-                    path = Path(
-                        hf_hub_download(
-                            model_id,
-                            name,
-                            revision=revision,
-                            cache_dir=cache_dir,
-                            force_download=force_download,
-                            local_files_only=local_files_only,
-                            token=token,
-                        )
-                    )
+                    path = Path(hf_hub_download(model_id, name, **download))
                 except RemoteEntryNotFoundError:
                     continue
+            elif not path.exists():
+                continue
             try:
                 return cls._read_shared(path)
             except FitError as failure:

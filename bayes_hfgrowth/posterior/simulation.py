@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from bayes_hfgrowth.growth.law import LAW_NAMES, LawDraws
+from bayes_hfgrowth.growth.law import LAW_NAMES, Floats, LawDraws
 from bayes_hfgrowth.growth.monthwise import pointwise, replicate
 from bayes_hfgrowth.growth.paths import Ahead, simulate
 from bayes_hfgrowth.model.observed import observed_of
@@ -20,38 +20,53 @@ __all__ = [
     "base_model_parameters",
     "calendar_needed",
     "dormancy_shares",
+    "flat",
     "futures",
+    "growth_parameters",
     "log_likelihood",
     "narrowed",
     "replicates",
     "simulated_history",
 ]
 
-type Floats = npt.NDArray[np.float64]
 type Counts = npt.NDArray[np.int64]
 
 
-def base_model_parameters(spec: GrowthSpec, draws: xr.Dataset) -> Floats:
-    """Growth parameters as the transition law takes them.
+def flat(draws: xr.Dataset, name: str, *over: str) -> Floats:
+    """Values of a variable with one chain after the other, shape (chains * draws, *over)."""
+    values = draws[name].transpose("chain", "draw", *over).to_numpy()
+    return values.reshape(-1, *values.shape[2:]).astype(np.float64)
+
+
+def growth_parameters(spec: GrowthSpec, draws: xr.Dataset, level: str, *over: str) -> Floats:
+    """Growth parameters of a level on the scale that is normal.
 
     Parameters
     ----------
     spec : GrowthSpec
         Names the parameters.
     draws : xarray.Dataset
-        Variables of a posterior or prior, over ``chain``, ``draw`` and ``base_model``.
+        Variables of a posterior or prior.
+    level : str
+        How the variables' names begin: ``organization_``, ``global_``, or nothing.
+    *over : str
+        Their dimension besides ``chain`` and ``draw``, if they have one.
 
     Returns
     -------
-    ndarray of float64, shape (chains * draws, base models, parameters)
+    ndarray of float64, shape (chains * draws, *over, parameters)
         ln fitness, immediacy, ln longevity, and ln dispersion where there is one.
     """
     columns = []
     for name in spec.parameters:
-        values = draws[name].transpose("chain", "draw", "base_model").to_numpy()
-        values = values.reshape(-1, values.shape[-1]).astype(np.float64)
+        values = flat(draws, level + name, *over)
         columns.append(np.log(values) if LOG_SCALE[name] else values)
     return np.stack(columns, axis=-1)
+
+
+def base_model_parameters(spec: GrowthSpec, draws: xr.Dataset) -> Floats:
+    """As `growth_parameters`, of base models; shape (chains * draws, base models, parameters)."""
+    return growth_parameters(spec, draws, "", "base_model")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,30 +93,17 @@ class SharedDraws:
 
     @classmethod
     def of(cls, spec: GrowthSpec, draws: xr.Dataset) -> "SharedDraws":
-        """Take them from the variables of a posterior or prior.
-
-        Parameters
-        ----------
-        spec : GrowthSpec
-            Holds what is fixed.
-        draws : xarray.Dataset
-            Variables over ``chain`` and ``draw``.
-        """
+        """Take them from a posterior or prior, and what is fixed from the specification."""
         number = draws.sizes["chain"] * draws.sizes["draw"]
 
         def drawn(name: str) -> Floats:
             value = spec.shared.get(name, FIXED[name])
-            if isinstance(value, Prior):
-                flat = draws[name].transpose("chain", "draw").to_numpy().ravel()
-                return flat.astype(np.float64)
-            return np.full(number, float(value))
+            return flat(draws, name) if isinstance(value, Prior) else np.full(number, float(value))
 
         values = np.stack([drawn(name) for name in LAW_NAMES], axis=1)
         if spec.period_effect is None:
             return cls(values)
-        effects = draws["period_effect"].transpose("chain", "draw", "calendar_month")
-        period = effects.to_numpy().astype(np.float64).reshape(number, -1)
-        first = 0
+        period, first = flat(draws, "period_effect", "calendar_month"), 0
         if "calendar_month" in draws.coords:
             name = str(draws["calendar_month"].to_numpy()[0])
             first = int(np.datetime64(name, "M").astype(np.int64))
@@ -143,14 +145,9 @@ class SharedDraws:
         return np.ascontiguousarray(self.period[:, at : at + number])
 
     def continued(self, first: int, number: int, rng: np.random.Generator) -> "SharedDraws":
-        """Continue the period effects so that they cover calendar months in a row.
+        """Continue the period effects so that they cover the calendar months, as in `over`.
 
-        Parameters
-        ----------
-        first, number : int
-            As in `over`.
-        rng : numpy.random.Generator
-            Source of one path for each draw, the same for all base models.
+        There is one path for each draw, the same for all base models.
         """
         if self.period is None:
             return self
@@ -162,88 +159,54 @@ class SharedDraws:
         return replace(self, period=period, first=self.first - before)
 
     def ahead_of(self, history: History, months: int, rng: np.random.Generator) -> "SharedDraws":
-        """Continue them over a history and the months that follow it.
-
-        Parameters
-        ----------
-        history : History
-            What was observed.
-        months : int
-            Further months of age of every base model.
-        rng : numpy.random.Generator
-            As in `continued`.
-        """
+        """Continue them over all that is `calendar_needed`."""
         if self.period is None:
             return self
-        first, number = calendar_needed(history, months)
-        return self.continued(first, number, rng)
+        return self.continued(*calendar_needed(history, months), rng)
 
 
 def calendar_needed(history: History, months: int) -> tuple[int, int]:
-    """First calendar month that a history and what follows it touch, and how many they do.
-
-    Parameters
-    ----------
-    history : History
-        What was observed.
-    months : int
-        Further months of age of every base model.
-    """
-    return _span(history, _positions_ahead(history, months)[0])
+    """First calendar month that a history and further months of age touch, and how many they do."""
+    return _months_ahead(history, months)[2]
 
 
-def _span(history: History, ahead: npt.NDArray[np.int64]) -> tuple[int, int]:
-    """As `calendar_needed`, given the positions of the months that follow."""
-    first, number = history.calendar_span if len(history.month) else (int(ahead.min()), 1)
-    first = min(first, int(ahead.min())) if ahead.size else first
-    last = max(first + number, int(ahead.max()) + 2) if ahead.size else first + number
-    return first, last - first
-
-
-def _positions_ahead(history: History, months: int) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Calendar positions of further months of age, shape (base models, months)."""
+def _months_ahead(history: History, months: int) -> tuple[Counts, Floats, tuple[int, int]]:
+    """Where further months of age lie, each (base models, months), and `calendar_needed`."""
     ages = history.months[:, None] + np.arange(1, months + 1)
-    calendar, share = calendar_position(
-        history.created_at.repeat(months), ages.ravel().astype(np.int64)
-    )
-    return calendar.reshape(ages.shape), share.reshape(ages.shape)
+    calendar, share = calendar_position(history.created_at.repeat(months), ages.ravel())
+    first, number = history.calendar_span
+    if calendar.size:  # those of a base model follow its own, so no observed one is later
+        begin = int(calendar.min())
+        first = min(first, begin) if len(history.month) else begin
+        number = int(calendar.max()) + 2 - first
+    return calendar.reshape(ages.shape), share.reshape(ages.shape), (first, number)
 
 
 def dormancy_shares(spec: GrowthSpec, draws: xr.Dataset) -> Floats | None:
     """Share of structural zeros of each organization, where the growth model has one.
 
-    Parameters
-    ----------
-    spec : GrowthSpec
-        Says whether there is one.
-    draws : xarray.Dataset
-        Then holds ``organization_dormancy``.
-
     Returns
     -------
     ndarray of float64, shape (chains * draws, organizations), or None
     """
-    if spec.dormancy is None:
-        return None
-    shares = draws["organization_dormancy"].transpose("chain", "draw", "organization").to_numpy()
-    return np.asarray(shares.reshape(-1, shares.shape[-1]), dtype=np.float64)
+    return None if spec.dormancy is None else flat(draws, "organization_dormancy", "organization")
 
 
 def _law_draws(
     spec: GrowthSpec,
     history: History,
     theta: Floats,
-    values: Floats,
-    period: Floats,
+    shared: SharedDraws,
     dormancy: Floats | None,
+    span: tuple[int, int],
 ) -> LawDraws:
     """Draws as the compiled law takes them; dormancy is 0 where the growth model has none."""
-    if spec.dormancy is not None and dormancy is None:
-        raise ValueError(f"the growth model {spec.name} needs the shares of dormant base models")
-    if spec.dormancy is None or dormancy is None:
+    if spec.dormancy is None:
         dormancy = np.zeros((len(theta), max(1, len(history.organizations))))
+    elif dormancy is None:
+        raise ValueError(f"the growth model {spec.name} needs the shares of dormant base models")
     dormancy = np.ascontiguousarray(dormancy, dtype=np.float64)
-    return LawDraws(theta, values, period, history.organization_of, dormancy)
+    return LawDraws(theta, shared.values, shared.over(*span), history.organization_of, dormancy)
 
 
 def log_likelihood(
@@ -273,8 +236,7 @@ def log_likelihood(
     ndarray of float32, shape (draws, months)
     """
     out = np.empty((len(theta), len(history.new)), dtype=np.float32)
-    period = shared.over(*history.calendar_span)
-    draws = _law_draws(spec, history, theta, shared.values, period, dormancy)
+    draws = _law_draws(spec, history, theta, shared, dormancy, history.calendar_span)
     pointwise(observed_of(spec, history), draws, out)
     return out
 
@@ -301,8 +263,7 @@ def replicates(
     ndarray of int64, shape (draws, months)
     """
     out = np.empty((len(theta), len(history.new)), dtype=np.int64)
-    period = shared.over(*history.calendar_span)
-    draws = _law_draws(spec, history, theta, shared.values, period, dormancy)
+    draws = _law_draws(spec, history, theta, shared, dormancy, history.calendar_span)
     replicate(observed_of(spec, history), draws, rng, out)
     return out
 
@@ -320,12 +281,10 @@ def futures(
 
     Parameters
     ----------
-    spec, history, theta, shared, dormancy
-        As in `log_likelihood`.
+    spec, history, theta, shared, rng, dormancy
+        As in `replicates`; the period effects must cover `calendar_needed`.
     months : int
         How far to go, in months.
-    rng : numpy.random.Generator
-        Source of randomness.
 
     Returns
     -------
@@ -333,11 +292,10 @@ def futures(
         Cumulative fine-tunes; never below the last known count, never falling.
     """
     out = np.empty((len(theta), len(history.base_models), months), dtype=np.int64)
-    calendar, share = _positions_ahead(history, months)
-    first, number = _span(history, calendar)
-    period = shared.over(first, number)
-    draws = _law_draws(spec, history, theta, shared.values, period, dormancy)
-    simulate(observed_of(spec, history, first), draws, Ahead(calendar - first, share), rng, out)
+    calendar, share, span = _months_ahead(history, months)
+    draws = _law_draws(spec, history, theta, shared, dormancy, span)
+    ahead = Ahead(calendar - span[0], share)
+    simulate(observed_of(spec, history, span[0]), draws, ahead, rng, out)
     return out
 
 
@@ -358,14 +316,10 @@ def simulated_history(
 
     Parameters
     ----------
-    spec, history
-        Law, and the base models with their ages.
+    spec, history, shared, rng
+        As in `replicates`; one draw of what is shared.
     theta : ndarray, shape (base models, parameters)
         Growth parameters.
-    shared : SharedDraws
-        One draw; the period effects must cover the history.
-    rng : numpy.random.Generator
-        Source of randomness.
     dormancy : ndarray, shape (organizations,), optional
         Shares of structural zeros; needed where the growth model has them.
     """
