@@ -3,15 +3,15 @@
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import Self
 
 import pandas as pd
 
 from bayes_hfgrowth.panel.counted import RELATIONS, Metric, Relation
-from bayes_hfgrowth.panel.counted_columns import METRIC, RELATION
+from bayes_hfgrowth.panel.counted_columns import RELATION
 from bayes_hfgrowth.panel.organizations import OrganizationTable
-from bayes_hfgrowth.panel.rules import COLUMNS, OBSERVED_AT, TEXT_COLUMNS, checked
+from bayes_hfgrowth.panel.rules import TEXT_COLUMNS, checked
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.support.errors import PanelError
 from bayes_hfgrowth.support.files import read_table, row_place, write_table
@@ -156,13 +156,7 @@ class RelationPanels:
         PanelError
             When the ending is another, or the file cannot be written.
         """
-        tables = []
-        for panel in self.panels.values():
-            table = panel.file_table().drop(columns=[METRIC, RELATION], errors="ignore")
-            place = len([name for name in table if name in (*COLUMNS, OBSERVED_AT)])
-            for at, (name, value) in enumerate(panel.counted.written.items()):
-                table.insert(place + at, name, value)
-            tables.append(table)
+        tables = [panel.file_table(labelled=True) for panel in self.panels.values()]
         write_table(pd.concat(tables, ignore_index=True), path, PanelError)
 
 
@@ -191,20 +185,16 @@ def read_relations(
     """
     table = read_table(path, PanelError, text=TEXT_COLUMNS)
     known: list[Relation | None] = [None]
-    if RELATION in table and list(table.columns).count(RELATION) == 1:
+    if RELATION in table:
         written = {value for value in table[RELATION] if isinstance(value, str)}
         # Words that are no relation are refused by the rules, which name the row.
         known = [name for name in RELATIONS if name in written] or [None]
-    panels = {}
-    for relation in known:
-        panel = Panel(
-            *checked(
-                table, os.fspath(path), organizations, lambda row: row_place(Path(path), row),
-                relation,
-            )
-        )  # fmt: skip
-        panels[panel.counted.relation] = panel
-    return RelationPanels(panels)
+    place = partial(row_place, path)
+    panels = [
+        Panel(*checked(table, os.fspath(path), organizations, place, relation))
+        for relation in known
+    ]
+    return RelationPanels({panel.counted.relation: panel for panel in panels})
 
 
 def _last_rows(panel: Panel) -> list[dict[str, object]]:

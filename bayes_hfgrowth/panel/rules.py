@@ -1,19 +1,15 @@
 """The rules of the panel format: turn a raw table into a checked one, or say why not."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from bayes_hfgrowth.panel.counted import METRICS, Counted
-from bayes_hfgrowth.panel.counted_columns import (
-    METRIC,
-    RELATION,
-    check_authors,
-    counted_in,
-    of_relation,
-)
+from bayes_hfgrowth.panel.counted_columns import METRIC, RELATION, counted_in, of_relation
 from bayes_hfgrowth.panel.organizations import OrganizationTable, organization_table
 from bayes_hfgrowth.panel.raw_table import RawTable, RowPlace, short
 from bayes_hfgrowth.support.files import text_fault
@@ -112,9 +108,9 @@ def checked(
     for name, values in counts.items():
         models.check_counts(name, values[order])
     if len(counts) == len(METRICS):
-        check_authors(raw, **counts)
+        _check_authors(raw, **counts)
     if observed_at is not None:
-        _check_observed(raw, order, created_at, month, observed_at)
+        models.check_observed(created_at[order], observed_at)
 
     table = pd.DataFrame(
         {
@@ -137,8 +133,7 @@ def checked(
 def _check_columns(raw: RawTable, metric: str) -> None:
     names = list(raw.frame.columns)
     for column in (*COLUMNS[:-1], metric):
-        if names.count(column) > 1:
-            raw.fail(f"has the column {column!r} more than once; keep one of them")
+        raw.refuse_repeated(column)
         if column not in names and column != "organization":
             found = ", ".join(str(name) for name in names[:8])
             raw.fail(
@@ -271,42 +266,32 @@ def _observation_date(raw: RawTable) -> pd.Timestamp | None:
     return pd.Timestamp(stamps[0], tz="UTC").as_unit("us")
 
 
-def _check_observed(
-    raw: RawTable,
-    order: npt.NDArray[np.intp],
-    created_at: npt.NDArray[np.datetime64],
-    month: npt.NDArray[np.int64],
-    observed_at: pd.Timestamp,
+def _check_authors(
+    raw: RawTable, finetunes: npt.NDArray[np.int64], authors: npt.NDArray[np.int64]
 ) -> None:
-    ends = month_end(created_at, month)
-    late = np.asarray(ends > observed_at)
-    at = order[np.flatnonzero(late[order])]
-    if at.size:
-        raw.fail_at(
-            at[0],
-            f"month {month[at[0]]} of {short(raw.frame['base_model'].iloc[at[0]])} ends at "
-            f"{ends[at[0]]:%Y-%m-%dT%H:%M:%SZ}, after the observation date "
-            f"{observed_at:%Y-%m-%dT%H:%M:%SZ}; remove the row or correct {OBSERVED_AT}",
-        )
+    raw.fail_where(
+        authors > finetunes,
+        lambda at: (
+            f"authors {authors[at]} of {short(raw.frame['base_model'].iloc[at])} are more than "
+            f"its {finetunes[at]} finetunes in month {raw.frame['month'].iloc[at]}; each author "
+            "made one or more, so correct one of the counts"
+        ),
+    )
 
 
+@dataclass(frozen=True, eq=False)
 class _Histories:
     """The rows sorted by base model and month."""
 
-    def __init__(
-        self,
-        raw: RawTable,
-        order: npt.NDArray[np.intp],
-        codes: npt.NDArray[np.integer],
-        names: pd.Index,
-        month: npt.NDArray[np.int64],
-    ) -> None:
-        self.raw = raw
-        self.order = order
-        self.codes = codes
-        self.names = names
-        self.month = month
-        self.first = np.append(True, codes[1:] != codes[:-1])
+    raw: RawTable
+    order: npt.NDArray[np.intp]
+    codes: npt.NDArray[np.integer]
+    names: pd.Index
+    month: npt.NDArray[np.int64]
+
+    @cached_property
+    def first(self) -> npt.NDArray[np.bool]:
+        return np.append(True, self.codes[1:] != self.codes[:-1])
 
     def name(self, at: int) -> str:
         return short(self.names[self.codes[at]])
@@ -331,6 +316,19 @@ class _Histories:
                 f"{column} of {self.name(at)} is {written(values[at])} here but "
                 f"{written(values[at - 1])} in {self.row(at - 1)}; "
                 f"a base model has one {column}, so make them agree"
+            ),
+        )
+
+    def check_observed(
+        self, created_at: npt.NDArray[np.datetime64], observed_at: pd.Timestamp
+    ) -> None:
+        ends = month_end(created_at, self.month)
+        self.fail_where(
+            np.asarray(ends > observed_at),
+            lambda at: (
+                f"month {self.month[at]} of {self.name(at)} ends at "
+                f"{ends[at]:%Y-%m-%dT%H:%M:%SZ}, after the observation date "
+                f"{observed_at:%Y-%m-%dT%H:%M:%SZ}; remove the row or correct {OBSERVED_AT}"
             ),
         )
 
