@@ -67,16 +67,11 @@ def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it is there in full or not at all, even if the power goes."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with tempfile.NamedTemporaryFile(prefix=".writing-", dir=path.parent) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -109,19 +104,10 @@ class Page:
                 head = json.loads(file.readline())
                 while file.read(1 << 20):  # to the end, where the checksum is
                     pass
-            asked = parse_time(head["asked"])
-            return (
-                None
-                if asked is None
-                else cls(
-                    path,
-                    asked,
-                    head["request"],
-                    head["next"],
-                    head["last"],
-                    parse_time(head["newest"]),
-                )
-            )
+            asked, newest = parse_time(head["asked"]), parse_time(head["newest"])
+            if asked is None:
+                return None
+            return cls(path, asked, head["request"], head["next"], head["last"], newest)
         except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error):
             return None
 
@@ -315,10 +301,8 @@ class Listing:
                 "newest": max(times).isoformat() if times else None,
             }
             path = current.folder / _page_name(len(current.pages) + 1)
-            write_whole(
-                path,
-                gzip.compress(json.dumps(head).encode() + b"\n" + json.dumps(rows).encode(), 6),
-            )
+            content = json.dumps(head).encode() + b"\n" + json.dumps(rows).encode()
+            write_whole(path, gzip.compress(content, 6))
             page = Page.load(path)
             if page is None:
                 raise SourceError(f"{path} can't be read back right after writing; check the disk")
@@ -369,24 +353,22 @@ class Run:
     """
 
     def __init__(self, folder: Path, key: Sequence[str], now: datetime) -> None:
-        self._record = (
-            folder / "runs" / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}.json"
-        )
+        name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
+        self._record = folder / "runs" / f"{name}.json"
         self.begun = now
-        self.resumed = False
         try:
             earlier = parse_time(json.loads(self._record.read_bytes())["begun"])
         except (OSError, ValueError, KeyError, TypeError):
             earlier = None
-        recent = earlier is not None and (
-            earlier.date() == now.date() or now - earlier <= RESUME_WITHIN
-        )
-        if earlier is not None and recent and earlier <= now:
-            self.begun, self.resumed = earlier, True
+        if (
+            earlier is not None
+            and earlier <= now
+            and (earlier.date() == now.date() or now - earlier <= RESUME_WITHIN)
+        ):
+            self.begun = earlier
         else:
-            write_whole(
-                self._record, json.dumps({"begun": now.isoformat(), "of": list(key)}).encode()
-            )
+            record = {"begun": now.isoformat(), "of": list(key)}
+            write_whole(self._record, json.dumps(record).encode())
 
     def done(self) -> None:
         """Forget the run: the next one asks for what is new."""

@@ -28,20 +28,18 @@ from huggingface_hub.utils import (
 
 from bayes_hfgrowth.sources.cache import CursorRefusedError, Row
 from bayes_hfgrowth.support.errors import SourceError
+from bayes_hfgrowth.support.files import first_line
 
 PAGE_SIZE = 1000
 LIBRARY = "bayes-hfgrowth"
 BASE_FIELDS: list[ExpandModelProperty_T] = [
-    "author",
     "createdAt",
     "childrenModelCount",
     "downloads",
     "downloadsAllTime",
     "likes",
-    "tags",
     "gated",
     "disabled",
-    "lastModified",
 ]
 CHILD_FIELDS = ("author", "createdAt", "downloads", "likes", "tags")
 TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
@@ -132,9 +130,9 @@ class HubClient:
         Returns
         -------
         dict
-            ``id`` (today's), ``_id``, ``createdAt``, ``tags``, ``gated``, ``disabled``,
+            ``id`` (today's), ``_id``, ``createdAt``, ``gated``, ``disabled``,
             ``childrenModelCount`` (numbers by relation, or `None`), ``downloads`` (in the
-            last 30 days) and ``downloadsAllTime``, or `None`.
+            last 30 days), ``downloadsAllTime`` and ``likes``, or `None`.
 
         Raises
         ------
@@ -155,7 +153,6 @@ class HubClient:
             "id": info.id,
             "_id": getattr(info, "_id", None),
             "createdAt": created,
-            "tags": info.tags,
             "gated": info.gated,
             "disabled": info.disabled,
             "childrenModelCount": counts if isinstance(counts, dict) and counts else None,
@@ -309,7 +306,8 @@ class HubClient:
         return _Trouble(
             "no connection" if never else "failure",
             "connection lost",
-            f"{hub} can't be reached ({_short(error)}); check the network or HF_ENDPOINT; {KEPT}",
+            f"{hub} can't be reached ({first_line(error)}); check the network or HF_ENDPOINT; "
+            f"{KEPT}",
         )
 
     def _status_trouble(self, error: HfHubHTTPError, what: str) -> "_Trouble":
@@ -369,7 +367,3 @@ class HubClient:
                 "or correct or unset HF_TOKEN; what was collected is kept"
             )
         return SourceError(f"{hub} answers with status {status} for {name}; {KEPT}")
-
-
-def _short(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120] or type(error).__name__

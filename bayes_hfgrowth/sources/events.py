@@ -342,19 +342,9 @@ def _monthly(
 ) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
     """Cumulate children, distinct authors and the largest author's children by month.
 
-    Parameters
-    ----------
-    length : ndarray, shape (bases,)
-        Number of months of each base model, month 0 included.
-    base, month, author : ndarray, shape (children,)
-        Base model, month and author of each child, as numbers.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``row`` (base model), ``month``, ``finetunes``, ``authors``, ``largest``.
-    ndarray, shape (bases,)
-        The author with the most children of each base model; -1 without children.
+    `length` is the number of months of each base model, month 0 included; the others are those
+    of each child. Returned beside the table, where ``row`` is the base model, is the author with
+    most children of each base model, -1 without children.
     """
     start = np.cumsum(length) - length
     row = np.repeat(np.arange(len(length)), length)

@@ -1,6 +1,6 @@
 """Progress of a collection, on standard error."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -60,6 +60,13 @@ class Display:
         """Print a line above the bar."""
         if self._talkative:
             self._bar.console.print(text, markup=False, highlight=False)
+
+
+def tell(lines: Iterable[str]) -> None:
+    """Print lines on standard error as they are, however long."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    for line in lines:
+        console.print(line, markup=False)
 
 
 @contextmanager

@@ -65,7 +65,7 @@ class Progress:
             BarColumn(),
             *([MofNCompleteColumn(), TimeRemainingColumn()] if total else []),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[remark]}"),
+            TextColumn("{task.fields[remark]}", markup=False),
         ]
         with RichProgress(*columns, console=Console(stderr=True), transient=True) as bars:
             task = bars.add_task(title, total=total, remark="")
