@@ -143,17 +143,10 @@ class History:
         return first, last - first + 1
 
     def months_of(self, law: int, m: float, first: int | None = None) -> Months:
-        """The months as the compiled law reads them.
+        """The months as the compiled law reads them; `law` is one of `bayes_hfgrowth.growth.law`.
 
-        Parameters
-        ----------
-        law : int
-            One of the laws of `bayes_hfgrowth.growth.law`.
-        m : float
-            The constant m of the curve.
-        first : int, optional
-            Calendar month of the first period effect, counted from January 1970; by default the
-            first one that is touched.
+        The first period effect is that of the calendar month `first`, counted from January 1970;
+        by default of the first one that is touched.
         """
         first = self.calendar_span[0] if first is None else first
         return Months(

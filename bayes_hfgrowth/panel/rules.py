@@ -57,17 +57,10 @@ def checked(
 
     Parameters
     ----------
-    frame : pandas.DataFrame
-        One row for each base model and month; the rows may stand in any order.
-    source : str
-        What to call the table in error messages, usually the name of its file.
-    organizations : OrganizationTable, optional
-        Decides the organization of every base model. Without it the column
-        ``organization`` does, and where there is none the shipped table.
+    frame, source, organizations, relation
+        As for `bayes_hfgrowth.panel.table.Panel.from_table`.
     place : callable
         Names a row, given its number counted from 1.
-    relation : {"finetune", "adapter", "merge", "quantized", "all"}, optional
-        Keep only the rows of this relation; a table of several needs it.
 
     Returns
     -------

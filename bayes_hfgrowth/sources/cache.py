@@ -144,13 +144,7 @@ class Pass:
 
 
 class Listing:
-    """One listing on disk.
-
-    Parameters
-    ----------
-    folder : Path
-        Where its passes are kept.
-    """
+    """One listing on disk, whose passes are kept in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -215,10 +209,8 @@ class Listing:
             When the run began; a pass begun since then is not repeated.
         refresh : bool
             List everything again. What was known stays until the new pass is complete.
-        now : callable
-            The clock.
-        on_page : callable
-            Told the number of rows after each page.
+        now, on_page : callable
+            The clock; told the number of rows after each page.
 
         Raises
         ------

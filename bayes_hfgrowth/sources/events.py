@@ -73,7 +73,7 @@ class Summary:
         """Say it in plain sentences, one a line."""
         kind = "children" if self.relation == "all" else f"{self.relation} children"
         lines = [
-            f"{int(self.table['included'].sum()):,} base models, {self.total('counted'):,} {kind} "
+            f"{self.total('included'):,} base models, {self.total('counted'):,} {kind} "
             f"in whole months up to {self.observed_at:%Y-%m-%d}; {self.total('later'):,} more are "
             "too recent"
         ]
@@ -267,17 +267,9 @@ def build_panel(
 
 
 def month_of_age(created: pd.DatetimeIndex, born: pd.DatetimeIndex) -> npt.NDArray[np.int64]:
-    r"""Month of age of the base model in which a child was created.
+    r"""Month of age of the base model in which a child was created, for many children.
 
-    Parameters
-    ----------
-    created, born : pandas.DatetimeIndex, shape (children,)
-        Creation of the base model and of the child.
-
-    Returns
-    -------
-    ndarray of int64, shape (children,)
-        The smallest :math:`k \geq 1` whose anniversary is not before the child.
+    It is the smallest :math:`k \geq 1` whose anniversary of `created` is not before `born`.
     """
     month = whole_months(created, born)
     month += np.asarray(month_end(created, month) < born)  # a month includes its end

@@ -43,18 +43,9 @@ def spellings(namespace: str) -> set[str]:
 
 
 def carries(row: Row, base: Row, relation: str) -> bool:
-    """Tell whether a row really declares a base model with the relation.
+    """Tell whether a row of a listing really declares a base model with the relation, or ``all``.
 
     The tags decide. A row that has lost its tags is judged by ``baseModels``.
-
-    Parameters
-    ----------
-    row : dict
-        A row of a listing.
-    base : dict
-        The base model, with ``id`` and ``_id``.
-    relation : str
-        The wanted relation, or ``all``.
     """
     name = base["id"]
     relations = KINDS if relation == "all" else (relation,)

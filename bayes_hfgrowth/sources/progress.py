@@ -3,15 +3,8 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from rich import progress
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 
 
 class Display:
@@ -25,7 +18,7 @@ class Display:
         Whether to print lines.
     """
 
-    def __init__(self, bar: Progress, talkative: bool) -> None:
+    def __init__(self, bar: progress.Progress, talkative: bool) -> None:
         self._bar, self._talkative = bar, talkative
         self._models = bar.add_task("asking the Hub", total=None, rows=0)
         self._rows = 0
@@ -73,14 +66,14 @@ def tell(lines: Iterable[str]) -> None:
 def shown(visible: bool) -> Iterator[Display]:
     """Show a display while the block runs; not at all if it is not to be visible."""
     columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rows]:,} rows"),
-        TimeElapsedColumn(),
+        progress.SpinnerColumn(),
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[rows]:,} rows"),
+        progress.TimeElapsedColumn(),
     )
     console = Console(stderr=True)
     hidden = not visible or not console.is_terminal
-    with Progress(*columns, console=console, disable=hidden, transient=True) as bar:
+    with progress.Progress(*columns, console=console, disable=hidden, transient=True) as bar:
         yield Display(bar, visible)

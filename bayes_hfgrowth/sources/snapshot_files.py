@@ -17,7 +17,7 @@ def snapshot_files(
     token: str | bool | None,
     stage: Callable[[str], None],
 ) -> list[Path]:
-    """Resolve what the user names to local files.
+    """Resolve what the user names to local files, each once.
 
     Parameters
     ----------
@@ -27,11 +27,6 @@ def snapshot_files(
         For an address, as in huggingface_hub.
     stage : callable
         Told what is being downloaded.
-
-    Returns
-    -------
-    list of Path
-        The files, each once.
 
     Raises
     ------
@@ -117,17 +112,7 @@ def _download(address: str, token: str | bool | None, stage: Callable[[str], Non
 
 
 def file_kind(file: Path) -> str:
-    """Tell by its first and last bytes what a file is.
-
-    Parameters
-    ----------
-    file : Path
-        A local file.
-
-    Returns
-    -------
-    {"parquet", "csv"}
-        What it is.
+    """Tell by its first and last bytes whether a file is ``parquet`` or ``csv``.
 
     Raises
     ------

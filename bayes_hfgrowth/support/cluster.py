@@ -109,11 +109,6 @@ def in_order(submit: Submit, pieces: Iterable[tuple[Any, ...]], ahead: int) -> I
         A function and its arguments each; taken only as fast as they are worked off.
     ahead : int
         Most pieces that are handed out and whose results have not been taken.
-
-    Yields
-    ------
-    object
-        What each function returned.
     """
     waiting: deque[Any] = deque()
     for piece in pieces:

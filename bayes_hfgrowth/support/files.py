@@ -60,24 +60,13 @@ def whole_file(
 ) -> Iterator[Path]:
     """Give a temporary name beside `path`, and move it there when the block succeeds.
 
-    Whoever reads `path` meets the old file or the complete new one, never half of it.
-
-    Parameters
-    ----------
-    path : path-like
-        Where the file belongs.
-    error : type of HFGrowthError
-        What to raise when the file system refuses.
-
-    Yields
-    ------
-    pathlib.Path
-        The name to write to, with the ending of `path`.
+    Whoever reads `path` meets the old file or the complete new one, never half of it. The
+    temporary name has the ending of `path`.
 
     Raises
     ------
     HFGrowthError
-        Of the given type, when the folder is missing or cannot be written to.
+        Of the type `error`, when the folder is missing or cannot be written to.
     """
     target = Path(path)
     if is_folder(target):
@@ -130,13 +119,6 @@ def growing_table(
 ) -> Iterator[Callable[[pd.DataFrame], None]]:
     """Write a table piece by piece; the file appears when the block succeeds.
 
-    Parameters
-    ----------
-    path : path-like
-        CSV or Parquet file.
-    error : type of HFGrowthError
-        What to raise.
-
     Yields
     ------
     callable
@@ -145,7 +127,8 @@ def growing_table(
     Raises
     ------
     HFGrowthError
-        Of the given type, when the ending is neither or the file cannot be written.
+        Of the type `error`, when the ending is neither .csv nor .parquet or the file cannot be
+        written.
     """
     kind = table_format(path, error)
     with whole_file(path, error) as temporary, ExitStack() as opened:

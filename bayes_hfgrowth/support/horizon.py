@@ -14,19 +14,7 @@ type Date = str | dt.date | pd.Timestamp
 
 
 def until_date(months: int | None, until: Date | None) -> pd.Timestamp | None:
-    """Check that a horizon is given once, as months or as a date.
-
-    Parameters
-    ----------
-    months : int or None
-        How far ahead, in months.
-    until : date or None
-        How far ahead, as a date.
-
-    Returns
-    -------
-    pandas.Timestamp or None
-        The date in UTC, if one was given.
+    """Check that a horizon is given once, as months or as a date; return the date in UTC, if any.
 
     Raises
     ------
