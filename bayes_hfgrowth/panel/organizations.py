@@ -10,12 +10,7 @@ from types import MappingProxyType
 from bayes_hfgrowth.support.errors import OrganizationError
 from bayes_hfgrowth.support.files import read_csv, row_place, text_fault
 
-__all__ = [
-    "OrganizationTable",
-    "namespace",
-    "organization_table",
-    "read_organizations",
-]
+__all__ = ["OrganizationTable", "namespace", "organization_table", "read_organizations"]
 
 _COLUMNS = ("namespace", "organization")
 

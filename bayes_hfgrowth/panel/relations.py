@@ -146,15 +146,7 @@ class RelationPanels:
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write one panel file with a column ``relation``, which `read_relations` reads back.
 
-        Parameters
-        ----------
-        path : path-like
-            Ends in ``.csv`` or ``.parquet``. The file appears whole or not at all.
-
-        Raises
-        ------
-        PanelError
-            When the ending is another, or the file cannot be written.
+        Otherwise as `Panel.write`.
         """
         tables = [panel.file_table(labelled=True) for panel in self.panels.values()]
         write_table(pd.concat(tables, ignore_index=True), path, PanelError)

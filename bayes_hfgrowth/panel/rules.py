@@ -105,21 +105,15 @@ def checked(
     if observed_at is not None:
         models.check_observed(created_at[order], observed_at)
 
-    table = pd.DataFrame(
-        {
-            "base_model": pd.Series(base_model.astype("str")),
-            "organization": pd.Series(organization.astype("str")),
-            "created_at": pd.Series(created_at).dt.tz_localize("UTC"),
-            "month": month,
-        }
-    )
+    own: dict[str, object] = {
+        "base_model": pd.Series(base_model.astype("str")),
+        "organization": pd.Series(organization.astype("str")),
+        "created_at": pd.Series(created_at).dt.tz_localize("UTC"),
+        "month": month,
+        **{name: values for name, values in counts.items() if name in COLUMNS},
+    }
     extra = raw.frame[[column for column in raw.frame if column not in TEXT_COLUMNS]]
-    table = pd.concat([table, extra], axis="columns")
-    for name, values in counts.items():
-        if name in table:
-            table[name] = values
-        else:
-            table.insert(len(COLUMNS) - 1, name, values)
+    table = pd.concat([pd.DataFrame(own), extra], axis="columns").assign(**counts)
     return table.take(order).reset_index(drop=True), observed_at, counted
 
 
@@ -188,14 +182,9 @@ def _parsed_times(raw: RawTable, column: str, values: pd.Series) -> pd.Series:
     codes, uniques = _factorized(raw, column, "dates")
     # Dates and timestamps in a column of objects are brought to text like all others.
     texts = [value.isoformat() if hasattr(value, "isoformat") else value for value in uniques]
-    legible = [isinstance(text, str) and bool(ISO_DATE.fullmatch(text)) for text in texts]
+    dates = [text if isinstance(text, str) and ISO_DATE.fullmatch(text) else None for text in texts]
     parsed = pd.to_datetime(
-        pd.Series(
-            [text if ok else None for text, ok in zip(texts, legible, strict=True)], dtype="str"
-        ),
-        format="ISO8601",
-        utc=True,
-        errors="coerce",
+        pd.Series(dates, dtype="str"), format="ISO8601", utc=True, errors="coerce"
     )
     # An empty cell is told as missing, later; so is a missing value, whose code is -1.
     bad = np.append(parsed.isna() & np.array([text != "" for text in texts], dtype=bool), False)

@@ -207,11 +207,11 @@ def build_panel(
     undated, unknown = np.asarray(born.isna()), np.asarray(born < FIRST_KNOWN_TIME)
     counts["undated"] = _by_base(base[undated], bases)
     counts["unknown_age"] = _by_base(base[unknown], bases)
-    dated = ~undated & ~unknown & (status == "").to_numpy()[base]
+    usable = (status == "").to_numpy()
+    dated = ~undated & ~unknown & usable[base]
     children, base, born = children[dated], base[dated], born[dated]
 
     length = np.zeros(len(bases), np.int64)
-    usable = (status == "").to_numpy()
     length[usable] = whole_months(created[usable], observed_at) + 1
     month = month_of_age(created[base], born)
     counted = month < length[base]
@@ -229,7 +229,7 @@ def build_panel(
             f"{source}: no base model is left to count ({reasons or 'none found'}); {_mend(status)}"
         )
 
-    author, names = pd.factorize(children["author"].to_numpy()[counted])
+    author, names = pd.factorize(children["author"].to_numpy(dtype=object)[counted])
     table, leader = _monthly(length, base[counted], month[counted], author)
     share = table["largest"] / table["finetunes"].clip(lower=1)
     rows = table["row"].to_numpy()
@@ -252,12 +252,9 @@ def build_panel(
         source=source,
     )
     last = table.assign(share=share).drop_duplicates("row", keep="last").set_index("row")
-    led = np.flatnonzero(leader >= 0)
     summary = pd.concat([bases[["base_model", "created_at"]], counts], axis=1).assign(
         authors=last["authors"].reindex(bases.index, fill_value=0),
-        largest_author=pd.Series(
-            np.asarray(names, dtype=object)[leader[led]], index=led, dtype=object
-        ).reindex(bases.index),
+        largest_author=pd.Series(np.append(names, np.nan)[leader], dtype=object),
         largest_author_share=last["share"].reindex(bases.index, fill_value=0.0),
         hub_count=bases.get("hub_count"),
         status=status,
