@@ -15,7 +15,6 @@ from bayes_hfgrowth.panel.rules import TEXT_COLUMNS, checked
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.support.errors import PanelError
 from bayes_hfgrowth.support.files import read_table, row_place, write_table
-from bayes_hfgrowth.support.months import month_end
 from bayes_hfgrowth.support.names import indices_of
 
 __all__ = ["RECENT", "RelationPanels", "read_relations"]
@@ -127,8 +126,7 @@ class RelationPanels:
         """
         known = self.base_models
         places = indices_of(base_models, known, "base model", "panel", PanelError)
-        rows = [row for panel in self.panels.values() for row in _last_rows(panel)]
-        table = pd.DataFrame(rows)
+        table = pd.concat([_last_rows(panel) for panel in self.panels.values()])
         order = {known[place]: at for at, place in enumerate(places)}
         table = table[table["base_model"].isin(order.keys())]
         rank = {relation: at for at, relation in enumerate(RELATIONS)}
@@ -189,25 +187,23 @@ def read_relations(
     return RelationPanels({panel.counted.relation: panel for panel in panels})
 
 
-def _last_rows(panel: Panel) -> list[dict[str, object]]:
+def _last_rows(panel: Panel) -> pd.DataFrame:
     """One row for each base model of a panel; see `RelationPanels.last_counts`."""
-    rows: list[dict[str, object]] = []
-    for name, own in panel.table.groupby("base_model", sort=False):
-        last, counts = own.iloc[-1], own[panel.counted.metric].to_numpy()
-        rows.append(
-            {
-                "base_model": str(name),
-                "organization": last["organization"],
-                "relation": panel.counted.relation,
-                "counted": panel.counted.many,
-                "month": int(last["month"]),
-                "date": month_end(last["created_at"], int(last["month"]))[0],
-                "count": int(counts[-1]),
-                "recent": int(counts[-1] - counts[max(len(counts) - 1 - RECENT, 0)]),
-                "authors": pd.to_numeric(last.get("authors"), errors="coerce"),
-                "largest_author_share": pd.to_numeric(
-                    last.get("largest_author_share"), errors="coerce"
-                ),
-            }
-        )
-    return rows
+    models, counts = panel.base_models.reset_index(), panel.counts
+    at = (models["months"] + 1).cumsum().to_numpy() - 1
+    earlier = at - models["months"].clip(upper=RECENT).to_numpy()
+    last = panel.table.iloc[at].reset_index(drop=True)
+    authors = last.reindex(columns=["authors", "largest_author_share"])
+    return pd.DataFrame(
+        {
+            "base_model": models["base_model"],
+            "organization": models["organization"],
+            "relation": panel.counted.relation,
+            "counted": panel.counted.many,
+            "month": models["months"],
+            "date": models["observed_until"],
+            "count": counts[at],
+            "recent": counts[at] - counts[earlier],
+            **authors.apply(pd.to_numeric, errors="coerce"),
+        }
+    )
