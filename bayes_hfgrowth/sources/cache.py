@@ -217,12 +217,8 @@ class Listing:
         SourceError
             If the Hub does not answer, or its pages run in a circle.
         """
-        day = begun.replace(hour=0, minute=0, second=0, microsecond=0)
         restarted = False
-        while True:
-            current = self._next_pass(begun, day, refresh)
-            if current is None:
-                return
+        while (current := self._next_pass(begun, refresh)) is not None:
             try:
                 self._finish(current, ask, first, now, on_page)
             except CursorRefusedError as error:
@@ -236,7 +232,7 @@ class Listing:
                 shutil.rmtree(current.folder)
                 self.passes.remove(current)
 
-    def _next_pass(self, begun: datetime, day: datetime, refresh: bool) -> Pass | None:
+    def _next_pass(self, begun: datetime, refresh: bool) -> Pass | None:
         """Return the pass to work on, or `None` when all is known."""
         last = self.passes[-1] if self.passes else None
         relisted = any(p.full and p.started and p.started >= begun for p in self.passes)
@@ -249,7 +245,7 @@ class Listing:
         # A pass of an earlier run that this run has finished counts if it began today: the panel
         # is dated to the beginning of the day, so it misses nothing.
         finished_here = last.pages[-1].asked >= begun
-        if last.started >= begun or (finished_here and last.started >= day):
+        if last.started >= begun or (finished_here and last.started.date() >= begun.date()):
             return None
         return self._new_pass(full=False)
 
