@@ -330,14 +330,7 @@ def _page_name(number: int) -> str:
 class Run:
     """A run that may be interrupted: started again on the same day (UTC), it is the same run.
 
-    Parameters
-    ----------
-    folder : Path
-        The cache of one endpoint.
-    key : sequence of str
-        What the run is asked to do.
-    now : datetime
-        The present.
+    `folder` is the cache of one endpoint, and `key` what the run is asked to do.
     """
 
     def __init__(self, folder: Path, key: Sequence[str], now: datetime) -> None:

@@ -10,12 +10,7 @@ from rich.console import Console
 class Display:
     """A bar that tells what is collected, how much of it, and what is waited for.
 
-    Parameters
-    ----------
-    bar : rich.progress.Progress
-        A started bar with the field ``rows``; disabled where there is no terminal.
-    talkative : bool
-        Whether to print lines.
+    `bar` has been started, or is disabled where there is no terminal; `talkative` prints lines.
     """
 
     def __init__(self, bar: progress.Progress, talkative: bool) -> None:
