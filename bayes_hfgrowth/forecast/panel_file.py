@@ -20,7 +20,6 @@ from bayes_hfgrowth.forecast.paths import (
 )
 from bayes_hfgrowth.forecast.releases import Releases
 from bayes_hfgrowth.forecast.totals import BASE_MODEL, SUMS, Totals, checked_by, interval_columns
-from bayes_hfgrowth.panel.as_of import PanelAsOf
 from bayes_hfgrowth.panel.chunks import PanelChunks
 from bayes_hfgrowth.panel.counted import Relation
 from bayes_hfgrowth.panel.history import History
@@ -150,7 +149,7 @@ def forecast_file(
         conditional_on(population, months or 0, seed, draws)
     shown = Progress(progress)
     with shown.stage("panel"):
-        source = PanelAsOf(PanelChunks(panel, chunk, base_models, relation=relation), as_of)
+        source = PanelChunks(panel, chunk, base_models, as_of, relation=relation)
     population.check_counted(source.counted)
     start = source.last_date
     months = months_ahead(months, last, start)
@@ -254,7 +253,7 @@ def check_new_releases(
 
 def _releases(
     population: PopulationPosterior,
-    source: PanelAsOf,
+    source: PanelChunks,
     start: pd.Timestamp,
     months: int,
     conditional: Conditional,

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -16,22 +17,13 @@ from bayes_hfgrowth.panel.rules import TEXT_COLUMNS, checked
 from bayes_hfgrowth.panel.table import Panel, read_panel
 from bayes_hfgrowth.support.errors import PanelError
 from bayes_hfgrowth.support.files import parquet_batches, parquet_rows, table_format
+from bayes_hfgrowth.support.horizon import Date
+from bayes_hfgrowth.support.months import as_utc
 
-__all__ = ["PanelChunks", "chunks_of"]
+__all__ = ["PanelChunks"]
 
-WHOLE = 500_000
-"""Rows of a Parquet file up to which it is read at once."""
-
+_WHOLE = 500_000  # rows of a Parquet file up to which it is read at once
 _ROWS = 65_536  # rows that are read at a time from a larger one
-
-
-def chunks_of(panel: Panel, size: int) -> Iterator[Panel]:
-    """Cut a panel into pieces of so many base models, in its order."""
-    first = np.flatnonzero(panel.table["month"].to_numpy() == 0)
-    edges = [*first[::size].tolist(), len(panel.table)]
-    for begin, end in pairwise(edges):
-        rows = panel.table.iloc[begin:end].reset_index(drop=True)
-        yield type(panel)(rows, panel.observed_at, panel.counted)
 
 
 class PanelChunks:
@@ -49,18 +41,29 @@ class PanelChunks:
         Most base models of a piece.
     base_models : collection of str, optional
         Base models to keep; all when not given.
-    organizations : OrganizationTable, optional
-        As in `bayes_hfgrowth.panel.table.read_panel`.
+    as_of : date, optional
+        Leave nothing in the pieces that was not known at this date.
     relation : str, optional
-        As there.
-    whole : int
-        Rows of a Parquet file up to which it is read at once.
+        As in `bayes_hfgrowth.panel.table.read_panel`.
 
     Raises
     ------
     PanelError
-        When the file cannot be read or breaks a rule of the panel format, or a base model is not
-        in it.
+        When the file cannot be read or breaks a rule of the panel format, a base model is not
+        in it, or `as_of` is no date or one by which no base model had been created.
+
+    Attributes
+    ----------
+    counted : Counted
+        What is counted.
+    base_models : int
+        How many there are in the pieces.
+    organizations : set of str
+        Theirs.
+    last_date : pandas.Timestamp
+        Date that a forecast is from: that of the observation or `as_of`, whichever is earlier;
+        where the former is not known and nothing was cut off, the end of the last month of any
+        base model.
     """
 
     def __init__(
@@ -68,78 +71,98 @@ class PanelChunks:
         path: str | os.PathLike[str],
         size: int,
         base_models: Collection[str] | None = None,
-        organizations: OrganizationTable | None = None,
+        as_of: Date | None = None,
         *,
         relation: Relation | None = None,
-        whole: int = WHOLE,
     ) -> None:
-        self._path, self._size, self._given = Path(path), size, organizations
-        self._relation = relation
+        self._path, self._size, self._relation = Path(path), size, relation
         self._wanted = None if base_models is None else frozenset(base_models)
+        self._cut = None if as_of is None else as_utc(as_of, "as-of date")
         self._panel: Panel | None = None
-        large = (
-            table_format(path, PanelError) == "parquet" and parquet_rows(path, PanelError) > whole
-        )
-        if not large:
-            self._panel = read_panel(path, organizations, relation)
+        if table_format(path, PanelError) == "csv" or parquet_rows(path, PanelError) <= _WHOLE:
+            self._panel = read_panel(path, relation=relation)
             if base_models is not None:
                 self._panel = self._panel.select(base_models=base_models)
-        names: set[str] = set()
+        self.counted, self.base_models = Counted(), 0
         self.organizations: set[str] = set()
-        """Organizations of the base models."""
-        self.base_models = 0
-        """Number of base models."""
-        self.counted = Counted()
-        """What is counted."""
-        for part in self:
+        names: set[str] = set()
+        born: list[pd.Timestamp] = []
+        observed: list[pd.Timestamp] = []
+        ends: list[pd.Timestamp] = []
+        for part in self._pieces():
             self.counted = part.counted
-            models = part.table.loc[part.table["month"] == 0, ["base_model", "organization"]]
-            self.organizations.update(models["organization"])
-            self.base_models += len(models)
+            models = part.table[part.table["month"] == 0]
             if self._wanted is not None:
                 names.update(models["base_model"])
+            born.append(models["created_at"].min())
+            known = self._known(part)
+            if known is None:  # what was cut off makes the date that of the observation
+                assert self._cut is not None
+                observed.append(self._cut)
+                continue
+            models = known.table[known.table["month"] == 0]
+            self.base_models += len(models)
+            self.organizations.update(models["organization"])
+            if known.observed_at is not None:
+                observed.append(known.observed_at)
+            else:
+                ends.append(known.base_models["observed_until"].max())
         if self._wanted is not None and names != self._wanted:
             missing = sorted(self._wanted - names)[0]
             raise PanelError(f"{path}: base model {missing!r} is not in the panel; check the id")
+        if not self.base_models:
+            raise PanelError(
+                f"no base model of the panel was created by {self._cut:%Y-%m-%d}; the first one "
+                f"is of {min(born):%Y-%m-%d}, so give a later date"
+                if born
+                else "the panel holds no base model; give one that does"
+            )
+        self.last_date = min(observed) if observed else max(ends)
 
     def __iter__(self) -> Iterator[Panel]:
-        if self._panel is not None:
-            yield from chunks_of(self._panel, self._size)
-            return
-        for part in self._read():
-            kept = part
+        for part in self._pieces():
+            known = self._known(part)
+            if known is not None:
+                yield known
+
+    def _known(self, part: Panel) -> Panel | None:
+        """What was known of a piece; None where nothing was."""
+        if self._cut is None:
+            return part
+        return part.as_of(self._cut) if part.table["created_at"].min() <= self._cut else None
+
+    def _pieces(self) -> Iterator[Panel]:
+        """The base models that are wanted, so many at a time, as the file has them."""
+        for part in self._read() if self._panel is None else [self._panel]:
+            table = part.table
             if self._wanted is not None:
-                rows = part.table["base_model"].isin(self._wanted)
-                if not rows.any():
-                    continue
-                kept = Panel(
-                    part.table[rows].reset_index(drop=True), part.observed_at, part.counted
-                )
-            yield from chunks_of(kept, self._size)
+                table = table[table["base_model"].isin(self._wanted)]
+            first = np.flatnonzero(table["month"].to_numpy() == 0)
+            for begin, end in pairwise([*first[:: self._size].tolist(), len(table)]):
+                yield replace(part, table=table.iloc[begin:end].reset_index(drop=True))
 
     def _read(self) -> Iterator[Panel]:
         """Check and give what is read, base models whole."""
-        labels = dict((self._given or organization_table()).labels)
+        labels = dict(organization_table().labels)
         seen: set[int] = set()
         first: Panel | None = None
-        offset = 0
+        end = 0
         for rows in self._whole_base_models():
+            begin, end = end, end + len(rows)
             if self._is_of_others(rows):
-                offset += len(rows)
                 continue
-            by_name = self._given is not None or "organization" not in rows
+            by_name = "organization" not in rows
             part = Panel(
                 *checked(
                     rows,
                     os.fspath(self._path),
                     OrganizationTable(labels) if by_name else None,
-                    partial(_place, offset),
+                    partial(_place, begin),
                     self._relation,
                 )
             )
-            table = part.table
-            names = table.loc[table["month"] == 0, "base_model"]
-            for name in names:
+            models = part.table[part.table["month"] == 0]
+            for name in models["base_model"]:
                 if hash(name) in seen:
                     raise PanelError(
                         f"{self._path}: the rows of {name!r} do not stand together; a file with "
@@ -147,12 +170,10 @@ class PanelChunks:
                     )
                 seen.add(hash(name))
             first = first or part
-            self._check_alike(part, first, offset)
+            self._check_alike(part, first, begin)
             if by_name:  # a namespace has one label in all pieces, that of its first spelling
-                found = table.loc[table["month"] == 0, "organization"]
-                for name, label in zip(names, found, strict=True):
+                for name, label in zip(models["base_model"], models["organization"], strict=True):
                     labels.setdefault(namespace(name).lower(), label)
-            offset += len(rows)
             yield part
         if first is None:
             raise PanelError(f"{self._path}: holds no row of relation {self._relation!r}")

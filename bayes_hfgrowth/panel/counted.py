@@ -94,14 +94,14 @@ class Counted:
     def one(self) -> str:
         """Noun for a single one."""
         if self.metric == "authors":
-            return f"namespace that {self._made('it')}"
+            return f"namespace that {_MADE[self.relation]} it"
         return _MODELS[self.relation][0]
 
     @property
     def many(self) -> str:
         """Noun for many."""
         if self.metric == "authors":
-            return f"namespaces that {self._made('it')}"
+            return f"namespaces that {_MADE[self.relation]} it"
         return _MODELS[self.relation][1]
 
     @property
@@ -124,7 +124,7 @@ class Counted:
     def of(self, name: str) -> str:
         """Say what is counted of a base model."""
         if self.metric == "authors":
-            return f"namespaces that {self._made(name)}"
+            return f"namespaces that {_MADE[self.relation]} {name}"
         return f"{self.many} of {name}"
 
     def said(self, text: str) -> str:
@@ -145,9 +145,6 @@ class Counted:
         marked = text.replace("Fine-tunes", "\0T").replace("fine-tunes", "\0M")
         marked = marked.replace("fine-tune", "\0O")
         return marked.replace("\0T", self.title).replace("\0M", self.many).replace("\0O", self.one)
-
-    def _made(self, name: str) -> str:
-        return f"{_MADE[self.relation]} {name}"
 
 
 FINETUNES = Counted()

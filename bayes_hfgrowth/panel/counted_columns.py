@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from bayes_hfgrowth.panel.counted import METRICS, RELATIONS, Counted
 from bayes_hfgrowth.panel.raw_table import RawTable, short
 
-__all__ = ["METRIC", "RELATION", "check_authors", "counted_in", "of_relation"]
+__all__ = ["METRIC", "RELATION", "counted_in", "of_relation"]
 
 METRIC, RELATION = "metric", "relation"
 """Columns of a file that say what is counted; without them it is fine-tunes."""
@@ -73,33 +72,12 @@ def counted_in(raw: RawTable) -> Counted:
 
 
 def _check_words(raw: RawTable, column: str, words: Sequence[str]) -> None:
+    raw.refuse_repeated(column)
     values = raw.frame[column]
-    if list(raw.frame.columns).count(column) > 1:
-        raw.fail(f"has the column {column!r} more than once; keep one of them")
     raw.fail_where(
         [not isinstance(value, str) or value not in words for value in values],
         lambda at: (
             f"{column} {short(values.iloc[at])} is none of {', '.join(words)}; correct it, or "
             "give a column of your own another name"
-        ),
-    )
-
-
-def check_authors(
-    raw: RawTable, finetunes: npt.NDArray[np.int64], authors: npt.NDArray[np.int64]
-) -> None:
-    """Check that there are not more authors than models that they made.
-
-    Raises
-    ------
-    PanelError
-        Where there are.
-    """
-    raw.fail_where(
-        authors > finetunes,
-        lambda at: (
-            f"authors {authors[at]} of {short(raw.frame['base_model'].iloc[at])} are more than "
-            f"its {finetunes[at]} finetunes in month {raw.frame['month'].iloc[at]}; each author "
-            "made one or more, so correct one of the counts"
         ),
     )

@@ -1,6 +1,6 @@
 """The observed months of a panel as flat arrays, which the likelihoods read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -90,13 +90,7 @@ class History:
 
     @classmethod
     def newborn(cls, number: int) -> "History":
-        """Nameless base models of one organization before their first month, to simulate from.
-
-        Parameters
-        ----------
-        number : int
-            How many.
-        """
+        """So many nameless base models of one organization before their first month."""
         nothing = np.empty(0)
         return cls(
             base_models=("",) * number,
@@ -149,17 +143,10 @@ class History:
         return first, last - first + 1
 
     def months_of(self, law: int, m: float, first: int | None = None) -> Months:
-        """The months as the compiled law reads them.
+        """The months as the compiled law reads them; `law` is one of `bayes_hfgrowth.growth.law`.
 
-        Parameters
-        ----------
-        law : int
-            One of the laws of `bayes_hfgrowth.growth.law`.
-        m : float
-            The constant m of the curve.
-        first : int, optional
-            Calendar month of the first period effect, counted from January 1970; by default the
-            first one that is touched.
+        The first period effect is that of the calendar month `first`, counted from January 1970;
+        by default of the first one that is touched.
         """
         first = self.calendar_span[0] if first is None else first
         return Months(
@@ -180,27 +167,18 @@ class History:
         return totals
 
     def subset(self, indices: npt.NDArray[np.int64]) -> "History":
-        """Some of the base models, in the order given; the organizations stay.
-
-        Parameters
-        ----------
-        indices : ndarray of int
-            Positions in `base_models`.
-        """
-        rows = np.concatenate(
-            [np.arange(self.start[i], self.start[i + 1]) for i in indices]
-            or [np.empty(0, dtype=np.int64)]
-        ).astype(np.int64)
-        found = History(
+        """Base models at some positions, in the order given; the organizations stay."""
+        own = [np.arange(self.start[i], self.start[i + 1]) for i in indices]
+        rows = np.concatenate([np.empty(0, dtype=np.int64), *own])
+        found = replace(
+            self,
             base_models=tuple(self.base_models[i] for i in indices),
-            organizations=self.organizations,
             organization_of=self.organization_of[indices],
             created_at=self.created_at[indices],
             start=np.append(0, np.cumsum(self.months[indices])).astype(np.int64),
             month=self.month[rows],
             previous=self.previous[rows],
             new=self.new[rows],
-            counted=self.counted,
         )
         calendar, share = self._calendar
         found.__dict__["_calendar"] = calendar[rows], share[rows]

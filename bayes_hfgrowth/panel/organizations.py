@@ -7,17 +7,10 @@ from functools import cache
 from importlib.resources import as_file, files
 from types import MappingProxyType
 
-import pandas as pd
-
 from bayes_hfgrowth.support.errors import OrganizationError
 from bayes_hfgrowth.support.files import read_csv, row_place, text_fault
 
-__all__ = [
-    "OrganizationTable",
-    "namespace",
-    "organization_table",
-    "read_organizations",
-]
+__all__ = ["OrganizationTable", "namespace", "organization_table", "read_organizations"]
 
 _COLUMNS = ("namespace", "organization")
 
@@ -51,13 +44,7 @@ class OrganizationTable:
     labels: Mapping[str, str]
 
     def organization(self, base_model: str) -> str:
-        """Organization of a base model; the namespace itself where the table has no label.
-
-        Parameters
-        ----------
-        base_model : str
-            Hub id, ``namespace/name``.
-        """
+        """Organization of a base model; its namespace where the table has no label for that."""
         owner = namespace(base_model)
         return self.labels.get(owner.lower(), owner)
 
@@ -66,11 +53,6 @@ class OrganizationTable:
 
         A namespace that the table does not know becomes one organization even when it
         comes in several spellings: the first spelling is the label of all.
-
-        Parameters
-        ----------
-        base_models : iterable of str
-            Hub ids.
         """
         labels = dict(self.labels)
         return [labels.setdefault(owner.lower(), owner) for owner in map(namespace, base_models)]
@@ -125,7 +107,8 @@ def _read(path: str | os.PathLike[str]) -> dict[str, str]:
             )
     labels: dict[str, str] = {}
     first_rows: dict[str, int] = {}
-    for row, (owner, label) in enumerate(_cells(table), start=1):
+    cells = zip(table["namespace"], table["organization"], strict=True)
+    for row, (owner, label) in enumerate(cells, start=1):
         if fault := _fault(owner, label):
             raise OrganizationError(f"{os.fspath(path)}, {row_place(path, row)}: {fault}")
         key = owner.lower()
@@ -136,10 +119,6 @@ def _read(path: str | os.PathLike[str]) -> dict[str, str]:
             )
         first_rows.setdefault(key, row)
     return labels
-
-
-def _cells(table: pd.DataFrame) -> Iterable[tuple[str, str]]:
-    return zip(table["namespace"], table["organization"], strict=True)
 
 
 def _fault(owner: str, label: str) -> str | None:

@@ -51,15 +51,7 @@ def calendar_position(created_at: pd.DatetimeIndex, month: Integers) -> tuple[In
 
 
 def month_names(first: int, number: int) -> list[str]:
-    """Names ``YYYY-MM`` of calendar months in a row.
-
-    Parameters
-    ----------
-    first : int
-        The first of them, counted from January 1970.
-    number : int
-        How many.
-    """
+    """Names ``YYYY-MM`` of calendar months in a row, the first counted from January 1970."""
     return [str(month) for month in np.arange(first, first + number).astype("M8[M]")]
 
 
@@ -79,13 +71,11 @@ def stationary(innovations: Floats, persistence: Floats, scale: Floats) -> Float
     ndarray, shape (..., calendar months)
     """
     effects = np.empty(innovations.shape)
-    for month in range(innovations.shape[-1]):
-        if month == 0:
-            effects[..., 0] = innovations[..., 0] * scale / np.sqrt(1.0 - persistence**2)
-        else:
-            effects[..., month] = (
-                persistence * effects[..., month - 1] + scale * innovations[..., month]
-            )
+    effects[..., 0] = innovations[..., 0] * scale / np.sqrt(1.0 - persistence**2)
+    for month in range(1, innovations.shape[-1]):
+        effects[..., month] = (
+            persistence * effects[..., month - 1] + scale * innovations[..., month]
+        )
     return effects
 
 

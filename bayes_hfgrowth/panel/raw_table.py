@@ -1,6 +1,7 @@
 """A raw table under examination."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NoReturn
 
 import numpy as np
@@ -14,17 +15,22 @@ __all__ = ["RawTable", "RowPlace", "short"]
 type RowPlace = Callable[[int], str]
 
 
+@dataclass(frozen=True, eq=False)
 class RawTable:
-    """A raw table under examination: its columns, and how to name its rows."""
+    """A raw table under examination: its columns, and how to name it and its rows."""
 
-    def __init__(self, frame: pd.DataFrame, source: str, place: RowPlace) -> None:
-        self.frame = frame
-        self.source = source
-        self.place = place
+    frame: pd.DataFrame
+    source: str
+    place: RowPlace
 
     def fail(self, what: str) -> NoReturn:
         """Fail for the whole table."""
         raise PanelError(f"{self.source}: {what}")
+
+    def refuse_repeated(self, column: str) -> None:
+        """Fail where a column stands in the table more than once."""
+        if list(self.frame.columns).count(column) > 1:
+            self.fail(f"has the column {column!r} more than once; keep one of them")
 
     def fail_at(self, position: int | np.integer, what: str) -> NoReturn:
         """Fail at a row, whose position is counted from 0."""

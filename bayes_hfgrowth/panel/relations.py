@@ -3,19 +3,18 @@
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import Self
 
 import pandas as pd
 
 from bayes_hfgrowth.panel.counted import RELATIONS, Metric, Relation
-from bayes_hfgrowth.panel.counted_columns import METRIC, RELATION
+from bayes_hfgrowth.panel.counted_columns import RELATION
 from bayes_hfgrowth.panel.organizations import OrganizationTable
-from bayes_hfgrowth.panel.rules import COLUMNS, OBSERVED_AT, TEXT_COLUMNS, checked
+from bayes_hfgrowth.panel.rules import TEXT_COLUMNS, checked
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.support.errors import PanelError
 from bayes_hfgrowth.support.files import read_table, row_place, write_table
-from bayes_hfgrowth.support.months import month_end
 from bayes_hfgrowth.support.names import indices_of
 
 __all__ = ["RECENT", "RelationPanels", "read_relations"]
@@ -127,8 +126,7 @@ class RelationPanels:
         """
         known = self.base_models
         places = indices_of(base_models, known, "base model", "panel", PanelError)
-        rows = [row for panel in self.panels.values() for row in _last_rows(panel)]
-        table = pd.DataFrame(rows)
+        table = pd.concat([_last_rows(panel) for panel in self.panels.values()])
         order = {known[place]: at for at, place in enumerate(places)}
         table = table[table["base_model"].isin(order.keys())]
         rank = {relation: at for at, relation in enumerate(RELATIONS)}
@@ -146,23 +144,9 @@ class RelationPanels:
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write one panel file with a column ``relation``, which `read_relations` reads back.
 
-        Parameters
-        ----------
-        path : path-like
-            Ends in ``.csv`` or ``.parquet``. The file appears whole or not at all.
-
-        Raises
-        ------
-        PanelError
-            When the ending is another, or the file cannot be written.
+        Otherwise as `Panel.write`.
         """
-        tables = []
-        for panel in self.panels.values():
-            table = panel.file_table().drop(columns=[METRIC, RELATION], errors="ignore")
-            place = len([name for name in table if name in (*COLUMNS, OBSERVED_AT)])
-            for at, (name, value) in enumerate(panel.counted.written.items()):
-                table.insert(place + at, name, value)
-            tables.append(table)
+        tables = [panel.file_table(labelled=True) for panel in self.panels.values()]
         write_table(pd.concat(tables, ignore_index=True), path, PanelError)
 
 
@@ -191,41 +175,35 @@ def read_relations(
     """
     table = read_table(path, PanelError, text=TEXT_COLUMNS)
     known: list[Relation | None] = [None]
-    if RELATION in table and list(table.columns).count(RELATION) == 1:
+    if RELATION in table:
         written = {value for value in table[RELATION] if isinstance(value, str)}
         # Words that are no relation are refused by the rules, which name the row.
         known = [name for name in RELATIONS if name in written] or [None]
-    panels = {}
-    for relation in known:
-        panel = Panel(
-            *checked(
-                table, os.fspath(path), organizations, lambda row: row_place(Path(path), row),
-                relation,
-            )
-        )  # fmt: skip
-        panels[panel.counted.relation] = panel
-    return RelationPanels(panels)
+    place = partial(row_place, path)
+    panels = [
+        Panel(*checked(table, os.fspath(path), organizations, place, relation))
+        for relation in known
+    ]
+    return RelationPanels({panel.counted.relation: panel for panel in panels})
 
 
-def _last_rows(panel: Panel) -> list[dict[str, object]]:
+def _last_rows(panel: Panel) -> pd.DataFrame:
     """One row for each base model of a panel; see `RelationPanels.last_counts`."""
-    rows: list[dict[str, object]] = []
-    for name, own in panel.table.groupby("base_model", sort=False):
-        last, counts = own.iloc[-1], own[panel.counted.metric].to_numpy()
-        rows.append(
-            {
-                "base_model": str(name),
-                "organization": last["organization"],
-                "relation": panel.counted.relation,
-                "counted": panel.counted.many,
-                "month": int(last["month"]),
-                "date": month_end(last["created_at"], int(last["month"]))[0],
-                "count": int(counts[-1]),
-                "recent": int(counts[-1] - counts[max(len(counts) - 1 - RECENT, 0)]),
-                "authors": pd.to_numeric(last.get("authors"), errors="coerce"),
-                "largest_author_share": pd.to_numeric(
-                    last.get("largest_author_share"), errors="coerce"
-                ),
-            }
-        )
-    return rows
+    models, counts = panel.base_models.reset_index(), panel.counts
+    at = (models["months"] + 1).cumsum().to_numpy() - 1
+    earlier = at - models["months"].clip(upper=RECENT).to_numpy()
+    last = panel.table.iloc[at].reset_index(drop=True)
+    authors = last.reindex(columns=["authors", "largest_author_share"])
+    return pd.DataFrame(
+        {
+            "base_model": models["base_model"],
+            "organization": models["organization"],
+            "relation": panel.counted.relation,
+            "counted": panel.counted.many,
+            "month": models["months"],
+            "date": models["observed_until"],
+            "count": counts[at],
+            "recent": counts[at] - counts[earlier],
+            **authors.apply(pd.to_numeric, errors="coerce"),
+        }
+    )

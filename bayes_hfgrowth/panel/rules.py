@@ -1,19 +1,15 @@
 """The rules of the panel format: turn a raw table into a checked one, or say why not."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from bayes_hfgrowth.panel.counted import METRICS, Counted
-from bayes_hfgrowth.panel.counted_columns import (
-    METRIC,
-    RELATION,
-    check_authors,
-    counted_in,
-    of_relation,
-)
+from bayes_hfgrowth.panel.counted_columns import METRIC, RELATION, counted_in, of_relation
 from bayes_hfgrowth.panel.organizations import OrganizationTable, organization_table
 from bayes_hfgrowth.panel.raw_table import RawTable, RowPlace, short
 from bayes_hfgrowth.support.files import text_fault
@@ -61,17 +57,10 @@ def checked(
 
     Parameters
     ----------
-    frame : pandas.DataFrame
-        One row for each base model and month; the rows may stand in any order.
-    source : str
-        What to call the table in error messages, usually the name of its file.
-    organizations : OrganizationTable, optional
-        Decides the organization of every base model. Without it the column
-        ``organization`` does, and where there is none the shipped table.
+    frame, source, organizations, relation
+        As for `bayes_hfgrowth.panel.table.Panel.from_table`.
     place : callable
         Names a row, given its number counted from 1.
-    relation : {"finetune", "adapter", "merge", "quantized", "all"}, optional
-        Keep only the rows of this relation; a table of several needs it.
 
     Returns
     -------
@@ -112,33 +101,26 @@ def checked(
     for name, values in counts.items():
         models.check_counts(name, values[order])
     if len(counts) == len(METRICS):
-        check_authors(raw, **counts)
+        _check_authors(raw, **counts)
     if observed_at is not None:
-        _check_observed(raw, order, created_at, month, observed_at)
+        models.check_observed(created_at[order], observed_at)
 
-    table = pd.DataFrame(
-        {
-            "base_model": pd.Series(base_model.astype("str")),
-            "organization": pd.Series(organization.astype("str")),
-            "created_at": pd.Series(created_at).dt.tz_localize("UTC"),
-            "month": month,
-        }
-    )
+    own: dict[str, object] = {
+        "base_model": pd.Series(base_model.astype("str")),
+        "organization": pd.Series(organization.astype("str")),
+        "created_at": pd.Series(created_at).dt.tz_localize("UTC"),
+        "month": month,
+        **{name: values for name, values in counts.items() if name in COLUMNS},
+    }
     extra = raw.frame[[column for column in raw.frame if column not in TEXT_COLUMNS]]
-    table = pd.concat([table, extra], axis="columns")
-    for name, values in counts.items():
-        if name in table:
-            table[name] = values
-        else:
-            table.insert(len(COLUMNS) - 1, name, values)
+    table = pd.concat([pd.DataFrame(own), extra], axis="columns").assign(**counts)
     return table.take(order).reset_index(drop=True), observed_at, counted
 
 
 def _check_columns(raw: RawTable, metric: str) -> None:
     names = list(raw.frame.columns)
     for column in (*COLUMNS[:-1], metric):
-        if names.count(column) > 1:
-            raw.fail(f"has the column {column!r} more than once; keep one of them")
+        raw.refuse_repeated(column)
         if column not in names and column != "organization":
             found = ", ".join(str(name) for name in names[:8])
             raw.fail(
@@ -200,14 +182,9 @@ def _parsed_times(raw: RawTable, column: str, values: pd.Series) -> pd.Series:
     codes, uniques = _factorized(raw, column, "dates")
     # Dates and timestamps in a column of objects are brought to text like all others.
     texts = [value.isoformat() if hasattr(value, "isoformat") else value for value in uniques]
-    legible = [isinstance(text, str) and bool(ISO_DATE.fullmatch(text)) for text in texts]
+    dates = [text if isinstance(text, str) and ISO_DATE.fullmatch(text) else None for text in texts]
     parsed = pd.to_datetime(
-        pd.Series(
-            [text if ok else None for text, ok in zip(texts, legible, strict=True)], dtype="str"
-        ),
-        format="ISO8601",
-        utc=True,
-        errors="coerce",
+        pd.Series(dates, dtype="str"), format="ISO8601", utc=True, errors="coerce"
     )
     # An empty cell is told as missing, later; so is a missing value, whose code is -1.
     bad = np.append(parsed.isna() & np.array([text != "" for text in texts], dtype=bool), False)
@@ -271,42 +248,32 @@ def _observation_date(raw: RawTable) -> pd.Timestamp | None:
     return pd.Timestamp(stamps[0], tz="UTC").as_unit("us")
 
 
-def _check_observed(
-    raw: RawTable,
-    order: npt.NDArray[np.intp],
-    created_at: npt.NDArray[np.datetime64],
-    month: npt.NDArray[np.int64],
-    observed_at: pd.Timestamp,
+def _check_authors(
+    raw: RawTable, finetunes: npt.NDArray[np.int64], authors: npt.NDArray[np.int64]
 ) -> None:
-    ends = month_end(created_at, month)
-    late = np.asarray(ends > observed_at)
-    at = order[np.flatnonzero(late[order])]
-    if at.size:
-        raw.fail_at(
-            at[0],
-            f"month {month[at[0]]} of {short(raw.frame['base_model'].iloc[at[0]])} ends at "
-            f"{ends[at[0]]:%Y-%m-%dT%H:%M:%SZ}, after the observation date "
-            f"{observed_at:%Y-%m-%dT%H:%M:%SZ}; remove the row or correct {OBSERVED_AT}",
-        )
+    raw.fail_where(
+        authors > finetunes,
+        lambda at: (
+            f"authors {authors[at]} of {short(raw.frame['base_model'].iloc[at])} are more than "
+            f"its {finetunes[at]} finetunes in month {raw.frame['month'].iloc[at]}; each author "
+            "made one or more, so correct one of the counts"
+        ),
+    )
 
 
+@dataclass(frozen=True, eq=False)
 class _Histories:
     """The rows sorted by base model and month."""
 
-    def __init__(
-        self,
-        raw: RawTable,
-        order: npt.NDArray[np.intp],
-        codes: npt.NDArray[np.integer],
-        names: pd.Index,
-        month: npt.NDArray[np.int64],
-    ) -> None:
-        self.raw = raw
-        self.order = order
-        self.codes = codes
-        self.names = names
-        self.month = month
-        self.first = np.append(True, codes[1:] != codes[:-1])
+    raw: RawTable
+    order: npt.NDArray[np.intp]
+    codes: npt.NDArray[np.integer]
+    names: pd.Index
+    month: npt.NDArray[np.int64]
+
+    @cached_property
+    def first(self) -> npt.NDArray[np.bool]:
+        return np.append(True, self.codes[1:] != self.codes[:-1])
 
     def name(self, at: int) -> str:
         return short(self.names[self.codes[at]])
@@ -331,6 +298,19 @@ class _Histories:
                 f"{column} of {self.name(at)} is {written(values[at])} here but "
                 f"{written(values[at - 1])} in {self.row(at - 1)}; "
                 f"a base model has one {column}, so make them agree"
+            ),
+        )
+
+    def check_observed(
+        self, created_at: npt.NDArray[np.datetime64], observed_at: pd.Timestamp
+    ) -> None:
+        ends = month_end(created_at, self.month)
+        self.fail_where(
+            np.asarray(ends > observed_at),
+            lambda at: (
+                f"month {self.month[at]} of {self.name(at)} ends at "
+                f"{ends[at]:%Y-%m-%dT%H:%M:%SZ}, after the observation date "
+                f"{observed_at:%Y-%m-%dT%H:%M:%SZ}; remove the row or correct {OBSERVED_AT}"
             ),
         )
 

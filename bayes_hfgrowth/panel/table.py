@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -323,13 +323,16 @@ class Panel:
         """
         write_table(self.file_table(), path, PanelError)
 
-    def file_table(self) -> pd.DataFrame:
-        """The table as a file holds it, with the observation date and what is counted."""
+    def file_table(self, labelled: bool = False) -> pd.DataFrame:
+        """The table as a file holds it: with what is counted where that is unusual or `labelled`.
+
+        A known observation date is in it in any case.
+        """
         table, place = self.table.copy(), len([name for name in COLUMNS if name in self.table])
         carried = {} if self.observed_at is None else {OBSERVED_AT: self.observed_at}
-        for name, value in (carried | self.counted.label).items():
-            table.insert(place, name, value)
-            place += 1
+        told = self.counted.written if labelled else self.counted.label
+        for at, (name, value) in enumerate((carried | told).items(), start=place):
+            table.insert(at, name, value)
         return table
 
 
@@ -345,11 +348,8 @@ def read_panel(
     path : path-like
         CSV (UTF-8, commas, a header) or Parquet file with the columns of a panel; see
         `Panel.from_table` for what is optional.
-    organizations : OrganizationTable, optional
-        When given, it decides the organization of every base model, and a column
-        ``organization`` in the file is not used.
-    relation : {"finetune", "adapter", "merge", "quantized", "all"}, optional
-        Take only the rows of this relation; a file of several needs it.
+    organizations, relation : optional
+        As in `Panel.from_table`.
 
     Raises
     ------
@@ -359,8 +359,5 @@ def read_panel(
         value and the mend.
     """
     table = read_table(path, PanelError, text=TEXT_COLUMNS)
-    return Panel(
-        *checked(
-            table, os.fspath(path), organizations, lambda row: row_place(Path(path), row), relation
-        )
-    )
+    place = partial(row_place, path)
+    return Panel(*checked(table, os.fspath(path), organizations, place, relation))

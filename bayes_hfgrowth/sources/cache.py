@@ -67,16 +67,11 @@ def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it is there in full or not at all, even if the power goes."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with tempfile.NamedTemporaryFile(prefix=".writing-", dir=path.parent) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -109,19 +104,10 @@ class Page:
                 head = json.loads(file.readline())
                 while file.read(1 << 20):  # to the end, where the checksum is
                     pass
-            asked = parse_time(head["asked"])
-            return (
-                None
-                if asked is None
-                else cls(
-                    path,
-                    asked,
-                    head["request"],
-                    head["next"],
-                    head["last"],
-                    parse_time(head["newest"]),
-                )
-            )
+            asked, newest = parse_time(head["asked"]), parse_time(head["newest"])
+            if asked is None:
+                return None
+            return cls(path, asked, head["request"], head["next"], head["last"], newest)
         except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error):
             return None
 
@@ -158,13 +144,7 @@ class Pass:
 
 
 class Listing:
-    """One listing on disk.
-
-    Parameters
-    ----------
-    folder : Path
-        Where its passes are kept.
-    """
+    """One listing on disk, whose passes are kept in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -229,22 +209,16 @@ class Listing:
             When the run began; a pass begun since then is not repeated.
         refresh : bool
             List everything again. What was known stays until the new pass is complete.
-        now : callable
-            The clock.
-        on_page : callable
-            Told the number of rows after each page.
+        now, on_page : callable
+            The clock; told the number of rows after each page.
 
         Raises
         ------
         SourceError
             If the Hub does not answer, or its pages run in a circle.
         """
-        day = begun.replace(hour=0, minute=0, second=0, microsecond=0)
         restarted = False
-        while True:
-            current = self._next_pass(begun, day, refresh)
-            if current is None:
-                return
+        while (current := self._next_pass(begun, refresh)) is not None:
             try:
                 self._finish(current, ask, first, now, on_page)
             except CursorRefusedError as error:
@@ -258,7 +232,7 @@ class Listing:
                 shutil.rmtree(current.folder)
                 self.passes.remove(current)
 
-    def _next_pass(self, begun: datetime, day: datetime, refresh: bool) -> Pass | None:
+    def _next_pass(self, begun: datetime, refresh: bool) -> Pass | None:
         """Return the pass to work on, or `None` when all is known."""
         last = self.passes[-1] if self.passes else None
         relisted = any(p.full and p.started and p.started >= begun for p in self.passes)
@@ -271,7 +245,7 @@ class Listing:
         # A pass of an earlier run that this run has finished counts if it began today: the panel
         # is dated to the beginning of the day, so it misses nothing.
         finished_here = last.pages[-1].asked >= begun
-        if last.started >= begun or (finished_here and last.started >= day):
+        if last.started >= begun or (finished_here and last.started.date() >= begun.date()):
             return None
         return self._new_pass(full=False)
 
@@ -315,10 +289,8 @@ class Listing:
                 "newest": max(times).isoformat() if times else None,
             }
             path = current.folder / _page_name(len(current.pages) + 1)
-            write_whole(
-                path,
-                gzip.compress(json.dumps(head).encode() + b"\n" + json.dumps(rows).encode(), 6),
-            )
+            content = json.dumps(head).encode() + b"\n" + json.dumps(rows).encode()
+            write_whole(path, gzip.compress(content, 6))
             page = Page.load(path)
             if page is None:
                 raise SourceError(f"{path} can't be read back right after writing; check the disk")
@@ -358,35 +330,26 @@ def _page_name(number: int) -> str:
 class Run:
     """A run that may be interrupted: started again on the same day (UTC), it is the same run.
 
-    Parameters
-    ----------
-    folder : Path
-        The cache of one endpoint.
-    key : sequence of str
-        What the run is asked to do.
-    now : datetime
-        The present.
+    `folder` is the cache of one endpoint, and `key` what the run is asked to do.
     """
 
     def __init__(self, folder: Path, key: Sequence[str], now: datetime) -> None:
-        self._record = (
-            folder / "runs" / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}.json"
-        )
+        name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
+        self._record = folder / "runs" / f"{name}.json"
         self.begun = now
-        self.resumed = False
         try:
             earlier = parse_time(json.loads(self._record.read_bytes())["begun"])
         except (OSError, ValueError, KeyError, TypeError):
             earlier = None
-        recent = earlier is not None and (
-            earlier.date() == now.date() or now - earlier <= RESUME_WITHIN
-        )
-        if earlier is not None and recent and earlier <= now:
-            self.begun, self.resumed = earlier, True
+        if (
+            earlier is not None
+            and earlier <= now
+            and (earlier.date() == now.date() or now - earlier <= RESUME_WITHIN)
+        ):
+            self.begun = earlier
         else:
-            write_whole(
-                self._record, json.dumps({"begun": now.isoformat(), "of": list(key)}).encode()
-            )
+            record = {"begun": now.isoformat(), "of": list(key)}
+            write_whole(self._record, json.dumps(record).encode())
 
     def done(self) -> None:
         """Forget the run: the next one asks for what is new."""

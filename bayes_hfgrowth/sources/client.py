@@ -7,41 +7,23 @@ from typing import Literal
 from urllib.parse import urlencode, urlsplit
 
 import httpx2
-from huggingface_hub import HfApi, constants
-from huggingface_hub.errors import (
-    BadRequestError,
-    DisabledRepoError,
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalTokenNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-)
+from huggingface_hub import HfApi, constants, errors, utils
 from huggingface_hub.hf_api import ExpandModelProperty_T, ModelInfo
-from huggingface_hub.utils import (
-    build_hf_headers,
-    get_session,
-    hf_raise_for_status,
-    parse_ratelimit_headers,
-)
 
 from bayes_hfgrowth.sources.cache import CursorRefusedError, Row
 from bayes_hfgrowth.support.errors import SourceError
+from bayes_hfgrowth.support.files import first_line
 
 PAGE_SIZE = 1000
 LIBRARY = "bayes-hfgrowth"
 BASE_FIELDS: list[ExpandModelProperty_T] = [
-    "author",
     "createdAt",
     "childrenModelCount",
     "downloads",
     "downloadsAllTime",
     "likes",
-    "tags",
     "gated",
     "disabled",
-    "lastModified",
 ]
 CHILD_FIELDS = ("author", "createdAt", "downloads", "likes", "tags")
 TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
@@ -122,19 +104,14 @@ class HubClient:
         self.requests = 0
 
     def model(self, name: str) -> Row:
-        """Ask for one model.
-
-        Parameters
-        ----------
-        name : str
-            Hub id; renames are followed.
+        """Ask for one model by its Hub id; renames are followed.
 
         Returns
         -------
         dict
-            ``id`` (today's), ``_id``, ``createdAt``, ``tags``, ``gated``, ``disabled``,
+            ``id`` (today's), ``_id``, ``createdAt``, ``gated``, ``disabled``,
             ``childrenModelCount`` (numbers by relation, or `None`), ``downloads`` (in the
-            last 30 days) and ``downloadsAllTime``, or `None`.
+            last 30 days), ``downloadsAllTime`` and ``likes``, or `None`.
 
         Raises
         ------
@@ -155,7 +132,6 @@ class HubClient:
             "id": info.id,
             "_id": getattr(info, "_id", None),
             "createdAt": created,
-            "tags": info.tags,
             "gated": info.gated,
             "disabled": info.disabled,
             "childrenModelCount": counts if isinstance(counts, dict) and counts else None,
@@ -181,12 +157,7 @@ class HubClient:
         )
 
     def page(self, address: str) -> tuple[list[Row], str | None]:
-        """Ask for one page of a listing.
-
-        Parameters
-        ----------
-        address : str
-            Path and query.
+        """Ask for one page of a listing, by path and query.
 
         Returns
         -------
@@ -204,11 +175,11 @@ class HubClient:
         """
 
         def call() -> tuple[list[Row], str | None]:
-            headers = build_hf_headers(token=self._token, library_name=LIBRARY)
-            answer = get_session().get(
+            headers = utils.build_hf_headers(token=self._token, library_name=LIBRARY)
+            answer = utils.get_session().get(
                 self.endpoint + address, headers=headers, timeout=self._patience.timeout
             )
-            hf_raise_for_status(answer)
+            utils.hf_raise_for_status(answer)
             rows = answer.json()
             if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
                 raise ValueError("not a list of models")
@@ -217,7 +188,7 @@ class HubClient:
 
         try:
             return self._ask(call, address)
-        except BadRequestError as error:
+        except errors.BadRequestError as error:
             if "cursor=" in address:
                 raise CursorRefusedError(str(error)) from error
             if "expand=baseModels" in address:  # then the tags alone must tell
@@ -240,13 +211,7 @@ class HubClient:
             self.requests += 1
             try:
                 answer = call()
-            except (
-                HfHubHTTPError,
-                HFValidationError,
-                httpx2.HTTPError,
-                OSError,
-                ValueError,
-            ) as error:
+            except (httpx2.HTTPError, OSError, ValueError) as error:  # the Hub's are among them
                 trouble = self._trouble(error, what)
                 tries[trouble.kind] += 1
                 attempts = self._patience.attempts
@@ -273,16 +238,16 @@ class HubClient:
     def _trouble(self, error: Exception, what: str) -> "_Trouble":
         """Say how to go on after an error, or raise what ends the run."""
         hub = self.endpoint
-        if isinstance(error, HfHubHTTPError):
+        if isinstance(error, errors.HfHubHTTPError):
             self._answered = True
             return self._status_trouble(error, what)
-        if isinstance(error, OfflineModeIsEnabled):
+        if isinstance(error, errors.OfflineModeIsEnabled):
             raise UnreachableError(
                 "offline mode is on; unset HF_HUB_OFFLINE to ask the Hub"
             ) from error
-        if isinstance(error, LocalTokenNotFoundError):
+        if isinstance(error, errors.LocalTokenNotFoundError):
             raise SourceError("no token is stored here; log in with `hf auth login`") from error
-        if isinstance(error, HFValidationError):
+        if isinstance(error, errors.HFValidationError):
             raise SourceError(f"{what!r} is not a Hub id; write it as namespace/name") from error
         if isinstance(error, httpx2.LocalProtocolError | UnicodeError):
             # the message of the library would show the token
@@ -309,12 +274,13 @@ class HubClient:
         return _Trouble(
             "no connection" if never else "failure",
             "connection lost",
-            f"{hub} can't be reached ({_short(error)}); check the network or HF_ENDPOINT; {KEPT}",
+            f"{hub} can't be reached ({first_line(error)}); check the network or HF_ENDPOINT; "
+            f"{KEPT}",
         )
 
-    def _status_trouble(self, error: HfHubHTTPError, what: str) -> "_Trouble":
+    def _status_trouble(self, error: errors.HfHubHTTPError, what: str) -> "_Trouble":
         hub, status = self.endpoint, error.response.status_code
-        if isinstance(error, BadRequestError) and what.startswith("/"):
+        if isinstance(error, errors.BadRequestError) and what.startswith("/"):
             raise error  # the caller can ask differently
         if status not in TRANSIENT:
             raise self._refusal(error, what) from error
@@ -334,7 +300,7 @@ class HubClient:
     @staticmethod
     def _asked_to_wait(response: httpx2.Response) -> float | None:
         """Return the seconds that the server asks for, if it does."""
-        limit = parse_ratelimit_headers(response.headers)
+        limit = utils.parse_ratelimit_headers(response.headers)
         if response.status_code == 429 and limit is not None and limit.remaining == 0:
             return limit.reset_in_seconds + 1.0  # whole seconds on the wire, rounded down
         after = response.headers.get("retry-after", "")
@@ -346,18 +312,18 @@ class HubClient:
             self._on_wait(left, reason)
             time.sleep(min(left, 1.0))
 
-    def _refusal(self, error: HfHubHTTPError, what: str) -> SourceError:
+    def _refusal(self, error: errors.HfHubHTTPError, what: str) -> SourceError:
         hub, status = self.endpoint, error.response.status_code
         name = "the listing" if what.startswith("/") else what
-        if isinstance(error, GatedRepoError):
+        if isinstance(error, errors.GatedRepoError):
             return NotAvailableError(
                 f"{name} is gated and {hub} shows nothing of it; accept its conditions there and "
                 "log in with `hf auth login`"
             )
-        if isinstance(error, DisabledRepoError):
+        if isinstance(error, errors.DisabledRepoError):
             return NotAvailableError(f"{name} has been disabled by {hub}; leave it out")
         anonymous = "authorization" not in error.response.request.headers
-        missing = isinstance(error, RepositoryNotFoundError) or status == 404
+        missing = isinstance(error, errors.RepositoryNotFoundError) or status == 404
         if missing or (status == 401 and anonymous):
             return NotAvailableError(
                 f"{name} is not on {hub}, or it is private; check the spelling, or log in with "
@@ -369,7 +335,3 @@ class HubClient:
                 "or correct or unset HF_TOKEN; what was collected is kept"
             )
         return SourceError(f"{hub} answers with status {status} for {name}; {KEPT}")
-
-
-def _short(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120] or type(error).__name__

@@ -52,13 +52,9 @@ class Collector:
         found: dict[str, Row] = {}
 
         def add(model: Row) -> None:
-            key = model.get("_id") or model["id"]
-            if key in found:  # named twice, say by an old name, or by its namespace
-                found[key]["derived"] = found[key].get("derived", False) and model.get(
-                    "derived", False
-                )
-            else:
-                found[key] = model
+            known = found.setdefault(model.get("_id") or model["id"], model)
+            if known is not model:  # named twice, say by an old name, or by its namespace
+                known["derived"] = known.get("derived", False) and model.get("derived", False)
 
         for name in asked:
             add(self._model(name))

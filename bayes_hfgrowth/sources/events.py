@@ -73,7 +73,7 @@ class Summary:
         """Say it in plain sentences, one a line."""
         kind = "children" if self.relation == "all" else f"{self.relation} children"
         lines = [
-            f"{int(self.table['included'].sum()):,} base models, {self.total('counted'):,} {kind} "
+            f"{self.total('included'):,} base models, {self.total('counted'):,} {kind} "
             f"in whole months up to {self.observed_at:%Y-%m-%d}; {self.total('later'):,} more are "
             "too recent"
         ]
@@ -207,11 +207,11 @@ def build_panel(
     undated, unknown = np.asarray(born.isna()), np.asarray(born < FIRST_KNOWN_TIME)
     counts["undated"] = _by_base(base[undated], bases)
     counts["unknown_age"] = _by_base(base[unknown], bases)
-    dated = ~undated & ~unknown & (status == "").to_numpy()[base]
+    usable = (status == "").to_numpy()
+    dated = ~undated & ~unknown & usable[base]
     children, base, born = children[dated], base[dated], born[dated]
 
     length = np.zeros(len(bases), np.int64)
-    usable = (status == "").to_numpy()
     length[usable] = whole_months(created[usable], observed_at) + 1
     month = month_of_age(created[base], born)
     counted = month < length[base]
@@ -229,7 +229,7 @@ def build_panel(
             f"{source}: no base model is left to count ({reasons or 'none found'}); {_mend(status)}"
         )
 
-    author, names = pd.factorize(children["author"].to_numpy()[counted])
+    author, names = pd.factorize(children["author"].to_numpy(dtype=object)[counted])
     table, leader = _monthly(length, base[counted], month[counted], author)
     share = table["largest"] / table["finetunes"].clip(lower=1)
     rows = table["row"].to_numpy()
@@ -252,12 +252,9 @@ def build_panel(
         source=source,
     )
     last = table.assign(share=share).drop_duplicates("row", keep="last").set_index("row")
-    led = np.flatnonzero(leader >= 0)
     summary = pd.concat([bases[["base_model", "created_at"]], counts], axis=1).assign(
         authors=last["authors"].reindex(bases.index, fill_value=0),
-        largest_author=pd.Series(
-            np.asarray(names, dtype=object)[leader[led]], index=led, dtype=object
-        ).reindex(bases.index),
+        largest_author=pd.Series(np.append(names, np.nan)[leader], dtype=object),
         largest_author_share=last["share"].reindex(bases.index, fill_value=0.0),
         hub_count=bases.get("hub_count"),
         status=status,
@@ -267,17 +264,9 @@ def build_panel(
 
 
 def month_of_age(created: pd.DatetimeIndex, born: pd.DatetimeIndex) -> npt.NDArray[np.int64]:
-    r"""Month of age of the base model in which a child was created.
+    r"""Month of age of the base model in which a child was created, for many children.
 
-    Parameters
-    ----------
-    created, born : pandas.DatetimeIndex, shape (children,)
-        Creation of the base model and of the child.
-
-    Returns
-    -------
-    ndarray of int64, shape (children,)
-        The smallest :math:`k \geq 1` whose anniversary is not before the child.
+    It is the smallest :math:`k \geq 1` whose anniversary of `created` is not before `born`.
     """
     month = whole_months(created, born)
     month += np.asarray(month_end(created, month) < born)  # a month includes its end
@@ -342,19 +331,9 @@ def _monthly(
 ) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
     """Cumulate children, distinct authors and the largest author's children by month.
 
-    Parameters
-    ----------
-    length : ndarray, shape (bases,)
-        Number of months of each base model, month 0 included.
-    base, month, author : ndarray, shape (children,)
-        Base model, month and author of each child, as numbers.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``row`` (base model), ``month``, ``finetunes``, ``authors``, ``largest``.
-    ndarray, shape (bases,)
-        The author with the most children of each base model; -1 without children.
+    `length` is the number of months of each base model, month 0 included; the others are those
+    of each child. Returned beside the table, where ``row`` is the base model, is the author with
+    most children of each base model, -1 without children.
     """
     start = np.cumsum(length) - length
     row = np.repeat(np.arange(len(length)), length)

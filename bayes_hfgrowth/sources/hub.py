@@ -8,7 +8,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pandas as pd
-from rich.console import Console
 
 from bayes_hfgrowth.panel.counted import KINDS, Metric, Relation
 from bayes_hfgrowth.panel.relations import RelationPanels
@@ -18,7 +17,7 @@ from bayes_hfgrowth.sources.client import HubClient, Patience
 from bayes_hfgrowth.sources.collector import Collector
 from bayes_hfgrowth.sources.events import Summary, build_panel
 from bayes_hfgrowth.sources.lineage import checked_relations
-from bayes_hfgrowth.sources.progress import shown
+from bayes_hfgrowth.sources.progress import shown, tell
 from bayes_hfgrowth.support.deprecation import renamed_argument
 from bayes_hfgrowth.support.errors import SourceError
 
@@ -154,17 +153,13 @@ def collect_relations(
     chosen = checked_relations(relations)
     with shown(progress) as display:
         client = HubClient(endpoint, token, patience, display.waiting)
-        root = (Path(cache).expanduser() if cache is not None else default_cache()) / file_name(
-            _host(client.endpoint)
-        )
-        run = Run(
-            root,
-            ["+".join(chosen), str(refresh), *sorted(asked), "organizations", *sorted(owners)],
-            now(),
-        )
+        place = urlsplit(client.endpoint)
+        root = Path(cache).expanduser() if cache is not None else default_cache()
+        root /= file_name(f"{place.netloc}{place.path}")
+        key = ["+".join(chosen), str(refresh), *sorted(asked), "organizations", *sorted(owners)]
+        run = Run(root, key, now())
         collector = Collector(client, root, run, chosen, refresh, display, now)
-        models = collector.models(asked, owners)
-        tables = collector.children(models)
+        tables = collector.children(collector.models(asked, owners))
         observed_at = pd.Timestamp(run.begun).tz_convert("UTC").normalize().as_unit("us")
         built = {
             relation: build_panel(
@@ -217,22 +212,11 @@ def fetch_panel(
     >>> import bayes_hfgrowth as hfg
     >>> panel = hfg.fetch_panel(["meta-llama/Llama-3.1-8B"])  # doctest: +SKIP
     """
-    collection = collect(
-        base_models,
-        namespaces=namespaces,
-        relation=relation,
-        metric=metric,
-        cache=cache,
-        refresh=refresh,
-        token=token,
-        endpoint=endpoint,
-        progress=progress,
-    )
-    if progress:
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        for line in collection.lines():
-            console.print(line, markup=False)
-    return collection.panel
+    panels = fetch_relations(
+        base_models, namespaces=namespaces, relations=(relation,), metric=metric, cache=cache,
+        refresh=refresh, token=token, endpoint=endpoint, progress=progress,
+    )  # fmt: skip
+    return panels[relation]
 
 
 def fetch_relations(
@@ -276,19 +260,12 @@ def fetch_relations(
         refresh=refresh, token=token, endpoint=endpoint, progress=progress,
     )  # fmt: skip
     if progress:
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        for line in lines_of(found.values()):
-            console.print(line, markup=False)
+        tell(lines_of(found.values()))
     return RelationPanels({relation: one.panel for relation, one in found.items()})
 
 
 def lines_of(collections: Iterable[Collection]) -> list[str]:
     """Say in plain sentences what was collected; what all have in common is said once."""
-    return list(dict.fromkeys(line for one in collections for line in one.summary.lines())) + list(
-        dict.fromkeys(note for one in collections for note in one.notes)
-    )
-
-
-def _host(endpoint: str) -> str:
-    parts = urlsplit(endpoint)
-    return f"{parts.netloc}{parts.path}"
+    lines = [line for one in collections for line in one.summary.lines()]
+    notes = [note for one in collections for note in one.notes]
+    return [*dict.fromkeys(lines), *dict.fromkeys(notes)]

@@ -43,18 +43,9 @@ def spellings(namespace: str) -> set[str]:
 
 
 def carries(row: Row, base: Row, relation: str) -> bool:
-    """Tell whether a row really declares a base model with the relation.
+    """Tell whether a row of a listing really declares a base model with the relation, or ``all``.
 
     The tags decide. A row that has lost its tags is judged by ``baseModels``.
-
-    Parameters
-    ----------
-    row : dict
-        A row of a listing.
-    base : dict
-        The base model, with ``id`` and ``_id``.
-    relation : str
-        The wanted relation, or ``all``.
     """
     name = base["id"]
     relations = KINDS if relation == "all" else (relation,)
@@ -75,20 +66,7 @@ def carries(row: Row, base: Row, relation: str) -> bool:
 
 
 def stated_children(model: Row, relation: str) -> int | None:
-    """Return the Hub's own number of children.
-
-    Parameters
-    ----------
-    model : dict
-        A base model, with ``childrenModelCount`` if the Hub gave it.
-    relation : str
-        The wanted relation, or ``all``.
-
-    Returns
-    -------
-    int or None
-        The number, if the Hub states it.
-    """
+    """Return the Hub's own number of children of a relation, or of ``all``, if it states one."""
     counts = model.get("childrenModelCount")
     if not isinstance(counts, dict):
         return None
@@ -98,20 +76,7 @@ def stated_children(model: Row, relation: str) -> int | None:
 
 
 def stated_number(model: Row, name: str) -> int | None:
-    """Return a count that the Hub states of a model.
-
-    Parameters
-    ----------
-    model : dict
-        A model.
-    name : str
-        Field of the Hub, for example ``downloadsAllTime``.
-
-    Returns
-    -------
-    int or None
-        The number, if there is one.
-    """
+    """Return a count that the Hub states of a model, ``downloadsAllTime`` say, if it does."""
     number = model.get(name)
     counted = isinstance(number, int) and not isinstance(number, bool) and number >= 0
     return number if counted else None

@@ -1,31 +1,19 @@
 """Progress of a collection, on standard error."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from rich import progress
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 
 
 class Display:
     """A bar that tells what is collected, how much of it, and what is waited for.
 
-    Parameters
-    ----------
-    bar : rich.progress.Progress
-        A started bar with the field ``rows``; disabled where there is no terminal.
-    talkative : bool
-        Whether to print lines.
+    `bar` has been started, or is disabled where there is no terminal; `talkative` prints lines.
     """
 
-    def __init__(self, bar: Progress, talkative: bool) -> None:
+    def __init__(self, bar: progress.Progress, talkative: bool) -> None:
         self._bar, self._talkative = bar, talkative
         self._models = bar.add_task("asking the Hub", total=None, rows=0)
         self._rows = 0
@@ -62,18 +50,25 @@ class Display:
             self._bar.console.print(text, markup=False, highlight=False)
 
 
+def tell(lines: Iterable[str]) -> None:
+    """Print lines on standard error as they are, however long."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    for line in lines:
+        console.print(line, markup=False)
+
+
 @contextmanager
 def shown(visible: bool) -> Iterator[Display]:
     """Show a display while the block runs; not at all if it is not to be visible."""
     columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rows]:,} rows"),
-        TimeElapsedColumn(),
+        progress.SpinnerColumn(),
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[rows]:,} rows"),
+        progress.TimeElapsedColumn(),
     )
     console = Console(stderr=True)
     hidden = not visible or not console.is_terminal
-    with Progress(*columns, console=console, disable=hidden, transient=True) as bar:
+    with progress.Progress(*columns, console=console, disable=hidden, transient=True) as bar:
         yield Display(bar, visible)

@@ -3,24 +3,24 @@
 import datetime as dt
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import duckdb
 import pandas as pd
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bayes_hfgrowth.panel.counted import Metric, Relation
 from bayes_hfgrowth.panel.rules import TODAY
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.sources.events import FIRST_KNOWN_TIME, Summary, build_panel
 from bayes_hfgrowth.sources.lineage import checked_relations, spellings
+from bayes_hfgrowth.sources.progress import tell
 from bayes_hfgrowth.sources.snapshot_files import snapshot_files
 from bayes_hfgrowth.sources.snapshot_schema import Rows, models_query, quoted, reader
 from bayes_hfgrowth.support.deprecation import renamed_argument
 from bayes_hfgrowth.support.errors import SourceError
+from bayes_hfgrowth.support.files import first_line
 from bayes_hfgrowth.support.months import as_utc
+from bayes_hfgrowth.support.progress import Progress
 
 MEMORY_LIMIT = "1GB"
 """What DuckDB may hold; what goes beyond it goes to disk."""
@@ -87,44 +87,29 @@ def snapshot_panel(
     if min_finetunes < 0:
         raise SourceError(f"min_finetunes is {min_finetunes}; give a number from 0 on")
     names = [path] if isinstance(path, str | os.PathLike) else list(path)
-    with ExitStack() as stack:
-        console = Console(stderr=True)
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            TimeElapsedColumn(),
-        )
-        hidden = not progress or not console.is_terminal
-        bar = stack.enter_context(
-            Progress(*columns, console=console, transient=True, disable=hidden)
-        )
-        task = bar.add_task("looking at the files")
-
-        def stage(text: str) -> None:
-            bar.update(task, description=text)
-
-        files = snapshot_files(names, token, stage)
-        label = os.fspath(names[0]) if len(names) == 1 else f"{len(files)} files"
-        connection = stack.enter_context(_connect(threads))
-        wanted = list(namespaces)
-        snapshot = _Snapshot(connection, label, relation, min_finetunes, wanted)
+    display = Progress(progress)
+    with display.stage("looking at the files") as advance:
+        files = snapshot_files(names, token, lambda text: advance(0, text))
+    label = os.fspath(names[0]) if len(names) == 1 else f"{len(files)} files"
+    with _connect(threads) as connection:
+        snapshot = _Snapshot(connection, label, relation, min_finetunes, list(namespaces))
         try:
-            stage("reading the snapshot")
-            snapshot.open(reader(files))
-            observed = snapshot.observed_at(observed_at)
-            stage("finding the base models")
-            snapshot.find_bases(observed)
-            bases, children = snapshot.tables()
+            with display.stage("reading the snapshot"):
+                snapshot.open(reader(files))
+                observed = snapshot.observed_at(observed_at)
+            with display.stage("finding the base models"):
+                snapshot.find_bases(observed)
+                bases, children = snapshot.tables()
         except duckdb.OutOfMemoryException as error:
             raise SourceError(
                 f"{label} is too large for {MEMORY_LIMIT} of memory; choose with --organization"
             ) from error
         except duckdb.Error as error:
             raise SourceError(
-                f"{label} can't be read ({_short(error)}); it is damaged or incomplete, so fetch "
-                "it again"
+                f"{label} can't be read ({first_line(error)}); it is damaged or incomplete, so "
+                "fetch it again"
             ) from error
-        stage("counting the children")
+    with display.stage("counting the children"):
         panel, summary = build_panel(
             bases, children, observed, relation=relation, source=label,
             min_finetunes=min_finetunes, metric=metric,
@@ -173,20 +158,11 @@ def read_snapshot(
     >>> panel = hfg.read_snapshot("models.parquet")  # doctest: +SKIP
     """
     panel, summary, notes = snapshot_panel(
-        path,
-        relation=relation,
-        metric=metric,
-        min_finetunes=min_finetunes,
-        namespaces=namespaces,
-        observed_at=observed_at,
-        threads=threads,
-        token=token,
-        progress=progress,
-    )
+        path, relation=relation, metric=metric, min_finetunes=min_finetunes, namespaces=namespaces,
+        observed_at=observed_at, threads=threads, token=token, progress=progress,
+    )  # fmt: skip
     if progress:
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        for line in [*summary.lines(), *notes]:
-            console.print(line, markup=False)
+        tell([*summary.lines(), *notes])
     return panel
 
 
@@ -341,7 +317,3 @@ class _Snapshot:
         for table in (bases, children):
             table["created_at"] = pd.DatetimeIndex(table["created_at"]).tz_localize("UTC")
         return bases.drop(columns=list(TODAY)) if self.newer else bases, children
-
-
-def _short(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:160]

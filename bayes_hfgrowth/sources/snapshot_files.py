@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bayes_hfgrowth.support.errors import SourceError
+from bayes_hfgrowth.support.files import first_line
 
 _SHARD = re.compile(r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<ending>\.\w+)")
 _PATTERN = re.compile(r"[*?\[]")
@@ -16,7 +17,7 @@ def snapshot_files(
     token: str | bool | None,
     stage: Callable[[str], None],
 ) -> list[Path]:
-    """Resolve what the user names to local files.
+    """Resolve what the user names to local files, each once.
 
     Parameters
     ----------
@@ -26,11 +27,6 @@ def snapshot_files(
         For an address, as in huggingface_hub.
     stage : callable
         Told what is being downloaded.
-
-    Returns
-    -------
-    list of Path
-        The files, each once.
 
     Raises
     ------
@@ -75,11 +71,8 @@ def _files(name: str, token: str | bool | None, stage: Callable[[str], None]) ->
 
 
 def _shard_names(match: re.Match[str]) -> list[str]:
-    count = int(match["count"])
-    return [
-        f"{match['stem']}-{number:05d}-of-{match['count']}{match['ending']}"
-        for number in range(count)
-    ]
+    rest = f"of-{match['count']}{match['ending']}"
+    return [f"{match['stem']}-{number:05d}-{rest}" for number in range(int(match["count"]))]
 
 
 def _download(address: str, token: str | bool | None, stage: Callable[[str], None]) -> list[Path]:
@@ -89,14 +82,9 @@ def _download(address: str, token: str | bool | None, stage: Callable[[str], Non
     from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.hf_file_system import HfFileSystemResolvedRepositoryPath
 
-    def problem(error: Exception) -> str:
-        return (str(error).splitlines() or [type(error).__name__])[0][:200]
-
     try:
         files = HfFileSystem(token=token)
-        targets = [address]
-        if _PATTERN.search(address):
-            targets = sorted(str(path) for path in files.glob(address))
+        targets = sorted(map(str, files.glob(address))) if _PATTERN.search(address) else [address]
         if not targets:
             raise SourceError(f"no file matches {address}; check the address")
         local = []
@@ -118,23 +106,13 @@ def _download(address: str, token: str | bool | None, stage: Callable[[str], Non
         raise
     except (HfHubHTTPError, httpx2.HTTPError, OSError, ValueError) as error:
         raise SourceError(
-            f"{address} can't be fetched ({problem(error)}); check the address and the network, "
+            f"{address} can't be fetched ({first_line(error)}); check the address and the network, "
             "or log in with `hf auth login`"
         ) from error
 
 
 def file_kind(file: Path) -> str:
-    """Tell by its first and last bytes what a file is.
-
-    Parameters
-    ----------
-    file : Path
-        A local file.
-
-    Returns
-    -------
-    {"parquet", "csv"}
-        What it is.
+    """Tell by its first and last bytes whether a file is ``parquet`` or ``csv``.
 
     Raises
     ------

@@ -20,12 +20,7 @@ _NO_KEY = "lambda n: struct_pack(name := n, key := NULL::VARCHAR)"
 
 
 def reader(files: list[Path]) -> str:
-    """Return the table function that reads the files.
-
-    Parameters
-    ----------
-    files : list of Path
-        Parquet or CSV files, not both.
+    """Return the table function that reads the files, which are Parquet or CSV, not both.
 
     Raises
     ------
@@ -53,10 +48,8 @@ def models_query(
     ----------
     source : str
         What `reader` returned.
-    relation : str
-        The relation whose parents are wanted.
-    label : str
-        What to call the snapshot in messages.
+    relation, label : str
+        The relation whose parents are wanted, and what to call the snapshot in messages.
     ask : callable
         Runs a query.
 

@@ -70,8 +70,7 @@ class CheckedTable:
         value = self.values[key]
         if value not in choices:
             raise self.refusal(
-                key,
-                f"is {shown(value)}{near(value, choices)}; it must be {either(choices)}",
+                key, f"is {shown(value)}{near(value, choices)}; it must be {either(choices)}"
             )
         return value
 

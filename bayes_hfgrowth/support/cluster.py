@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 from bayes_hfgrowth.support.errors import ClusterError
 
@@ -28,12 +28,8 @@ PATIENCE = 10.0
 _LARGE_GRAPH = "1GiB"  # a population posterior travels with the first piece; that is meant
 
 
-class _Future(Protocol):
-    def result(self) -> Any: ...
-
-
-type Submit = Callable[..., _Future]
-"""Hands a function and its arguments to a worker, and returns what the result can be had from."""
+type Submit = Callable[..., Any]
+"""Hands a function and its arguments to a worker, and returns a future of the result."""
 
 
 @contextmanager
@@ -113,13 +109,8 @@ def in_order(submit: Submit, pieces: Iterable[tuple[Any, ...]], ahead: int) -> I
         A function and its arguments each; taken only as fast as they are worked off.
     ahead : int
         Most pieces that are handed out and whose results have not been taken.
-
-    Yields
-    ------
-    object
-        What each function returned.
     """
-    waiting: deque[_Future] = deque()
+    waiting: deque[Any] = deque()
     for piece in pieces:
         waiting.append(submit(*piece))
         if len(waiting) >= ahead:

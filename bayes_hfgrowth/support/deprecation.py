@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["Deprecation", "renamed_argument", "warn_deprecated"]
+__all__ = ["Deprecation", "renamed_argument"]
 
 
 class Deprecation(NamedTuple):
@@ -48,26 +48,6 @@ class Deprecation(NamedTuple):
         """
         major, minor = self.since.split(".")
         return f"{major}.{int(minor) + 1}"
-
-
-def warn_deprecated(deprecation: Deprecation, stacklevel: int = 2) -> None:
-    """Warn of an old name.
-
-    Parameters
-    ----------
-    deprecation : Deprecation
-        What is old, and what to write instead.
-    stacklevel : int
-        Where the warning points to, as in `warnings.warn`: 2 is the caller of the function that
-        calls this one.
-    """
-    where, old, new, since = deprecation
-    warnings.warn(
-        f"{old!r} of {where} is deprecated since bayes-hfgrowth {since} and will be gone in "
-        f"{deprecation.until}; use {new!r}",
-        FutureWarning,
-        stacklevel=stacklevel + 1,
-    )
 
 
 def renamed_argument[**P, R](
@@ -112,7 +92,12 @@ def renamed_argument[**P, R](
                         f"{function.__name__}() got {old!r} and {new!r}, which are the same; "
                         f"give {new!r} alone"
                     )
-                warn_deprecated(deprecation)
+                warnings.warn(
+                    f"{old!r} of {function.__name__} is deprecated since bayes-hfgrowth {since} "
+                    f"and will be gone in {deprecation.until}; use {new!r}",
+                    FutureWarning,
+                    stacklevel=2,
+                )
                 kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
 

@@ -15,6 +15,7 @@ import pyarrow.parquet
 from bayes_hfgrowth.support.errors import HFGrowthError
 
 __all__ = [
+    "first_line",
     "growing_table",
     "is_file",
     "is_folder",
@@ -59,24 +60,13 @@ def whole_file(
 ) -> Iterator[Path]:
     """Give a temporary name beside `path`, and move it there when the block succeeds.
 
-    Whoever reads `path` meets the old file or the complete new one, never half of it.
-
-    Parameters
-    ----------
-    path : path-like
-        Where the file belongs.
-    error : type of HFGrowthError
-        What to raise when the file system refuses.
-
-    Yields
-    ------
-    pathlib.Path
-        The name to write to, with the ending of `path`.
+    Whoever reads `path` meets the old file or the complete new one, never half of it. The
+    temporary name has the ending of `path`.
 
     Raises
     ------
     HFGrowthError
-        Of the given type, when the folder is missing or cannot be written to.
+        Of the type `error`, when the folder is missing or cannot be written to.
     """
     target = Path(path)
     if is_folder(target):
@@ -116,12 +106,8 @@ def write_table(
 ) -> None:
     """Write the columns of a table, without its index, as CSV or Parquet.
 
-    In CSV, points in time are written in ISO 8601 with a ``Z`` for UTC.
-
-    Raises
-    ------
-    HFGrowthError
-        Of the given type, when the ending is neither or the file cannot be written.
+    In CSV, points in time are written in ISO 8601 with a ``Z`` for UTC. Errors as for
+    `growing_table`.
     """
     with growing_table(path, error) as append:
         append(table)
@@ -133,13 +119,6 @@ def growing_table(
 ) -> Iterator[Callable[[pd.DataFrame], None]]:
     """Write a table piece by piece; the file appears when the block succeeds.
 
-    Parameters
-    ----------
-    path : path-like
-        CSV or Parquet file.
-    error : type of HFGrowthError
-        What to raise.
-
     Yields
     ------
     callable
@@ -148,7 +127,8 @@ def growing_table(
     Raises
     ------
     HFGrowthError
-        Of the given type, when the ending is neither or the file cannot be written.
+        Of the type `error`, when the ending is neither .csv nor .parquet or the file cannot be
+        written.
     """
     kind = table_format(path, error)
     with whole_file(path, error) as temporary, ExitStack() as opened:
@@ -156,12 +136,8 @@ def growing_table(
             file = opened.enter_context(temporary.open("w", encoding="utf-8", newline=""))
 
             def append(table: pd.DataFrame) -> None:
-                times = {
-                    column: _iso(table[column])
-                    for column in table.columns
-                    if isinstance(table[column].dtype, pd.DatetimeTZDtype)
-                }
-                text = table.assign(**times)
+                times = table.select_dtypes("datetimetz").items()
+                text = table.assign(**{column: _iso(values) for column, values in times})
                 text.to_csv(file, index=False, lineterminator="\n", header=file.tell() == 0)
 
             yield append
@@ -223,28 +199,16 @@ def read_table(
 def parquet_batches(
     path: str | os.PathLike[str], error: type[HFGrowthError], columns: Collection[str], rows: int
 ) -> Iterator[pd.DataFrame]:
-    """Read a Parquet file some rows at a time.
+    """Read a Parquet file some rows at a time; errors as for `read_table`.
 
     Parameters
     ----------
-    path : path-like
-        A file that ends in ``.parquet``.
-    error : type of HFGrowthError
-        What to raise.
+    path, error
+        As for `read_table`.
     columns : collection of str
         Columns to read, where the file has them.
     rows : int
         Most rows at a time.
-
-    Yields
-    ------
-    pandas.DataFrame
-        The next rows.
-
-    Raises
-    ------
-    HFGrowthError
-        Of the given type, when there is no such file or it holds no table.
     """
     with _parquet(path, error) as file:
         wanted = [name for name in file.schema_arrow.names if name in columns]
@@ -273,7 +237,7 @@ def _parquet(
         raise  # some are ValueErrors too
     except (pa.ArrowException, OSError, ValueError) as failure:
         raise error(
-            f"{os.fspath(path)} cannot be read as Parquet ({_first_line(failure)}); "
+            f"{os.fspath(path)} cannot be read as Parquet ({first_line(failure)}); "
             "it is damaged or incomplete, so fetch or write it again"
         ) from failure
 
@@ -307,7 +271,7 @@ def read_csv(
     except UnicodeDecodeError as failure:
         raise error(f"{name} has a header that is not UTF-8; save it as UTF-8") from failure
     except (pa.ArrowException, OSError) as failure:
-        message = _first_line(failure)
+        message = first_line(failure)
         if "Empty CSV file" in message:  # a header without even a line end
             raise error(f"{name} has a header but no rows; add the rows") from failure
         mend = (
@@ -340,18 +304,15 @@ def row_place(path: str | os.PathLike[str], row: int) -> str:
     return f"row {row} (line {_csv_line(path, row)})"
 
 
+def first_line(failure: BaseException) -> str:
+    """First line of an error's message, or its type where it says nothing."""
+    return next(iter(str(failure).splitlines()), "")[:160] or type(failure).__name__
+
+
 def text_fault(text: object) -> str | None:
     """Say what makes a value unfit as the name of a base model or an organization.
 
-    Parameters
-    ----------
-    text : object
-        The value.
-
-    Returns
-    -------
-    str or None
-        The fault, to stand after the value in a sentence; None when there is none.
+    The fault is to stand after the value in a sentence; None when there is none.
     """
     if not isinstance(text, str):
         return "is not text"
@@ -390,13 +351,12 @@ def _iso(times: pd.Series) -> pd.Series:
 
 def _head(path: str | os.PathLike[str], error: type[HFGrowthError]) -> bytes:
     name = os.fspath(path)
-    file_path = Path(path)
-    if is_folder(file_path):
+    if is_folder(path):
         raise error(f"{name} is a folder; give a file")
-    if is_there(file_path) and not is_file(file_path):
+    if is_there(path) and not is_file(path):
         raise error(f"{name} is not a regular file; save what it gives to a file first")
     try:
-        with file_path.open("rb") as file:
+        with Path(path).open("rb") as file:
             return file.read(4096)
     except FileNotFoundError as failure:
         raise error(f"{name}: no such file; check the path") from failure
@@ -433,8 +393,3 @@ def _refuse_repeated(
             raise error(
                 f"{os.fspath(path)} has the column {column!r} more than once; keep one of them"
             )
-
-
-def _first_line(failure: BaseException) -> str:
-    lines = str(failure).splitlines() or [type(failure).__name__]
-    return lines[0][:160]

@@ -14,19 +14,7 @@ type Date = str | dt.date | pd.Timestamp
 
 
 def until_date(months: int | None, until: Date | None) -> pd.Timestamp | None:
-    """Check that a horizon is given once, as months or as a date.
-
-    Parameters
-    ----------
-    months : int or None
-        How far ahead, in months.
-    until : date or None
-        How far ahead, as a date.
-
-    Returns
-    -------
-    pandas.Timestamp or None
-        The date in UTC, if one was given.
+    """Check that a horizon is given once, as months or as a date; return the date in UTC, if any.
 
     Raises
     ------
@@ -50,14 +38,8 @@ def until_date(months: int | None, until: Date | None) -> pd.Timestamp | None:
 def months_ahead(months: int | None, until: pd.Timestamp | None, start: pd.Timestamp) -> int:
     """Months that a forecast must go ahead to cover its horizon.
 
-    Parameters
-    ----------
-    months : int or None
-        The horizon in months, if it was given so.
-    until : pandas.Timestamp or None
-        Otherwise its last date, from `until_date`.
-    start : pandas.Timestamp
-        Date that the forecast is from, UTC.
+    The horizon is given in months, or else by its last date, which `until_date` checked. `start`
+    is the date that the forecast is from, UTC.
 
     Raises
     ------

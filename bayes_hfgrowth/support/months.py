@@ -125,13 +125,7 @@ def whole_months(created_at: Timestamps, date: Timestamps) -> npt.NDArray[np.int
 
 
 def utc_microseconds(when: Timestamps) -> npt.NDArray[np.datetime64]:
-    """Timestamps of any kind as naive times in UTC, to the microsecond.
-
-    Parameters
-    ----------
-    when : timestamps
-        A scalar or a sequence.
-    """
+    """Timestamps, a scalar or a sequence, as naive times in UTC, to the microsecond."""
     if isinstance(when, dt.date):  # datetime and Timestamp too
         return np.asarray([as_utc(when).tz_localize(None).to_datetime64()], dtype="M8[us]")
     index = pd.DatetimeIndex(when)
@@ -145,12 +139,7 @@ def anniversary(
 ) -> npt.NDArray[np.datetime64]:
     """`month_end` without time zones, which cost far more than the arithmetic.
 
-    Parameters
-    ----------
-    created : ndarray of datetime64[us]
-        From `utc_microseconds`.
-    months : ndarray of int64
-        Ages in months, of the same shape or broadcast against it.
+    Times are those of `utc_microseconds`; the months are broadcast against them.
     """
     created_month = created.astype("M8[M]")
     created_day = created.astype("M8[D]")
@@ -166,13 +155,7 @@ def anniversary(
 def completed_months(
     created: npt.NDArray[np.datetime64], date: npt.NDArray[np.datetime64]
 ) -> npt.NDArray[np.int64]:
-    """`whole_months` without time zones, of any shape.
-
-    Parameters
-    ----------
-    created, date : ndarray of datetime64[us]
-        From `utc_microseconds`, broadcast against each other.
-    """
+    """`whole_months` without time zones, of any shape; see `anniversary`."""
     months = (date.astype("M8[M]") - created.astype("M8[M]")).astype(np.int64)
     # The difference of calendar months is the answer, or one too many.
     return months - (anniversary(created, months) > date)

@@ -14,13 +14,6 @@ __all__ = ["indices_of", "numbered", "suggestion"]
 def numbered(number: int, what: str) -> str:
     """A number of things, with the plural where it belongs.
 
-    Parameters
-    ----------
-    number : int
-        How many.
-    what : str
-        One of them.
-
     Examples
     --------
     >>> numbered(1, "base model"), numbered(1315, "base model")
@@ -30,16 +23,7 @@ def numbered(number: int, what: str) -> str:
 
 
 def suggestion(name: str, known: Sequence[str], what: str, where: str) -> str:
-    """Second half of an error message: near names, or an example.
-
-    Parameters
-    ----------
-    name : str
-        The name that is not known.
-    known : sequence of str
-        The names that are.
-    what, where : str
-        What is named, and what should hold it; for the message.
+    """Second half of the error message of `indices_of`: near names, or an example.
 
     Examples
     --------

@@ -4,18 +4,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from rich import progress
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import (
-    Progress as RichProgress,
-)
 
 __all__ = ["Progress"]
 
@@ -60,13 +50,13 @@ class Progress:
             yield lambda done, remark: None
             return
         columns = [
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            *([MofNCompleteColumn(), TimeRemainingColumn()] if total else []),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[remark]}"),
+            progress.SpinnerColumn(),
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            *([progress.MofNCompleteColumn(), progress.TimeRemainingColumn()] if total else []),
+            progress.TimeElapsedColumn(),
+            progress.TextColumn("{task.fields[remark]}", markup=False),
         ]
-        with RichProgress(*columns, console=Console(stderr=True), transient=True) as bars:
+        with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bars:
             task = bars.add_task(title, total=total, remark="")
             yield lambda done, remark: bars.update(task, completed=done, remark=remark)

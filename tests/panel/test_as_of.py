@@ -4,7 +4,6 @@ import pandas as pd
 import pytest
 
 from bayes_hfgrowth import Panel, forecast_file, forecast_new, load_example, read_panel
-from bayes_hfgrowth.panel.as_of import PanelAsOf
 from bayes_hfgrowth.panel.chunks import PanelChunks
 from bayes_hfgrowth.posterior.population import PopulationPosterior
 from bayes_hfgrowth.support.errors import ForecastError, PanelError
@@ -34,7 +33,7 @@ def file(known, tmp_path):
 @pytest.mark.parametrize("size", [7, 10_000])
 def test_the_pieces_are_the_panel_as_of_the_date(known, file, date, size):
     expected = known.as_of(date)
-    pieces = PanelAsOf(PanelChunks(file, size), date)
+    pieces = PanelChunks(file, size, as_of=date)
     for _ in range(2):
         table = pd.concat([part.table for part in pieces], ignore_index=True)
         pd.testing.assert_frame_equal(table, expected.table, check_dtype=False)
@@ -45,7 +44,7 @@ def test_the_pieces_are_the_panel_as_of_the_date(known, file, date, size):
 
 
 def test_without_a_date_nothing_is_cut_off(known, file):
-    pieces = PanelAsOf(PanelChunks(file, 9))
+    pieces = PanelChunks(file, 9)
     table = pd.concat([part.table for part in pieces], ignore_index=True)
     pd.testing.assert_frame_equal(table, known.table, check_dtype=False)
     assert pieces.last_date == (known.observed_at or known.base_models["observed_until"].max())
@@ -54,7 +53,7 @@ def test_without_a_date_nothing_is_cut_off(known, file):
 @pytest.mark.parametrize(("date", "message"), [("2019-01-01", "was created by"), ("soon", "soon")])
 def test_dates_that_cannot_be(file, date, message):
     with pytest.raises(PanelError, match=message):
-        PanelAsOf(PanelChunks(file, 9), date)
+        PanelChunks(file, 9, as_of=date)
 
 
 # --- Forecasts --------------------------------------------------------------------------------

@@ -160,20 +160,21 @@ class TestRelations:
             read_panel(path, relation="adapter")
         assert read_panel(path, relation="merge").counted.relation == "merge"
 
-    def test_large_files_are_narrowed_piece_by_piece(self, path):
+    def test_large_files_are_narrowed_piece_by_piece(self, path, monkeypatch):
+        monkeypatch.setattr("bayes_hfgrowth.panel.chunks._WHOLE", 0)
         large = path.with_suffix(".parquet")
         rows = pd.read_csv(path)
         pd.concat([rows, rows.assign(base_model="acme/other")]).sort_values(
             ["relation", "base_model", "month"]
         ).to_parquet(large)
         with pytest.raises(PanelError, match=r"choose one .*--relation"):
-            PanelChunks(large, 1, whole=0)
-        found = PanelChunks(large, 1, relation="merge", whole=0)
+            PanelChunks(large, 1)
+        found = PanelChunks(large, 1, relation="merge")
         assert found.counted == Counted(relation="merge")
         assert found.base_models == 2
         assert [part.counts.tolist() for part in found] == [[0, 6, 12]] * 2
         with pytest.raises(PanelError, match="no row of relation 'all'"):
-            PanelChunks(large, 1, relation="all", whole=0)
+            PanelChunks(large, 1, relation="all")
 
 
 @pytest.mark.parametrize("counted", EVERY, ids=str)

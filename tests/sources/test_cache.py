@@ -196,14 +196,15 @@ def test_pages_say_what_they_are(tmp_path: Path) -> None:
 
 def test_a_run_is_resumed_on_its_day_only(tmp_path: Path) -> None:
     run = Run(tmp_path, ["finetune", "a/b"], MORNING)
-    assert not run.resumed
+    assert run.begun == MORNING
     assert Run(tmp_path, ["finetune", "a/b"], MORNING + timedelta(hours=3)).begun == MORNING
     assert Run(tmp_path, ["adapter", "a/b"], MORNING + timedelta(hours=3)).begun != MORNING
     later = MORNING + timedelta(hours=17)  # past midnight
     run = Run(tmp_path, ["finetune", "a/b"], later)
     assert run.begun == later
     run.done()
-    assert not Run(tmp_path, ["finetune", "a/b"], later + timedelta(minutes=5)).resumed
+    again = later + timedelta(minutes=5)
+    assert Run(tmp_path, ["finetune", "a/b"], again).begun == again
     evening = MORNING.replace(hour=23, minute=50)
     Run(tmp_path, ["all", "a/b"], evening)
     assert Run(tmp_path, ["all", "a/b"], evening + timedelta(minutes=30)).begun == evening
