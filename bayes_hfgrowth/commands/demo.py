@@ -129,8 +129,3 @@ def _readable(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("median", ascending=False)[
         ["base_model", "observed", "median", "lower_80", "upper_80"]
     ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command()(demo)

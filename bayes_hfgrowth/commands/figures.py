@@ -9,6 +9,7 @@ import typer
 from bayes_hfgrowth.commands.fits import (
     FitFile,
     FittedPanel,
+    HowFar,
     OfRelation,
     ReadSeed,
     fitted_panel,
@@ -32,9 +33,7 @@ def figures(
     file_format: Annotated[
         str, typer.Option("--format", metavar="|".join(FORMATS), help="Format of the files.")
     ] = "png",
-    months: Annotated[
-        int, typer.Option("--months", metavar="H", help="How far to forecast, in months.")
-    ] = 12,
+    months: HowFar = 12,
     panel_file: FittedPanel = None,
     relation: OfRelation = None,
     seed: ReadSeed = None,
@@ -93,10 +92,8 @@ def _drawings(
     def downloads() -> "Figure":
         if panel is None:
             raise FitError("a fit knows no downloads; give --panel one that carries them")
-        known = set(panel.base_models.index)
-        return draw.download_concentration(
-            panel.select([name for name in fit.base_models if name in known])
-        )
+        known = [name for name in fit.base_models if name in panel.base_models.index]
+        return draw.download_concentration(panel.select(known))
 
     def surges() -> "Figure":
         if checked().surges.empty:
@@ -123,8 +120,3 @@ def _drawings(
         "surges": surges,
         "paper_fits": lambda: draw.paper_comparison(fit, load_paper_fits()),
     }
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command()(figures)
