@@ -1,6 +1,7 @@
 """The command `hfgrowth figures`: every figure that a fit can be shown in."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,21 +74,14 @@ def _drawings(
     fit: "GrowthFit", months: int, panel: "Panel | None", seed: int | None
 ) -> dict[str, Callable[[], "Figure"]]:
     """What draws each figure, by the name of its file."""
-    from functools import cache
-
     from bayes_hfgrowth import figures as draw
     from bayes_hfgrowth.diagnostics import prior_posterior_table
     from bayes_hfgrowth.sources.example import load_paper_fits
 
     forecast = fit.forecast(months, seed=seed)
 
-    @cache
-    def compared():  # type: ignore[no-untyped-def]
-        return fit.compare(fit.organizations, seed)
-
-    @cache
-    def checked():  # type: ignore[no-untyped-def]
-        return fit.diagnose()
+    compared = cache(lambda: fit.compare(fit.organizations, seed))
+    checked = cache(fit.diagnose)
 
     def downloads() -> "Figure":
         if panel is None:

@@ -49,8 +49,7 @@ ReadSeed = Annotated[
     int | None, typer.Option(help="Makes the run repeatable; by default the seed of the fit.")
 ]
 Until = Annotated[
-    str | None,
-    typer.Option(metavar="DATE", help="How far ahead, as a date, in place of --months."),
+    str | None, typer.Option(metavar="DATE", help="How far ahead, as a date, in place of --months.")
 ]
 Months = Annotated[
     int | None, typer.Option("--months", metavar="H", help="How far ahead, in months.")
@@ -111,8 +110,7 @@ def fit(
         typer.Option(metavar="NAME", help="Use only this organization; repeatable."),
     ] = None,
     organizations_file: Annotated[
-        Path | None,
-        typer.Option(metavar="CSV", help="Table of your own: namespace, organization."),
+        Path | None, typer.Option(metavar="CSV", help="Table of your own: namespace, organization.")
     ] = None,
     relation: OfRelation = None,
     metric: Annotated[
@@ -405,7 +403,7 @@ def tell_strangers(organizations: Sequence[str]) -> None:
 def show_answers(rows: "pd.DataFrame", of: int | None) -> None:
     """Print what rows of `bayes_hfgrowth.forecast.answers.dated_table` say, on standard output.
 
-    The table has so many base models, or is `of` sums where that is None.
+    `of` is how many base models the table has; None for sums.
     """
     from bayes_hfgrowth.forecast.answers import sentence
     from bayes_hfgrowth.panel.counted import Counted

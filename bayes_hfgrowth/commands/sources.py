@@ -30,8 +30,7 @@ Refresh = Annotated[
 Cache = Annotated[
     Path | None,
     typer.Option(
-        metavar="DIR",
-        help="Where arriving pages are kept; by default HFGROWTH_CACHE or ~/.cache.",
+        metavar="DIR", help="Where arriving pages are kept; by default HFGROWTH_CACHE or ~/.cache."
     ),
 ]
 MetricOption = Annotated[
@@ -47,8 +46,7 @@ MetricOption = Annotated[
 def fetch(
     out: Out,
     base_models: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[BASE_MODEL]...", help="Hub ids, namespace/name."),
+        list[str] | None, typer.Argument(metavar="[BASE_MODEL]...", help="Hub ids, namespace/name.")
     ] = None,
     organization: Annotated[
         list[str] | None,
