@@ -34,8 +34,12 @@ app = typer.Typer(
     help="Bayesian growth of the fine-tune counts of open-weight base models.",
     pretty_exceptions_enable=False,
 )
-for family in (demo, sources, page, fits, update, rank, questions, figures, evaluation, report):
-    family.register(app)
+for command in (
+    *(demo.demo, sources.fetch, sources.snapshot, page.page, fits.fit, fits.forecast),
+    *(update.update, rank.rank, questions.compare, questions.diagnose, figures.figures),
+    *(evaluation.backtest, evaluation.score, report.report),
+):
+    app.command()(command)
 
 
 def main() -> NoReturn:

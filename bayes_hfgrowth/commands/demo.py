@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 import typer
 
 from bayes_hfgrowth.commands.outputs import check_folder
@@ -96,8 +95,10 @@ def demo(
     diagnostics.save(out / "diagnostics")
 
     known = table[table["base_model"].isin(WELL_KNOWN) & (table["horizon"] == HORIZON)]
+    known = known.sort_values("median", ascending=False)
+    numbers = ["observed", "median", "lower_80", "upper_80"]
     title = f"Fine-tunes {HORIZON} months on (median and 80% interval)"
-    show_table(_readable(known), title, ("observed", "median", "lower_80", "upper_80"))
+    show_table(known[["base_model", *numbers]], title, numbers)
     show_sections(comparison.sections())
     if quick:
         typer.echo(f"\n{_QUICK_NOTE}")
@@ -123,14 +124,3 @@ _CONTENTS = {
     "paper_fits.png": "our fit and the published least-squares curves beside the data",
     "diagnostics": "convergence and posterior predictive checks",
 }
-
-
-def _readable(table: pd.DataFrame) -> pd.DataFrame:
-    return table.sort_values("median", ascending=False)[
-        ["base_model", "observed", "median", "lower_80", "upper_80"]
-    ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command()(demo)

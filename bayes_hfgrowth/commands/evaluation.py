@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayes_hfgrowth.commands.fits import Dask, OfRelation, TargetAccept
+from bayes_hfgrowth.commands.fits import Chains, Dask, Draws, OfRelation, PanelFile, TargetAccept
 from bayes_hfgrowth.commands.outputs import check_file, check_folder
 from bayes_hfgrowth.commands.screen import announce, show_table, show_verdict
 from bayes_hfgrowth.support.errors import ForecastError
@@ -18,18 +18,9 @@ if TYPE_CHECKING:
     from bayes_hfgrowth.evaluation.backtest import Backtest
     from bayes_hfgrowth.panel.table import Panel
 
-PanelFile = Annotated[Path, typer.Argument(metavar="PANEL", help="Panel file, .csv or .parquet.")]
-
 _SHOWN = (
-    "base_models",
-    "crps_log",
-    "crps",
-    "pit_50",
-    "pit_80",
-    "pit_95",
-    "coverage_95",
-    "bias",
-    "absolute_error",
+    *("base_models", "crps_log", "crps", "pit_50", "pit_80", "pit_95"),
+    *("coverage_95", "bias", "absolute_error"),
 )
 
 
@@ -49,9 +40,9 @@ def backtest(
         list[str] | None,
         typer.Option(metavar="NAME", help="Rival, such as last_value or auto_ets; repeatable."),
     ] = None,
-    draws: Annotated[int, typer.Option(help="Kept draws of each chain.")] = 1000,
+    draws: Draws = 1000,
     tune: Annotated[int, typer.Option(help="Warm-up draws of each chain.")] = 100,
-    chains: Annotated[int, typer.Option(help="Independent chains, at least 2.")] = 4,
+    chains: Chains = 4,
     target_accept: TargetAccept = 0.7,
     seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 1,
     jobs: Annotated[int, typer.Option(help="Forecasts at once; a fit alone uses all cores.")] = 1,
@@ -118,10 +109,9 @@ def _stack(result: "Backtest", later: "Panel", out: Path) -> None:
     from bayes_hfgrowth.evaluation.stacking import stack_forecasts
     from bayes_hfgrowth.support.files import write_table
 
-    runs = result.runs
     forecasts = {
         date: {name: kept_draws(out, date, name) for name in part["method"]}
-        for date, part in runs.groupby("as_of")
+        for date, part in result.runs.groupby("as_of")
     }
     try:
         stacked = stack_forecasts(forecasts, later)
@@ -129,11 +119,8 @@ def _stack(result: "Backtest", later: "Panel", out: Path) -> None:
         announce(f"left out the weights: {reason}")
         return
     write_table(stacked.table, out / "weights.csv", ForecastError)
-    show_table(
-        stacked.table,
-        "Weights that would have forecast best together",
-        ("crps_log", "crps_log_se", "weight"),
-    )
+    title = "Weights that would have forecast best together"
+    show_table(stacked.table, title, ("crps_log", "crps_log_se", "weight"))
 
 
 def _drawings(result: "Backtest", later: "Panel", out: Path) -> dict[str, Callable[[], "Figure"]]:
@@ -176,8 +163,7 @@ def score(
     from bayes_hfgrowth.panel.table import read_panel
     from bayes_hfgrowth.support.files import write_table
 
-    if out is not None:
-        check_file(out, (".csv", ".parquet"), ForecastError)
+    check_file(out, (".csv", ".parquet"), ForecastError)
     scores = score_forecast(read_draws(forecast), read_panel(panel, relation=relation))
     if out is not None:
         write_table(scores, out, ForecastError)
@@ -194,9 +180,3 @@ def score(
             f"Of {held.notna().sum()} base models, {held.sum():.0f} ({held.mean():.0%}) stand "
             f"within their {level}% interval at the last horizon that can be scored."
         )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    for command in (backtest, score):
-        app.command()(command)

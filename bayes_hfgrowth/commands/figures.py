@@ -1,6 +1,7 @@
 """The command `hfgrowth figures`: every figure that a fit can be shown in."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 from bayes_hfgrowth.commands.fits import (
     FitFile,
     FittedPanel,
+    HowFar,
     OfRelation,
     ReadSeed,
     fitted_panel,
@@ -32,9 +34,7 @@ def figures(
     file_format: Annotated[
         str, typer.Option("--format", metavar="|".join(FORMATS), help="Format of the files.")
     ] = "png",
-    months: Annotated[
-        int, typer.Option("--months", metavar="H", help="How far to forecast, in months.")
-    ] = 12,
+    months: HowFar = 12,
     panel_file: FittedPanel = None,
     relation: OfRelation = None,
     seed: ReadSeed = None,
@@ -74,29 +74,20 @@ def _drawings(
     fit: "GrowthFit", months: int, panel: "Panel | None", seed: int | None
 ) -> dict[str, Callable[[], "Figure"]]:
     """What draws each figure, by the name of its file."""
-    from functools import cache
-
     from bayes_hfgrowth import figures as draw
     from bayes_hfgrowth.diagnostics import prior_posterior_table
     from bayes_hfgrowth.sources.example import load_paper_fits
 
     forecast = fit.forecast(months, seed=seed)
 
-    @cache
-    def compared():  # type: ignore[no-untyped-def]
-        return fit.compare(fit.organizations, seed)
-
-    @cache
-    def checked():  # type: ignore[no-untyped-def]
-        return fit.diagnose()
+    compared = cache(lambda: fit.compare(fit.organizations, seed))
+    checked = cache(fit.diagnose)
 
     def downloads() -> "Figure":
         if panel is None:
             raise FitError("a fit knows no downloads; give --panel one that carries them")
-        known = set(panel.base_models.index)
-        return draw.download_concentration(
-            panel.select([name for name in fit.base_models if name in known])
-        )
+        known = [name for name in fit.base_models if name in panel.base_models.index]
+        return draw.download_concentration(panel.select(known))
 
     def surges() -> "Figure":
         if checked().surges.empty:
@@ -123,8 +114,3 @@ def _drawings(
         "surges": surges,
         "paper_fits": lambda: draw.paper_comparison(fit, load_paper_fits()),
     }
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command()(figures)

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bayes_hfgrowth.commands.outputs import check_file
 from bayes_hfgrowth.commands.screen import announce, show_verdict
 from bayes_hfgrowth.panel.counted import METRICS, RELATIONS, Metric, Relation
-from bayes_hfgrowth.support.errors import FitError, ForecastError, PanelError
+from bayes_hfgrowth.support.errors import FitError, ForecastError, HFGrowthError, PanelError
 from bayes_hfgrowth.support.names import numbered
 
 if TYPE_CHECKING:
@@ -43,16 +43,13 @@ TargetAccept = Annotated[
         help="Acceptance the step size is tuned to, 0.5 to below 1; more after divergences.",
     ),
 ]
-Seed = Annotated[
-    int | None, typer.Option(help="Makes the run repeatable; without it one is drawn and stored.")
-]
+Draws = Annotated[int, typer.Option(help="Kept draws of each chain.")]
+Chains = Annotated[int, typer.Option(help="Independent chains, at least 2.")]
 ReadSeed = Annotated[
     int | None, typer.Option(help="Makes the run repeatable; by default the seed of the fit.")
 ]
-
 Until = Annotated[
-    str | None,
-    typer.Option(metavar="DATE", help="How far ahead, as a date, in place of --months."),
+    str | None, typer.Option(metavar="DATE", help="How far ahead, as a date, in place of --months.")
 ]
 Months = Annotated[
     int | None, typer.Option("--months", metavar="H", help="How far ahead, in months.")
@@ -77,6 +74,19 @@ OfRelation = Annotated[
         help="Which rows to take from a panel of several relations.",
     ),
 ]
+PanelFile = Annotated[Path, typer.Argument(metavar="PANEL", help="Panel file, .csv or .parquet.")]
+KnownAt = Annotated[
+    str | None, typer.Option(metavar="DATE", help="Use only what was known at this date.")
+]
+Intervals = Annotated[
+    str, typer.Option(metavar="P,P,…", help="Central intervals of the table, in percent.")
+]
+TableFile = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="Table to write, .csv or .parquet.")
+]
+HowFar = Annotated[
+    int, typer.Option("--months", metavar="H", help="How far to forecast, in months.")
+]
 FitOrNone = Annotated[
     Path | None,
     typer.Argument(
@@ -89,21 +99,18 @@ FitOrNone = Annotated[
 
 def fit(
     *,
-    panel: Annotated[Path, typer.Argument(metavar="PANEL", help="Panel file, .csv or .parquet.")],
+    panel: PanelFile,
     out: Annotated[Path, typer.Option("--out", metavar="FIT", help="Fit file to write, .nc.")],
     model: Annotated[
         str, typer.Option(metavar="NAME|FILE.toml", help="Growth model: a shipped one or a file.")
     ] = "surge",
-    as_of: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Use only what was known at this date.")
-    ] = None,
+    as_of: KnownAt = None,
     organization: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Use only this organization; repeatable."),
     ] = None,
     organizations_file: Annotated[
-        Path | None,
-        typer.Option(metavar="CSV", help="Table of your own: namespace, organization."),
+        Path | None, typer.Option(metavar="CSV", help="Table of your own: namespace, organization.")
     ] = None,
     relation: OfRelation = None,
     metric: Annotated[
@@ -116,11 +123,14 @@ def fit(
     min_finetunes: Annotated[
         int, typer.Option(min=0, help="Leave out base models with fewer fine-tunes.")
     ] = 0,
-    draws: Annotated[int, typer.Option(help="Kept draws of each chain.")] = 1000,
+    draws: Draws = 1000,
     tune: Annotated[int, typer.Option(help="Warm-up draws of each chain; nuts needs more.")] = 100,
-    chains: Annotated[int, typer.Option(help="Independent chains, at least 2.")] = 4,
+    chains: Chains = 4,
     target_accept: TargetAccept = 0.7,
-    seed: Seed = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Makes the run repeatable; without it one is drawn and stored."),
+    ] = None,
     engine: Annotated[
         str,
         typer.Option(
@@ -140,15 +150,14 @@ def fit(
     from bayes_hfgrowth.panel.table import read_panel
 
     check_file(out, (".nc",), FitError)
-    settings = Settings(
-        draws,
-        tune,
-        chains,
-        seed or 0,
-        target_accept,
-        engine=engine,  # type: ignore[arg-type]
-    )
-    check_settings(settings)
+    settings: dict[str, Any] = {
+        "draws": draws,
+        "tune": tune,
+        "chains": chains,
+        "target_accept": target_accept,
+        "engine": engine,
+    }
+    check_settings(Settings(**settings, seed=seed or 0))
     growth_model = GrowthModel(model)
     table = read_organizations(organizations_file) if organizations_file else None
     data = read_panel(panel, table, relation)
@@ -163,15 +172,7 @@ def fit(
         f"of {numbered(data.base_models['organization'].nunique(), 'organization')}"
         + ("" if data.counted.usual else f", by their {data.counted.many}")
     )
-    result = growth_model.fit(
-        data,
-        draws=draws,
-        tune=tune,
-        chains=chains,
-        seed=seed,
-        target_accept=target_accept,
-        engine=engine,  # type: ignore[arg-type]
-    )
+    result = growth_model.fit(data, **settings, seed=seed)
     result.save(out)
     announce(f"wrote {out}")
     show_verdict(result.convergence)
@@ -200,9 +201,7 @@ def forecast(
     base_model: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Only this base model; repeatable.")
     ] = None,
-    intervals: Annotated[
-        str, typer.Option(metavar="P,P,…", help="Central intervals of the table, in percent.")
-    ] = "50,80,95",
+    intervals: Intervals = "50,80,95",
     by: Annotated[
         str,
         typer.Option(
@@ -228,12 +227,11 @@ def forecast(
     """
     from bayes_hfgrowth.forecast.answers import checked_threshold
     from bayes_hfgrowth.forecast.panel_file import check_new_releases
-    from bayes_hfgrowth.forecast.totals import checked_by, interval_columns
+    from bayes_hfgrowth.forecast.totals import checked_by
     from bayes_hfgrowth.support.horizon import until_date
 
     check_file(out, (".csv", ".parquet", ".nc"), ForecastError)
     levels = levels_of(intervals)
-    interval_columns(levels)  # refuses impossible ones
     checked_by(by)
     last = until_date(months, until)
     limit = None if threshold is None else checked_threshold(threshold)
@@ -244,22 +242,18 @@ def forecast(
     ask = _Asked(months, last, limit, base_model or None, seed, out, levels, by, with_new_releases)
     if panel is not None:
         convergence = _of_panel(fit_file, panel, as_of, relation, ask, dask)
-    elif dask is not None or as_of is not None or relation is not None:
-        option, why = (
-            ("--dask", "a forecast from a fit alone needs no cluster")
-            if dask is not None
-            else (
-                "--as-of" if as_of is not None else "--relation",
-                "a fit knows what it was fitted to",
-            )
-        )
-        raise ForecastError(f"{option} goes with --panel; {why}")
-    elif fit_file is not None:
-        convergence = _of_fit(fit_file, ask)
-    else:
+    elif dask is not None:
         raise ForecastError(
-            "there is nothing to forecast; give a fit file, or new base models with --panel PANEL"
+            "--dask goes with --panel; a forecast from a fit alone needs no cluster"
         )
+    else:
+        check_fit_alone(as_of, relation, ForecastError)
+        if fit_file is None:
+            raise ForecastError(
+                "there is nothing to forecast; give a fit file, or new base models with --panel "
+                "PANEL"
+            )
+        convergence = _of_fit(fit_file, ask)
     if with_new_releases:
         announce("the sums are with base models yet to be released; the table says so")
     show_verdict(convergence, only_bad=True)
@@ -301,20 +295,21 @@ def _of_fit(fit_file: Path, ask: _Asked) -> "Convergence":
             f"the fit has only base models with {fewest:,} {result.counted.many} or more, so "
             "releases are of such ones, and the latest are missing: fit all base models to be sure"
         )
+    asked: dict[str, Any] = {
+        "intervals": ask.intervals,
+        "by": ask.by,
+        "with_new_releases": ask.with_new_releases,
+    }
+    wrote = f"wrote {ask.out}: {numbered(number, 'base model')}, {ask.horizon}"
     dated = ask.until is not None or ask.threshold is not None
-    if not dated or ask.out.suffix.lower() == ".nc":
-        predicted.save(ask.out, ask.intervals, ask.by, with_new_releases=ask.with_new_releases)
-        announce(f"wrote {ask.out}: {numbered(number, 'base model')}, {ask.horizon}")
-        return result.convergence
-    table = predicted.at_dates(
-        intervals=ask.intervals,
-        by=ask.by,
-        threshold=ask.threshold,
-        with_new_releases=ask.with_new_releases,
-    )
-    write_table(table, ask.out, ForecastError)
-    announce(f"wrote {ask.out}: {numbered(number, 'base model')}, {ask.horizon}")
-    show_answers(largest_at_end(table), number if ask.by == "base_model" else None)
+    if dated and ask.out.suffix.lower() != ".nc":
+        table = predicted.at_dates(threshold=ask.threshold, **asked)
+        write_table(table, ask.out, ForecastError)
+        announce(wrote)
+        show_answers(largest_at_end(table), number if ask.by == "base_model" else None)
+    else:
+        predicted.save(ask.out, **asked)
+        announce(wrote)
     return result.convergence
 
 
@@ -368,20 +363,22 @@ def population_of(fit_file: Path | None) -> "PopulationPosterior":
 
 
 def fitted_panel(path: Path | None, relation: Relation | None) -> "Panel | None":
-    """Read the panel that a fit is shown with, where one is given.
-
-    Raises
-    ------
-    PanelError
-        When it cannot be read, or a relation is given without it.
-    """
+    """Read the panel that a fit is shown with, where one is given."""
     from bayes_hfgrowth.panel.table import read_panel
 
     if path is not None:
         return read_panel(path, relation=relation)
-    if relation is not None:
-        raise PanelError("--relation goes with --panel; a fit knows what it was fitted to")
+    check_fit_alone(None, relation, PanelError)
     return None
+
+
+def check_fit_alone(
+    as_of: str | None, relation: Relation | None, error: type[HFGrowthError]
+) -> None:
+    """Refuse options that choose from a panel where none is given."""
+    for option, value in (("--as-of", as_of), ("--relation", relation)):
+        if value is not None:
+            raise error(f"{option} goes with --panel; a fit knows what it was fitted to")
 
 
 def tell_shipped(population: "PopulationPosterior") -> None:
@@ -404,14 +401,9 @@ def tell_strangers(organizations: Sequence[str]) -> None:
 
 
 def show_answers(rows: "pd.DataFrame", of: int | None) -> None:
-    """Print what a table of counts at dates says of its last date, on standard output.
+    """Print what rows of `bayes_hfgrowth.forecast.answers.dated_table` say, on standard output.
 
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        Rows of `bayes_hfgrowth.forecast.answers.dated_table`.
-    of : int or None
-        How many base models the table has; None for sums.
+    `of` is how many base models the table has; None for sums.
     """
     from bayes_hfgrowth.forecast.answers import sentence
     from bayes_hfgrowth.panel.counted import Counted
@@ -425,17 +417,15 @@ def show_answers(rows: "pd.DataFrame", of: int | None) -> None:
         announce(f"these are the {len(rows)} base models with most {many}, of {of:,}")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    for command in (fit, forecast):
-        app.command()(command)
-
-
 def levels_of(text: str) -> list[float]:
-    """Read central intervals from an option, in percent."""
+    """Read central intervals from an option, in percent, and refuse impossible ones."""
+    from bayes_hfgrowth.forecast.totals import interval_columns
+
     try:
-        return [float(part) for part in text.split(",") if part.strip()]
+        levels = [float(part) for part in text.split(",") if part.strip()]
     except ValueError:
         raise ForecastError(
             f"intervals {text!r} are not numbers with commas between them, such as 50,80,95"
         ) from None
+    interval_columns(levels)  # raises where one is impossible
+    return levels

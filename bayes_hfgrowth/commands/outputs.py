@@ -9,17 +9,8 @@ from bayes_hfgrowth.support.files import is_folder, is_there
 __all__ = ["check_file", "check_folder"]
 
 
-def check_file(path: Path, endings: tuple[str, ...], error: type[HFGrowthError]) -> None:
-    """Check that a file of this name could be written.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file; it need not exist.
-    endings : tuple of str
-        What its name may end in.
-    error : type of HFGrowthError
-        What to raise.
+def check_file(path: Path | None, endings: tuple[str, ...], error: type[HFGrowthError]) -> None:
+    """Check that a file of this name could be written, if one is given; it need not exist.
 
     Raises
     ------
@@ -27,6 +18,8 @@ def check_file(path: Path, endings: tuple[str, ...], error: type[HFGrowthError])
         Of the given type, for another ending, a folder of that name, or a folder around it
         that is missing or cannot be written to.
     """
+    if path is None:
+        return
     if path.suffix.lower() not in endings:
         raise error(f"{path} does not end in {' or '.join(endings)}; give such a name")
     if is_folder(path):
@@ -43,14 +36,7 @@ def check_file(path: Path, endings: tuple[str, ...], error: type[HFGrowthError])
 
 
 def check_folder(path: Path, error: type[HFGrowthError]) -> None:
-    """Check that a folder is there and can be written to, or could be made.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The folder; it need not exist, nor the ones around it.
-    error : type of HFGrowthError
-        What to raise.
+    """Check that a folder can be written to, or could be made, with those around it.
 
     Raises
     ------

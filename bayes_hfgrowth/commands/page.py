@@ -8,7 +8,7 @@ import typer
 from bayes_hfgrowth.commands.fits import Months, ReadSeed, Until, population_of, tell_strangers
 from bayes_hfgrowth.commands.outputs import check_file
 from bayes_hfgrowth.commands.screen import announce, show_verdict
-from bayes_hfgrowth.commands.sources import Relations
+from bayes_hfgrowth.commands.sources import Cache, Refresh, Relations
 from bayes_hfgrowth.panel.counted import METRICS, Metric
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.names import numbered
@@ -53,16 +53,8 @@ def page(
             "as the population does.",
         ),
     ] = None,
-    refresh: Annotated[
-        bool, typer.Option("--refresh", help="List everything again, not only what is new.")
-    ] = False,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Where arriving pages are kept; by default HFGROWTH_CACHE or ~/.cache.",
-        ),
-    ] = None,
+    refresh: Refresh = False,
+    cache: Cache = None,
     seed: ReadSeed = None,
 ) -> None:
     """Write one HTML page about base models: how many fine-tunes by when, and how sure that is.
@@ -101,8 +93,3 @@ def page(
     number = numbered(content.number, "base model")
     announce(f"wrote {out}: {number}, {out.stat().st_size / 1e6:.1f} MB")
     show_verdict(known.convergence, only_bad=True)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command()(page)

@@ -12,11 +12,13 @@ from bayes_hfgrowth.commands.fits import (
     FittedPanel,
     OfRelation,
     ReadSeed,
+    TableFile,
     fitted_panel,
 )
 from bayes_hfgrowth.commands.outputs import check_file, check_folder
 from bayes_hfgrowth.commands.screen import announce, show_sections, show_table, show_verdict
 from bayes_hfgrowth.support.errors import ComparisonError, FitError
+from bayes_hfgrowth.support.names import numbered
 
 if TYPE_CHECKING:
     from bayes_hfgrowth.panel.counted import Counted
@@ -34,9 +36,7 @@ def compare(
             help="Of a fit, at least two organizations. Of a panel, one or more base models.",
         ),
     ],
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Table to write, .csv or .parquet.")
-    ] = None,
+    out: TableFile = None,
     seed: ReadSeed = None,
 ) -> None:
     """Compare organizations of a fit, or the relations of base models of a panel.
@@ -47,8 +47,7 @@ def compare(
     """
     from bayes_hfgrowth.fit import load_fit
 
-    if out is not None:
-        check_file(out, (".csv", ".parquet"), ComparisonError)
+    check_file(out, (".csv", ".parquet"), ComparisonError)
     if fit_file.suffix.lower() in (".csv", ".parquet"):
         if seed is not None:
             raise ComparisonError("--seed goes with a fit; the relations of a panel are counted")
@@ -60,10 +59,9 @@ def compare(
         comparison.save(out)
         announce(f"wrote {out}")
     for name in comparison.organizations:
+        own = comparison.table[comparison.table["organization"] == name]
         show_table(
-            _readable(
-                comparison.table[comparison.table["organization"] == name], comparison.counted
-            ),
+            _readable(own, comparison.counted),
             f"{name}: medians, 95% intervals, and medians without the largest base model",
             ("median", "lower_95", "upper_95", "without_largest"),
         )
@@ -99,10 +97,8 @@ def _compare_relations(panel: Path, base_models: list[str], out: Path | None) ->
                 ],
             }
         )
-        first = own.iloc[0]
-        months = "month" if first["month"] == 1 else "months"
-        title = f"{name} on {first['date']:%Y-%m-%d}, {first['month']} {months} old"
-        show_table(shown, title, ())
+        date, months = own.iloc[0][["date", "month"]]
+        show_table(shown, f"{name} on {date:%Y-%m-%d}, {numbered(months, 'month')} old", ())
 
 
 def _or_dash(number: float, digits: str) -> str:
@@ -115,14 +111,13 @@ def _readable(table: pd.DataFrame, what: "Counted") -> pd.DataFrame:
 
     table = table[table["median"].notna()]
     quantities = [quantity_of(key, what) for key in table["quantity"]]
-    counted = np.array([quantity.larger is None for quantity in quantities])
-    labels = [
-        quantity.label if known else f"{quantity.label} ({quantity.unit})"
-        for quantity, known in zip(quantities, counted, strict=True)
-    ]
+    counted = np.array([one.larger is None for one in quantities])
     return pd.DataFrame(
         {
-            "quantity": labels,
+            "quantity": [
+                one.label if one.larger is None else f"{one.label} ({one.unit})"
+                for one in quantities
+            ],
             "median": table["median"],
             "lower_95": table["lower_95"].mask(counted),
             "upper_95": table["upper_95"].mask(counted),
@@ -155,9 +150,3 @@ def diagnose(
         diagnostics.save(out)
         announce(f"wrote {out}")
     typer.echo(diagnostics.text(), nl=False)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    for command in (compare, diagnose):
-        app.command()(command)

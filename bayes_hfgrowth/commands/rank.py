@@ -13,7 +13,9 @@ from bayes_hfgrowth.commands.fits import (
     NewPanel,
     OfRelation,
     ReadSeed,
+    TableFile,
     Until,
+    check_fit_alone,
     population_of,
     tell_shipped,
     tell_strangers,
@@ -58,10 +60,7 @@ def rank(
         tuple[str, str] | None,
         typer.Option(metavar="A B", help="Tell whether A overtakes B, by each date."),
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FILE", help="Table to write, .csv or .parquet."),
-    ] = None,
+    out: TableFile = None,
     seed: ReadSeed = None,
 ) -> None:
     """Rank base models or organizations by their fine-tunes at each date up to the last one.
@@ -74,26 +73,27 @@ def rank(
     from bayes_hfgrowth.support.files import write_table
     from bayes_hfgrowth.support.horizon import until_date
 
-    if out is not None:
-        check_file(out, (".csv", ".parquet"), ForecastError)
+    check_file(out, (".csv", ".parquet"), ForecastError)
     last = until_date(months, until)
     if by not in ("base_model", "organization"):
         raise ForecastError(f"nothing is ranked by {by!r}; take base_model or organization")
-    wanted = _wanted(base_model, overtakes if by == "base_model" else None)
     if top is not None and top < 1:
         raise ForecastError(f"top is {top}; give a number from 1 on")
     if by == "base_model" and overtakes is None and base_model and len(set(base_model)) == 1:
         raise ForecastError("a rank is one among several, and there is one alone; name more")
-    if overtakes is not None and (top is not None or base_model):
-        option = "--base-model" if base_model else "--top"
-        raise ForecastError(
-            f"{option} is of ranks, and --overtakes tells of two alone; leave one out"
-        )
-    if overtakes is not None and overtakes[0] == overtakes[1]:
-        raise ForecastError(f"{overtakes[0]!r} cannot overtake itself; name two {by}s")
-    predicted, convergence = _predicted(
-        fit_file, (panel, as_of, relation), months, last, wanted, seed
-    )
+    wanted = base_model or None  # None for all
+    if overtakes is not None:
+        if top is not None or base_model:
+            option = "--base-model" if base_model else "--top"
+            raise ForecastError(
+                f"{option} is of ranks, and --overtakes tells of two alone; leave one out"
+            )
+        if overtakes[0] == overtakes[1]:
+            raise ForecastError(f"{overtakes[0]!r} cannot overtake itself; name two {by}s")
+        if by == "base_model":  # the others do not matter
+            wanted = list(overtakes)
+    source = (panel, as_of, relation)
+    predicted, convergence = _predicted(fit_file, source, months, last, wanted, seed)
     series = DatedSeries.of(predicted.draws, by)
     if overtakes is not None:
         race = overtaking(series, *overtakes)
@@ -108,13 +108,6 @@ def rank(
     show_verdict(convergence, only_bad=True)
 
 
-def _wanted(base_models: list[str] | None, pair: tuple[str, str] | None) -> list[str] | None:
-    """Base models that must be forecast; None for all."""
-    if pair is not None:  # the others do not matter
-        return list(dict.fromkeys(pair))
-    return base_models or None
-
-
 def _predicted(
     fit_file: Path | None,
     source: tuple[Path | None, str | None, Relation | None],
@@ -125,18 +118,14 @@ def _predicted(
 ) -> "tuple[Forecast, Convergence]":
     """Forecast from a fit, or the base models of a panel from a population."""
     panel, as_of, relation = source
-    if panel is None and fit_file is None:
-        raise ForecastError(
-            "there is nothing to rank; give a fit file, or new base models with --panel PANEL"
-        )
     if panel is None:
         from bayes_hfgrowth.fit import load_fit
 
-        if as_of is not None:
-            raise ForecastError("--as-of goes with --panel; a fit knows what it was fitted to")
-        if relation is not None:
-            raise ForecastError("--relation goes with --panel; a fit knows what it was fitted to")
-        assert fit_file is not None
+        if fit_file is None:
+            raise ForecastError(
+                "there is nothing to rank; give a fit file, or new base models with --panel PANEL"
+            )
+        check_fit_alone(as_of, relation, ForecastError)
         fit = load_fit(fit_file)
         return fit.forecast(months, base_models, seed, until=until), fit.convergence
     from bayes_hfgrowth.forecast.paths import forecast_new
@@ -159,19 +148,13 @@ def _predicted(
 def _show(table: "pd.DataFrame", by: str) -> None:
     """Print who leads at the last date."""
     last = table[table["date"] == table["date"].max()]
-    ranks = sorted({rank for rank in (1, 2, 3) if rank in set(last["rank"])})
-    wide = last[last["rank"] == 1][[by, "observed"]].reset_index(drop=True)
-    wide["observed"] = [f"{count:,}" for count in wide["observed"]]
-    for place in ranks:
-        column = "first" if place == 1 else f"top_{place}"
-        wide[column] = last.loc[last["rank"] == place, "at_least"].to_numpy()
+    wide = last.loc[last["rank"] == 1, [by, "observed"]].reset_index(drop=True)
+    wide["observed"] = wide["observed"].map("{:,}".format)
+    for place, column in ((1, "first"), (2, "top_2"), (3, "top_3")):
+        if place in set(last["rank"]):
+            wide[column] = last.loc[last["rank"] == place, "at_least"].to_numpy()
     number = len(wide)
     title = f"Probability of leading on {last['date'].iloc[0]:%Y-%m-%d}"
     show_table(wide.head(MOST_SHOWN), title, list(wide.columns[2:]))
     if number > MOST_SHOWN:
         announce(f"these are the likeliest {MOST_SHOWN} of {number:,}")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command()(rank)

@@ -8,6 +8,7 @@ import typer
 from bayes_hfgrowth.commands.fits import (
     FitFile,
     FittedPanel,
+    HowFar,
     OfRelation,
     ReadSeed,
     fitted_panel,
@@ -21,9 +22,7 @@ from bayes_hfgrowth.support.names import numbered
 def report(
     fit_file: FitFile,
     out: Annotated[Path, typer.Option("--out", metavar="FILE.html", help="Page to write.")],
-    months: Annotated[
-        int, typer.Option("--months", metavar="H", help="How far to forecast, in months.")
-    ] = 12,
+    months: HowFar = 12,
     panel_file: FittedPanel = None,
     relation: OfRelation = None,
     seed: ReadSeed = None,
@@ -44,8 +43,3 @@ def report(
         f"{numbered(months, 'month')}, {out.stat().st_size / 1e6:.1f} MB"
     )
     show_verdict(result.convergence, only_bad=True)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command()(report)

@@ -21,15 +21,7 @@ def announce(message: str) -> None:
 
 
 def show_verdict(verdict: Convergence, *, only_bad: bool = False) -> None:
-    """Print the verdict on convergence, in a red box when it is bad, on standard error.
-
-    Parameters
-    ----------
-    verdict : Convergence
-        What the checks found.
-    only_bad : bool
-        Whether to stay silent about a good one.
-    """
+    """Print the verdict on convergence, in a red box when it is bad, on standard error."""
     console = Console(stderr=True)
     if not verdict.converged:
         lines = "\n".join(f"- {problem}" for problem in verdict.problems)
@@ -40,17 +32,7 @@ def show_verdict(verdict: Convergence, *, only_bad: bool = False) -> None:
 
 
 def show_table(table: pd.DataFrame, title: str, numbers: Sequence[str]) -> None:
-    """Print a table on standard output.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Rows to print; text columns come first, then `numbers`.
-    title : str
-        Title of the table.
-    numbers : sequence of str
-        Which numeric columns to print.
-    """
+    """Print a table on standard output: its text columns, then the numeric ones that are named."""
     texts = [str(name) for name in table.columns if table[name].dtype.kind in "OUT"]
     grid = Table(title=Text(title))
     for name in texts:
@@ -67,13 +49,7 @@ def show_table(table: pd.DataFrame, title: str, numbers: Sequence[str]) -> None:
 
 
 def show_sections(sections: Mapping[str, Sequence[str]]) -> None:
-    """Print sentences under headings on standard output.
-
-    Parameters
-    ----------
-    sections : mapping of str to sequence of str
-        Sentences by heading, in order; none of them is broken.
-    """
+    """Print sentences under their headings on standard output; none of them is broken."""
     console = Console(soft_wrap=True)
     for heading, sentences in sections.items():
         console.print()

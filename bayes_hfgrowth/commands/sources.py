@@ -24,7 +24,15 @@ Relations = Annotated[
         "Repeated, it makes a panel with a column relation.",
     ),
 ]
-
+Refresh = Annotated[
+    bool, typer.Option("--refresh", help="List everything again, not only what is new.")
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Where arriving pages are kept; by default HFGROWTH_CACHE or ~/.cache."
+    ),
+]
 MetricOption = Annotated[
     Metric,
     typer.Option(
@@ -38,8 +46,7 @@ MetricOption = Annotated[
 def fetch(
     out: Out,
     base_models: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[BASE_MODEL]...", help="Hub ids, namespace/name."),
+        list[str] | None, typer.Argument(metavar="[BASE_MODEL]...", help="Hub ids, namespace/name.")
     ] = None,
     organization: Annotated[
         list[str] | None,
@@ -47,16 +54,8 @@ def fetch(
     ] = None,
     relation: Relations = None,
     metric: MetricOption = "finetunes",
-    refresh: Annotated[
-        bool, typer.Option("--refresh", help="List everything again, not only what is new.")
-    ] = False,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Where arriving pages are kept; by default HFGROWTH_CACHE or ~/.cache.",
-        ),
-    ] = None,
+    refresh: Refresh = False,
+    cache: Cache = None,
 ) -> None:
     """Collect a panel from the live Hub.
 
@@ -131,12 +130,6 @@ def snapshot(
         lines += summary.lines()
         notes += more
     _finish(panels, dict.fromkeys([*lines, *notes]), out)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    app.command()(fetch)
-    app.command()(snapshot)
 
 
 def _finish(panels: Mapping[Relation, Panel], lines: Iterable[str], out: Path) -> None:

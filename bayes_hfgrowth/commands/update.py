@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from bayes_hfgrowth.commands.fits import FitFile, Months, OfRelation, ReadSeed, Until, levels_of
+from bayes_hfgrowth.commands.fits import (
+    FitFile,
+    Intervals,
+    KnownAt,
+    Months,
+    OfRelation,
+    ReadSeed,
+    Until,
+    levels_of,
+)
 from bayes_hfgrowth.commands.outputs import check_file
 from bayes_hfgrowth.commands.screen import announce, show_sections, show_verdict
 from bayes_hfgrowth.support.errors import ForecastError
@@ -30,12 +39,8 @@ def update(
     ] = None,
     months: Months = None,
     until: Until = None,
-    as_of: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Use only what was known at this date.")
-    ] = None,
-    intervals: Annotated[
-        str, typer.Option(metavar="P,P,…", help="Central intervals of the table, in percent.")
-    ] = "50,80,95",
+    as_of: KnownAt = None,
+    intervals: Intervals = "50,80,95",
     relation: OfRelation = None,
     seed: ReadSeed = None,
 ) -> None:
@@ -51,16 +56,13 @@ def update(
         table_of_update,
     )
     from bayes_hfgrowth.fit import load_fit
-    from bayes_hfgrowth.forecast.totals import interval_columns
     from bayes_hfgrowth.panel.table import read_panel
     from bayes_hfgrowth.support.files import write_table
     from bayes_hfgrowth.support.horizon import until_date
 
     check_file(out, (".csv", ".parquet"), ForecastError)
-    if draws_out is not None:
-        check_file(draws_out, (".nc",), ForecastError)
+    check_file(draws_out, (".nc",), ForecastError)
     levels = levels_of(intervals)
-    interval_columns(levels)  # refuses impossible ones
     months = MONTHS if months is None and until is None else months
     last = until_date(months, until)
     fit = load_fit(fit_file)
@@ -79,8 +81,3 @@ def update(
         announce(f"wrote {draws_out}")
     show_sections(summary_of_update(found, scores))
     show_verdict(fit.convergence, only_bad=True)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command()(update)

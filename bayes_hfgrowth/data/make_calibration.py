@@ -23,14 +23,7 @@ than its parameters do, whose R-hat is to be below 1.01; the table tells the R-h
 
 
 def calibration_of(folder: Path, method: str = "surge") -> pd.DataFrame:
-    """Take the calibration of a growth model by size and horizon out of a backtest.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Of ``hfgrowth backtest``.
-    method : str
-        Name of the growth model.
+    """Take the calibration of a growth model by size and horizon out of a backtest's folder.
 
     Returns
     -------
@@ -54,16 +47,14 @@ def calibration_of(folder: Path, method: str = "surge") -> pd.DataFrame:
         try:
             about = json.loads(path.read_text(encoding="utf-8"))
             r_hats[date] = float(about["convergence"]["r_hat"])
-            if not r_hats[date] < WORST_R_HAT:
-                raise ForecastError(
-                    f"{path}: the chains disagree (R-hat {r_hats[date]:.3f}), so the fit's "
-                    "calibration tells nothing; run the backtest with more draws"
-                )
             digests[date] = about["specification"]
         except (OSError, ValueError, KeyError, TypeError) as failure:
-            if isinstance(failure, ForecastError):
-                raise
             raise ForecastError(f"{path} cannot be read; run the backtest again") from failure
+        if not r_hats[date] < WORST_R_HAT:
+            raise ForecastError(
+                f"{path}: the chains disagree (R-hat {r_hats[date]:.3f}), so the fit's "
+                "calibration tells nothing; run the backtest with more draws"
+            )
     own = own.assign(
         specification=own["as_of"].map(digests), r_hat=own["as_of"].map(r_hats).round(3)
     )

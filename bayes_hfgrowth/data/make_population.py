@@ -28,18 +28,10 @@ LICENCE = "mit"
 def write_population(
     fit: GrowthFit, folder: Path, keep: int, *, even_if_not_converged: bool = False
 ) -> PopulationPosterior:
-    """Write ``population.nc`` and ``population.md``.
+    """Write ``population.nc``, with `keep` draws at most, and ``population.md`` into a folder.
 
-    Parameters
-    ----------
-    fit : GrowthFit
-        Of the example panel, or of a part of it.
-    folder : pathlib.Path
-        Where to.
-    keep : int
-        Draws to keep, at most.
-    even_if_not_converged : bool
-        Whether a fit that failed its checks will do; the card then says so at its top.
+    The fit is of the example panel, or of a part of it. If one that failed its checks will do, the
+    card says so at its top.
 
     Raises
     ------

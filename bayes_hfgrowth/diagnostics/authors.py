@@ -18,14 +18,7 @@ def who_made(surges: pd.DataFrame, panel: Panel | None) -> pd.DataFrame:
 
     The panel counts authors so far and the share of the most active one so far. The latter's
     gain in the month is a lower bound of what one author brought in it; new authors are a
-    lower bound of how many took part.
-
-    Parameters
-    ----------
-    surges : pandas.DataFrame
-        With ``base_model``, ``month`` and ``new``.
-    panel : Panel or None
-        The panel.
+    lower bound of how many took part. Surges have ``base_model``, ``month`` and ``new``.
 
     Returns
     -------

@@ -15,7 +15,7 @@ import xarray as xr
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.support.cluster import beside
 
-__all__ = ["LeaveOneOut", "leave_one_out", "psis_loo", "running_psis_loo"]
+__all__ = ["LeaveOneOut", "leave_one_out", "pointwise_loo", "psis_loo", "running_psis_loo"]
 
 _MOST = 0.5  # share of a base model's fine-tunes from which one month holds most of them
 _FEW = 4  # months up to which a base model has few
@@ -76,25 +76,20 @@ def psis_loo(tree: xr.DataTree) -> Any:
     -------
     arviz.ELPDData
     """
-    tree = _needed(tree)
     density = tree["log_likelihood"]["new_finetunes"].transpose("chain", "draw", "observation")
     shape = density.shape
     values = density.to_numpy().reshape(-1, shape[2]).astype(np.float64)
     lowest = np.sort(np.partition(values, min(_TIES, len(values)) - 1, axis=0)[:_TIES], axis=0)
     alike = lowest[0] == lowest[-1]
     values[:, alike] -= _NOTHING * np.linspace(0.0, 1.0, len(values))[:, None]
-    groups = {
-        "posterior": tree["posterior"].to_dataset(),
-        "log_likelihood": density.copy(data=values.reshape(shape)).to_dataset(name="new_finetunes"),
-    }
-    tree = xr.DataTree.from_dict(groups)
+    tree = _needed(tree, density.copy(data=values.reshape(shape)).to_dataset(name="new_finetunes"))
     # Weights that underflow to nought have a logarithm too, and a Pareto k that tells.
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         warnings.filterwarnings("ignore", "Estimated shape parameter", UserWarning)
         return az.loo(tree, pointwise=True, var_name="new_finetunes")
 
 
-def _needed(tree: xr.DataTree) -> xr.DataTree:
+def _needed(tree: xr.DataTree, densities: xr.Dataset) -> xr.DataTree:
     """What ArviZ reads: the densities, and draws that tell how independent they are.
 
     For the latter it takes the mean effective sample size of all parameters, which some of the
@@ -102,13 +97,8 @@ def _needed(tree: xr.DataTree) -> xr.DataTree:
     """
     posterior = tree["posterior"].to_dataset()
     every = max(1, posterior.sizes.get("base_model", 0) // _ENOUGH)
-    groups = {
-        "posterior": posterior.isel(base_model=slice(None, None, every))
-        if every > 1
-        else posterior,
-        "log_likelihood": tree["log_likelihood"].to_dataset(),
-    }
-    return xr.DataTree.from_dict(groups)
+    some = posterior.isel(base_model=slice(None, None, every), missing_dims="ignore")
+    return xr.DataTree.from_dict({"posterior": some, "log_likelihood": densities})
 
 
 @contextmanager
@@ -116,11 +106,6 @@ def running_psis_loo(tree: xr.DataTree) -> Iterator[Callable[[], Any]]:
     """Run `psis_loo` beside the body, where it takes long in processes of its own.
 
     They take the months in parts, so that no core waits when the body is done.
-
-    Parameters
-    ----------
-    tree : xarray.DataTree
-        The fit.
 
     Yields
     ------
@@ -130,7 +115,7 @@ def running_psis_loo(tree: xr.DataTree) -> Iterator[Callable[[], Any]]:
     if tree["log_likelihood"]["new_finetunes"].size < _LONG or joblib.cpu_count() == 1:
         yield lambda: psis_loo(tree)
         return
-    with beside(psis_loo, ((part,) for part in _parts(_needed(tree)))) as results:
+    with beside(psis_loo, ((part,) for part in _parts(tree))) as results:
         yield lambda: _joined(results())
 
 
@@ -140,11 +125,7 @@ def _parts(tree: xr.DataTree) -> Iterator[xr.DataTree]:
     months = densities.sizes["observation"]
     size = -(-months // _PARTS)
     for first in range(0, months, size):
-        groups = {
-            "posterior": tree["posterior"].to_dataset(),
-            "log_likelihood": densities.isel(observation=slice(first, first + size)),
-        }
-        yield xr.DataTree.from_dict(groups)
+        yield _needed(tree, densities.isel(observation=slice(first, first + size)))
 
 
 def _joined(parts: list[Any]) -> Any:
@@ -163,29 +144,33 @@ def _joined(parts: list[Any]) -> Any:
     )
 
 
-def leave_one_out(result: Any, history: History, surges: pd.DataFrame) -> LeaveOneOut:
-    """PSIS-LOO over months.
+def pointwise_loo(result: Any, history: History) -> pd.DataFrame:
+    """Months of a history with what `psis_loo` found of each.
 
-    Parameters
-    ----------
-    result : arviz.ELPDData
-        From `psis_loo`.
-    history : History
-        Its months.
-    surges : pandas.DataFrame
-        Surges, with ``base_model``, ``month`` and ``size``; reasons of the first choice.
+    Returns
+    -------
+    pandas.DataFrame
+        ``base_model``, ``month`` (age), ``new_finetunes``, ``elpd``, ``pareto_k``.
     """
-    k = np.asarray(result.pareto_k, dtype=np.float64)
-    months = pd.DataFrame(
+    return pd.DataFrame(
         {
             "base_model": np.array(history.base_models, dtype=object)[history.base_model_of],
             "month": history.month.astype(np.int64),
             "new_finetunes": history.new.astype(np.int64),
-            "pareto_k": k,
+            "elpd": np.asarray(result.elpd_i, dtype=np.float64).ravel(),
+            "pareto_k": np.asarray(result.pareto_k, dtype=np.float64).ravel(),
         }
     )
+
+
+def leave_one_out(result: Any, history: History, surges: pd.DataFrame) -> LeaveOneOut:
+    """Summary of what `psis_loo` found of the months of a history.
+
+    The surges, with ``base_model``, ``month`` and ``size``, are reasons of the first choice.
+    """
+    months = pointwise_loo(result, history).drop(columns="elpd")
     # Not "k > good_k": a k that is not a number is no good either.
-    bad = months[~(k <= result.good_k)].sort_values(
+    bad = months[~(months["pareto_k"] <= result.good_k)].sort_values(
         "pareto_k", ascending=False, kind="stable", na_position="first", ignore_index=True
     )
     bad["reason"] = _reasons(bad, history, surges)
@@ -193,7 +178,7 @@ def leave_one_out(result: Any, history: History, surges: pd.DataFrame) -> LeaveO
         elpd=float(result.elpd),
         se=float(result.se),
         p=float(result.p),
-        months=len(k),
+        months=len(months),
         draws=int(result.n_samples),
         good_k=float(result.good_k),
         bad=bad,

@@ -28,12 +28,12 @@ def month_laws(
 ) -> tuple[Floats, Floats]:
     """Mean and size of the distribution of every observed month, were it a regular one.
 
+    Each month is taken given the months really observed before it.
+
     Parameters
     ----------
-    spec : GrowthSpec
-        Names the law.
-    history : History
-        The months; each is taken given the months really observed before it.
+    spec, history
+        The law, and the months.
     theta : ndarray, shape (draws, base models, parameters)
         From `bayes_hfgrowth.posterior.simulation.base_model_parameters`.
     shared : SharedDraws

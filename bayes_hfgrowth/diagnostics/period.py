@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from bayes_hfgrowth.diagnostics.predictive import LEVELS
 from bayes_hfgrowth.panel.period import RECENT_MONTHS, month_names
 from bayes_hfgrowth.posterior.common_random_numbers import random_of
 from bayes_hfgrowth.posterior.draws import FittedDraws
@@ -10,9 +11,6 @@ from bayes_hfgrowth.posterior.simulation import SharedDraws
 from bayes_hfgrowth.support.errors import FitError
 
 __all__ = ["LEVELS", "MONTHS", "period_table"]
-
-LEVELS = (50, 80, 95)
-"""Central intervals, in percent."""
 
 MONTHS = 12
 """How many calendar months the effect is continued by default."""

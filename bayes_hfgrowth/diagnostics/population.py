@@ -22,46 +22,18 @@ Bürkner and Vehtari 2024)."""
 
 
 def summarised(posterior: xr.Dataset) -> pd.DataFrame:
-    """Summary of the population's parameters.
-
-    Parameters
-    ----------
-    posterior : xarray.Dataset
-        All draws.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``parameter``, ``mean``, ``sd``, ``lower_95``, ``upper_95`` (equal tails), ``ess_bulk``,
-        ``ess_tail``, ``r_hat``.
-    """
-    columns = {
-        "mean": "mean",
-        "sd": "sd",
-        "eti95_lb": "lower_95",
-        "eti95_ub": "upper_95",
-        "ess_bulk": "ess_bulk",
-        "ess_tail": "ess_tail",
-        "r_hat": "r_hat",
-    }
+    """``population`` of `bayes_hfgrowth.diagnostics.Diagnostics`, from all draws."""
     population = posterior[population_names(posterior)]
     table = az.summary(population, ci_prob=0.95, ci_kind="eti", round_to="none")
-    table = table[list(columns)].astype(np.float64).rename(columns=columns)
-    return table.rename_axis("parameter").reset_index()
+    table = table.rename(columns={"eti95_lb": "lower_95", "eti95_ub": "upper_95"})
+    columns = ["mean", "sd", "lower_95", "upper_95", "ess_bulk", "ess_tail", "r_hat"]
+    return table[columns].astype(np.float64).rename_axis("parameter").reset_index()
 
 
 def energy(tree: xr.DataTree) -> pd.DataFrame:
-    """Bayesian fraction of missing information of each chain.
+    """Bayesian fraction of missing information of each chain; see `Diagnostics`.
 
-    Parameters
-    ----------
-    tree : xarray.DataTree
-        The fit.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``chain``, ``bfmi``; no rows where the sampler kept no energy.
+    No rows where the sampler kept no energy.
     """
     statistics = tree["sample_stats"].to_dataset()
     if "energy" not in statistics:
@@ -74,12 +46,8 @@ def prior_sensitivity(fit: FittedDraws) -> pd.DataFrame:
     """How far the posterior moves when the priors or the likelihood count for more or less.
 
     Power-scaling by importance weights, without a refit. The priors are those of the
-    specification: of the global means, of the scales and of what all base models share.
-
-    Parameters
-    ----------
-    fit : FittedDraws
-        With the groups ``log_prior`` and ``log_likelihood``.
+    specification: of the global means, of the scales and of what all base models share. The fit
+    has the groups ``log_prior`` and ``log_likelihood``.
 
     Returns
     -------

@@ -51,13 +51,13 @@ def predictive_checks(
     observed : ndarray of int, shape (months,)
         New fine-tunes.
     replicated : ndarray of int, shape (replicates, months)
-        The same months drawn anew.
+        The same months drawn anew, from the posterior or from the prior.
     rng : numpy.random.Generator
         Source of the random part of the PIT.
 
     Returns
     -------
-    checks, pit : pandas.DataFrame
+    predictive, pit : pandas.DataFrame
         As `bayes_hfgrowth.diagnostics.Diagnostics` describes them.
     """
     checks = compared(observed, replicated)
@@ -77,21 +77,7 @@ def predictive_checks(
 
 
 def compared(observed: Counts, replicated: Counts) -> pd.DataFrame:
-    """Statistics of the observed months against those of each replicate.
-
-    Parameters
-    ----------
-    observed : ndarray of int, shape (months,)
-        New fine-tunes.
-    replicated : ndarray of int, shape (replicates, months)
-        The same months drawn anew, from the posterior or from the prior.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``check``, ``observed``, ``replicated_median``, ``lower_95``, ``upper_95``,
-        ``tail_probability``.
-    """
+    """Those of the `predictive_checks` that need neither intervals nor the PIT, as one table."""
     statistics: dict[str, Callable[[Counts], float]] = {
         "share of months without a new fine-tune": lambda x: float(np.mean(x == 0)),
         "mean new fine-tunes of a month": lambda x: float(np.mean(x)),
@@ -157,19 +143,13 @@ def _pit_deviation(pit: Floats) -> tuple[Floats, pd.DataFrame]:
     of the other panels inside everywhere.
     """
     grid = np.linspace(0.0, 1.0, 101)
-    ordered = np.sort(pit, axis=1)
-    curves = np.array([np.searchsorted(row, grid, side="right") for row in ordered])
+    curves = np.array([np.searchsorted(row, grid, side="right") for row in np.sort(pit, axis=1)])
     curves = curves / pit.shape[1] - grid
     inner = slice(1, -1)
     scale = np.sqrt(grid * (1.0 - grid))
     width = np.quantile(np.abs(curves[1:, inner] / scale[inner]).max(axis=1), 0.95)
     table = pd.DataFrame(
-        {
-            "pit": grid,
-            "deviation": curves[0],
-            "lower_95": -width * scale,
-            "upper_95": width * scale,
-        }
+        {"pit": grid, "deviation": curves[0], "lower_95": -width * scale, "upper_95": width * scale}
     )
     return curves, table
 

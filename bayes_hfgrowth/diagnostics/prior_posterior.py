@@ -1,6 +1,7 @@
 """What the data add to the priors of the population's parameters."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,42 +52,23 @@ def prior_posterior_table(fit: FittedDraws | PopulationPosterior) -> pd.DataFram
             normal, scale = np.log, prior.parameters["sigma"]
         else:
             scale = float(before.std())
-        rows.append(
-            [
-                name,
-                *natural(before.ppf(tails)),
-                *np.quantile(known, tails),
-                float(normal(known).std(ddof=1)) / scale,
-            ]
-        )
-    ends = [
-        f"{when}_{end}"
-        for when in ("prior", "posterior")
-        for end in ("median", "lower_95", "upper_95")
-    ]
-    return pd.DataFrame(rows, columns=["parameter", *ends, "posterior_to_prior_sd"])
+        ends = [*natural(before.ppf(tails)), *np.quantile(known, tails)]
+        rows.append([name, *ends, float(normal(known).std(ddof=1)) / scale])
+    sides = ("median", "lower_95", "upper_95")
+    columns = [f"{when}_{side}" for when in ("prior", "posterior") for side in sides]
+    return pd.DataFrame(rows, columns=["parameter", *columns, "posterior_to_prior_sd"])
 
 
 def _parameters(spec: GrowthSpec) -> dict[str, tuple[Prior, Scale, Scale]]:
     """Prior of each posterior variable, the scale that it speaks of, and the way back."""
-    found: dict[str, tuple[Prior, Scale, Scale]] = {}
-
-    def put(name: str, prior: Prior | None, normal: Scale = _same, natural: Scale = _same) -> None:
-        if prior is not None:
-            found[name] = (prior, normal, natural)
-
+    plain, logs = (np.asarray, np.asarray), (np.log, np.exp)
+    found: dict[str, tuple[Any, Scale, Scale]] = {}
     for name, pooling in spec.parameters.items():
-        scale = (np.log, np.exp) if LOG_SCALE[name] else (_same, _same)
-        put(f"global_{name}", pooling.location, *scale)
-        put(f"between_organizations_{name}", pooling.between_organizations)
-        put(f"between_base_models_{name}", pooling.between_base_models)
-    if spec.dormancy is not None:
-        put("global_dormancy", spec.dormancy.location, logit, expit)
-        put("between_organizations_dormancy", spec.dormancy.between_organizations)
-    for name, entry in spec.shared.items():
-        put(name, entry if isinstance(entry, Prior) else None)
-    return found
-
-
-def _same(values: Floats) -> Floats:
-    return values
+        found[f"global_{name}"] = (pooling.location, *(logs if LOG_SCALE[name] else plain))
+        found[f"between_organizations_{name}"] = (pooling.between_organizations, *plain)
+        found[f"between_base_models_{name}"] = (pooling.between_base_models, *plain)
+    if (dormancy := spec.dormancy) is not None:
+        found["global_dormancy"] = (dormancy.location, logit, expit)
+        found["between_organizations_dormancy"] = (dormancy.between_organizations, *plain)
+    found |= {name: (entry, *plain) for name, entry in spec.shared.items()}
+    return {name: entry for name, entry in found.items() if isinstance(entry[0], Prior)}

@@ -7,11 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bayes_hfgrowth.diagnostics.leave_one_out import (
-    LeaveOneOut,
-    leave_one_out,
-    running_psis_loo,
-)
+from bayes_hfgrowth.diagnostics.leave_one_out import LeaveOneOut, leave_one_out, running_psis_loo
 from bayes_hfgrowth.diagnostics.period import period_table
 from bayes_hfgrowth.diagnostics.population import energy, prior_sensitivity, summarised
 from bayes_hfgrowth.diagnostics.predictive import (
@@ -135,14 +131,12 @@ class Diagnostics:
         """
         theirs = self.verdicts["published_verdict"].fillna("")
         columns = {"fits": "Fit the model", "does_not_fit": "Does not fit", "not_published": ""}
+        ours = pd.Index(VERDICTS, name="verdict")
         counted = {
-            name: [
-                int(((self.verdicts["verdict"] == verdict) & (theirs == words)).sum())
-                for verdict in VERDICTS
-            ]
+            name: self.verdicts["verdict"][theirs == words].value_counts().reindex(ours)
             for name, words in columns.items()
         }
-        return pd.DataFrame({"verdict": list(VERDICTS), **counted})
+        return pd.DataFrame(counted).fillna(0).astype(np.int64).reset_index()
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -199,25 +193,22 @@ class Diagnostics:
         except OSError as failure:
             reason = failure.strerror or failure
             raise FitError(f"{place} cannot be used as a folder: {reason}") from failure
-        files = []
         for name, table in self.tables.items():
-            files.append(place / f"{name}.csv")
-            write_table(table, files[-1], FitError)
-        files.append(place / "summary.txt")
-        with whole_file(files[-1], FitError) as temporary:
+            write_table(table, place / f"{name}.csv", FitError)
+        with whole_file(place / "summary.txt", FitError) as temporary:
             temporary.write_text(self.text(), encoding="utf-8")
-        files.append(place / "predictive.png")
-        figure = predictive_check(self.rootogram, self.pit, self.counted)
-        save_figure(figure, files[-1], FitError)
-        files.append(place / "prior_posterior.png")
-        save_figure(prior_posterior(self.prior_posterior), files[-1], FitError)
+        figures = {
+            "predictive.png": predictive_check(self.rootogram, self.pit, self.counted),
+            "prior_posterior.png": prior_posterior(self.prior_posterior),
+        }
         if len(self.period):
-            files.append(place / "period.png")
-            save_figure(attention_chart(self.period), files[-1], FitError)
+            figures["period.png"] = attention_chart(self.period)
         if len(self.surges):
-            files.append(place / "surges.png")
-            save_figure(surge_chart(self.months, self.surges, self.counted), files[-1], FitError)
-        return files
+            figures["surges.png"] = surge_chart(self.months, self.surges, self.counted)
+        for name, figure in figures.items():
+            save_figure(figure, place / name, FitError)
+        names = [*(f"{name}.csv" for name in self.tables), "summary.txt", *figures]
+        return [place / name for name in names]
 
 
 def diagnose(
@@ -290,21 +281,19 @@ def diagnose(
 def _months(fit: FittedDraws, replicated: np.ndarray, surges: pd.DataFrame) -> pd.DataFrame:
     """Observed months beside their replicates."""
     history = fit.history
-    ordered = np.sort(replicated, axis=0)
-    names = np.array(history.base_models, dtype=object)[history.base_model_of]
+    names = np.array(history.base_models, dtype=object)
     groups = np.array(history.organizations, dtype=object)[history.organization_of]
     table = pd.DataFrame(
         {
-            "base_model": names,
+            "base_model": names[history.base_model_of],
             "organization": groups[history.base_model_of],
             "month": history.month.astype(np.int64),
             "new": history.new.astype(np.int64),
+            "median": np.quantile(replicated, 0.5, axis=0, method="lower"),
+            "lower_95": np.quantile(replicated, 0.025, axis=0, method="lower"),
+            "upper_95": np.quantile(replicated, 0.975, axis=0, method="higher"),
         }
     )
-    table["median"] = np.quantile(ordered, 0.5, axis=0, method="lower")
-    table["lower_95"] = np.quantile(ordered, 0.025, axis=0, method="lower")
-    table["upper_95"] = np.quantile(ordered, 0.975, axis=0, method="higher")
-    found = set(zip(surges["base_model"], surges["month"], strict=True))
-    pairs = zip(table["base_model"], table["month"], strict=True)
-    table["surge"] = [pair in found for pair in pairs]
-    return table
+    keys = ["base_model", "month"]
+    found = pd.MultiIndex.from_frame(surges[keys])
+    return table.assign(surge=pd.MultiIndex.from_frame(table[keys]).isin(found))

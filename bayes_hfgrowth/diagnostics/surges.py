@@ -28,7 +28,6 @@ import joblib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import xarray as xr
 from scipy import special
 
 from bayes_hfgrowth.diagnostics.months import month_laws, upper_tails
@@ -44,7 +43,7 @@ from bayes_hfgrowth.posterior.simulation import (
 )
 from bayes_hfgrowth.support.progress import Progress
 
-__all__ = ["DRAWS", "judge_months", "thinned"]
+__all__ = ["DRAWS", "judge_months"]
 
 DRAWS = 1000
 """Most draws of the posterior that months are judged by, and of each proposal beyond it."""
@@ -63,15 +62,6 @@ def judge_months(
 ) -> pd.DataFrame:
     """Judge every month of the base models that have fine-tunes.
 
-    Parameters
-    ----------
-    fit : FittedDraws
-        The fit.
-    rng : numpy.random.Generator
-        Source of randomness.
-    progress : Progress, optional
-        Told of each base model.
-
     Returns
     -------
     pandas.DataFrame
@@ -83,7 +73,8 @@ def judge_months(
         and ``draws``, the effective number of draws behind the numbers. Base models without
         any fine-tune have probabilities of 1 and nothing else.
     """
-    posterior = thinned(fit.posterior, DRAWS)
+    every = max(1, -(-fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"] // DRAWS))
+    posterior = fit.posterior.isel(draw=slice(None, None, every))
     spec, history = fit.spec, fit.history
     theta = base_model_parameters(spec, posterior)
     population = Population.from_posterior(spec, posterior)
@@ -111,12 +102,6 @@ def judge_months(
             **columns,
         }
     )
-
-
-def thinned(posterior: xr.Dataset, most: int) -> xr.Dataset:
-    """At most so many draws, evenly spaced in each chain."""
-    every = max(1, -(-posterior.sizes["chain"] * posterior.sizes["draw"] // most))
-    return posterior.isel(draw=slice(None, None, every))
 
 
 _JUDGED = ("expected", "probability", "tenfold", "pareto_k", "draws")
@@ -172,12 +157,9 @@ class _Judge:
         """
         no_dormancy = np.zeros((len(points), len(self.history.organizations)))
         with np.errstate(over="ignore"):
-            values = log_likelihood(
-                self.spec, self.history, points[:, None, :], shared, no_dormancy
-            )
-        return np.maximum(
-            np.nan_to_num(values.astype(np.float64), nan=_NEVER, posinf=_NEVER), _NEVER
-        )
+            given = (self.spec, self.history, points[:, None, :], shared, no_dormancy)
+            values = log_likelihood(*given).astype(np.float64)
+        return np.maximum(np.nan_to_num(values, nan=_NEVER, posinf=_NEVER), _NEVER)
 
     def months(self) -> dict[str, Floats]:
         """Judge all months."""
@@ -247,19 +229,14 @@ class _Judge:
 
     def drawn(self, centre: Floats, covariance: Floats) -> _Sample:
         """Draw from a Student distribution there, mixed with one around the population."""
-        kinds = [
-            Student(centre, _WIDER**2 * covariance + 0.02 * self.between),
-            Student(self.population.means[:, self.group].mean(axis=0), self.between),
-        ]
-        numbers = (DRAWS - DRAWS // 5, DRAWS // 5)
-        points = np.concatenate(
-            [kind.draw(number, self.rng) for kind, number in zip(kinds, numbers, strict=True)]
+        few, around = DRAWS // 5, self.population.means[:, self.group].mean(axis=0)
+        parts = (
+            (DRAWS - few, Student(centre, _WIDER**2 * covariance + 0.02 * self.between)),
+            (few, Student(around, self.between)),
         )
+        points = np.concatenate([student.draw(number, self.rng) for number, student in parts])
         proposal = np.logaddexp(
-            *(
-                kind.log_density(points) + np.log(number)
-                for kind, number in zip(kinds, numbers, strict=True)
-            )
+            *(student.log_density(points) + np.log(number) for number, student in parts)
         )
         chosen = self.rng.integers(len(self.population.shared), size=len(points))
         mean = self.population.means[chosen, self.group]

@@ -22,18 +22,7 @@ _SHOWN = 12  # surges, and sensitive parameters, that the summary names
 
 
 def summary(found: "Diagnostics") -> str:
-    """Write the summary.
-
-    Parameters
-    ----------
-    found : Diagnostics
-        What the checks found.
-
-    Returns
-    -------
-    str
-        Lines of text, with a shout at the top when the sampler has not converged.
-    """
+    """Lines of text, with a shout at the top when the sampler has not converged."""
     parts = [
         [*_convergence(found.convergence), *_energy(found.energy)],
         _loo(found.loo, found.counted),
@@ -56,15 +45,7 @@ def summary(found: "Diagnostics") -> str:
 
 
 def surge_sentence(surge: pd.Series, counted: Counted = FINETUNES) -> str:
-    """Say one surge: when, how large, how improbable, and by whom where that is known.
-
-    Parameters
-    ----------
-    surge : pandas.Series
-        A row of `bayes_hfgrowth.diagnostics.Diagnostics.surges`.
-    counted : Counted
-        What was counted.
-    """
+    """Say one row of ``Diagnostics.surges``: when, how large, how improbable, and by whom."""
     by = f", by {surge['made_by']}" if isinstance(surge["made_by"], str) else ""
     if surge["made_by"] == "unclear":
         by = ", by how many authors is unclear"
@@ -141,10 +122,10 @@ def _verdicts(found: "Diagnostics") -> list[str]:
     lines = [f"Verdicts on the {number} base models:"]
     for row in table.itertuples():
         count = int(row.fits + row.does_not_fit + row.not_published)
-        comparison = (
-            f"; published: {row.fits} fit, {row.does_not_fit} do not" if published and count else ""
-        )
-        lines.append(f"  {count:>5}  {row.verdict:<15} {VERDICTS[row.verdict]}{comparison}")
+        line = f"  {count:>5}  {row.verdict:<15} {VERDICTS[row.verdict]}"
+        if published and count:
+            line += f"; published: {row.fits} fit, {row.does_not_fit} do not"
+        lines.append(line)
     return lines
 
 
@@ -152,10 +133,10 @@ def _surges(surges: pd.DataFrame, counted: Counted) -> list[str]:
     if surges.empty:
         return ["Surges: none."]
     ordered = surges.sort_values("probability", kind="stable")
-    lines = [f"Surges: {len(surges)} months of {surges['base_model'].nunique()} base models"]
-    lines[0] += "; the least probable:" if len(surges) > _SHOWN else ":"
+    head = f"Surges: {len(surges)} months of {surges['base_model'].nunique()} base models"
+    head += "; the least probable:" if len(surges) > _SHOWN else ":"
     shown = ordered.head(_SHOWN)
-    return lines + [f"  {surge_sentence(row, counted)}" for _, row in shown.iterrows()]
+    return [head, *(f"  {surge_sentence(row, counted)}" for _, row in shown.iterrows())]
 
 
 def _sensitivity(table: pd.DataFrame) -> list[str]:

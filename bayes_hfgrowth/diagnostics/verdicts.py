@@ -71,25 +71,16 @@ def judge(
     panel: Panel | None = None,
     progress: Progress | None = None,
 ) -> Judgement:
-    """Judge every base model of a fit.
+    """Judge every base model of a fit; `bayes_hfgrowth.diagnostics.Diagnostics` has the columns.
 
     Parameters
     ----------
-    fit : FittedDraws
-        The fit.
+    fit, panel, progress
+        As for `bayes_hfgrowth.diagnostics.diagnose`.
     replicated : ndarray of int, shape (replicates, months)
         Replicated months of the fit.
     rng : numpy.random.Generator
         Source of randomness.
-    panel : Panel, optional
-        The panel that was fitted, to look the authors of surges up in.
-    progress : Progress, optional
-        Told of each base model.
-
-    Returns
-    -------
-    Judgement
-        See `bayes_hfgrowth.diagnostics.Diagnostics` for the columns.
 
     Raises
     ------
@@ -119,26 +110,14 @@ def judge(
     table["surge_new"] = table["surge_new"].astype("Int64")
     table["surges"] = surges["base_model"].value_counts().reindex(names, fill_value=0)
     table["lowest_probability"] = _lowest(history, months["probability"])
-    tenfold = _lowest(history, months["tenfold"])
     checks = _months_together(history, replicated, rng)
-    faults = checks.min(axis=1)
-    table["fault"] = [
-        name if found else None
-        for name, found in zip(
-            checks.fillna(1.0).idxmin(axis=1), (faults * len(CHECKS) < FAULT), strict=True
-        )
-    ]
-    table["fault_probability"] = np.minimum(faults.to_numpy() * len(CHECKS), 1.0)
-    verdict = np.where(
-        table["surges"] > 0,
-        "surge",
-        np.where(
-            table["fault"].notna(),
-            "off the curve",
-            np.where(tenfold < NOTICED, "as expected", "too few counts"),
-        ),
-    )
-    table.insert(1, "verdict", verdict)
+    faults = checks.min(axis=1) * len(CHECKS)
+    table["fault"] = np.where(faults < FAULT, checks.fillna(1.0).idxmin(axis=1), None)
+    table["fault_probability"] = np.minimum(faults.to_numpy(), 1.0)
+    noticed = _lowest(history, months["tenfold"]) < NOTICED
+    found = [table["surges"] > 0, table["fault"].notna(), noticed]
+    surge, off, expected, few = VERDICTS
+    table.insert(1, "verdict", np.select(found, [surge, off, expected], few))
     return Judgement(table.reset_index(), surges, months)
 
 
@@ -158,25 +137,21 @@ def _lowest(history: History, values: pd.Series | np.ndarray) -> Floats:
 def _surges(history: History, months: pd.DataFrame) -> pd.DataFrame:
     """All surges, each base model's least probable one first."""
     found = months[(months["probability"] < LEVEL) & (months["new"] > months["expected"])]
+    found = found.sort_values(["base_model", "probability"], kind="stable", ignore_index=True)
     owner = found["base_model"].to_numpy()
-    table = pd.DataFrame(
+    organizations = np.array(history.organizations, dtype=object)
+    return pd.DataFrame(
         {
             "base_model": np.array(history.base_models, dtype=object)[owner],
-            "organization": np.array(history.organizations, dtype=object)[
-                history.organization_of[owner]
-            ],
-            "month": found["month"].to_numpy(),
-            "date": month_end(history.created_at[owner], found["month"].to_numpy()),
-            "new": found["new"].to_numpy(),
-            "expected": found["expected"].to_numpy(),
-            "size": (found["new"] / found["expected"]).to_numpy(),
-            "probability": found["probability"].to_numpy(),
-            "draws": found["draws"].to_numpy(),
-            "place": owner,
+            "organization": organizations[history.organization_of[owner]],
+            "month": found["month"],
+            "date": month_end(history.created_at[owner], found["month"]),
+            "new": found["new"],
+            "expected": found["expected"],
+            "size": found["new"] / found["expected"],
+            "probability": found["probability"],
+            "draws": found["draws"],
         }
-    )
-    return table.sort_values(["place", "probability"], kind="stable", ignore_index=True).drop(
-        columns="place"
     )
 
 
@@ -207,9 +182,8 @@ def _months_together(
     columns = {}
     for name in CHECKS:
         values = statistics[name]
-        number = len(values)
-        above = (values[1:] >= values[0]).sum(axis=0) + 1
-        below = (values[1:] <= values[0]).sum(axis=0) + 1
-        tail = np.minimum(2.0 * np.minimum(above, below) / number, 1.0)
+        above = (values >= values[0]).sum(axis=0)  # itself among them
+        below = (values <= values[0]).sum(axis=0)
+        tail = np.minimum(2.0 * np.minimum(above, below) / len(values), 1.0)
         columns[name] = np.where(enough, tail, np.nan)
     return pd.DataFrame(columns, index=list(history.base_models))

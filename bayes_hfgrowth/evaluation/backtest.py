@@ -5,7 +5,6 @@ else; the rest of the panel serves to score.
 """
 
 import datetime as dt
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ import pandas as pd
 import xarray as xr
 
 from bayes_hfgrowth.evaluation.baselines import BASELINES, forecast_baseline
+from bayes_hfgrowth.evaluation.calibration import digest_of
 from bayes_hfgrowth.evaluation.scores import score_forecast, summarize
 from bayes_hfgrowth.fit import GrowthModel, check_settings
 from bayes_hfgrowth.forecast.paths import LONGEST
@@ -73,20 +73,18 @@ class _Task:
     """A forecast to be made: all that decides what it will be, and where it goes."""
 
     date: str
-    model: GrowthSpec | None  # a growth model, or
-    baseline: str | None
-    method: str  # the name of either
+    method: str  # name of a growth model or a baseline
+    model: GrowthSpec | None
     months: int
     settings: dict[str, Any]
     folder: Path
 
     def about(self, panel: Panel) -> dict[str, Any]:
         """What a finished forecast must agree with to be used again."""
-        spec = self.model.to_json() if self.model else None
         return {
             "as_of": self.date,
             "method": self.method,
-            "specification": hashlib.sha256(spec.encode()).hexdigest() if spec else None,
+            "specification": digest_of(self.model) if self.model else None,
             "panel": panel.digest,
             "months": self.months,
             "settings": self.settings,
@@ -239,21 +237,20 @@ def _tasks(
     fitting: dict[str, Any],
 ) -> list[_Task]:
     simulating = {"draws": MOST_DRAWS, "seed": fitting["seed"]}
-    specs = {str(model): GrowthModel(model).spec for model in models}
-    methods = [*(spec.name for spec in specs.values()), *baselines]
-    for name in methods:
-        if methods.count(name) > 1:
+    specs = {str(model): GrowthModel(model).spec for model in models}.values()
+    methods: list[tuple[str, GrowthSpec | None, dict[str, Any]]] = [
+        *((spec.name, spec, fitting) for spec in specs),
+        *((name, None, simulating) for name in baselines),
+    ]
+    names = [name for name, _, _ in methods]
+    for name in names:
+        if names.count(name) > 1:
             raise ForecastError(f"method {name!r} is given twice; name each once")
-    tasks = []
-    for date in dates:
-        for spec in specs.values():
-            place = _place(out, date, spec.name)
-            tasks.append(_Task(date, spec, None, spec.name, months, fitting, place))
-        tasks += [
-            _Task(date, None, name, name, months, simulating, _place(out, date, name))
-            for name in baselines
-        ]
-    return tasks
+    return [
+        _Task(date, name, spec, months, settings, _place(out, date, name))
+        for date in dates
+        for name, spec, settings in methods
+    ]
 
 
 def _place(out: Path, date: str, method: str) -> Path:
@@ -310,7 +307,7 @@ def _run_on_cluster(
 
 
 def _made_as_of(task: _Task, panel: Panel) -> tuple[xr.Dataset, dict[str, Any]]:
-    return _made(task, panel.as_of(task.date), progress=False)
+    return _made(task, panel.as_of(task.date))
 
 
 def _forecast(task: _Task, panel: Panel, progress: bool = False) -> None:
@@ -318,7 +315,7 @@ def _forecast(task: _Task, panel: Panel, progress: bool = False) -> None:
     _keep(task, *_made(task, panel, progress))
 
 
-def _made(task: _Task, panel: Panel, progress: bool) -> tuple[xr.Dataset, dict[str, Any]]:
+def _made(task: _Task, panel: Panel, progress: bool = False) -> tuple[xr.Dataset, dict[str, Any]]:
     """Make a forecast from what was known: its draws, and what decided them."""
     about = task.about(panel)
     if task.model:
@@ -326,7 +323,7 @@ def _made(task: _Task, panel: Panel, progress: bool) -> tuple[xr.Dataset, dict[s
         draws = fit.forecast(task.months).draws
         about |= {"convergence": json.loads(fit.convergence.to_json()), "too_short": 0, "failed": 0}
     else:
-        result = forecast_baseline(str(task.baseline), panel, task.months, **task.settings)
+        result = forecast_baseline(task.method, panel, task.months, **task.settings)
         draws = result.draws
         about |= {"too_short": len(result.too_short), "failed": len(result.failed)}
     number = draws.sizes["chain"] * draws.sizes["draw"]
@@ -357,20 +354,19 @@ def _scored(tasks: Sequence[_Task], panel: Panel, out: Path) -> Backtest:
         scores.insert(0, "as_of", task.date)
         scores.insert(1, "method", task.method)
         parts.append(scores)
-        verdict = about.get("convergence")
-        if verdict is not None:
-            found = Convergence.from_json(json.dumps(verdict))
-            verdicts[task.date, task.method] = found
-        runs.append(
-            {
-                "as_of": task.date,
-                "method": task.method,
-                "forecast": draws.sizes["base_model"],
-                "too_short": about["too_short"],
-                "failed": about["failed"],
-                "converged": None if verdict is None else found.converged,
-            }
-        )
+        run = {
+            "as_of": task.date,
+            "method": task.method,
+            "forecast": draws.sizes["base_model"],
+            "too_short": about["too_short"],
+            "failed": about["failed"],
+            "converged": None,
+        }
+        if task.model:
+            verdict = Convergence.from_json(json.dumps(about["convergence"]))
+            verdicts[task.date, task.method] = verdict
+            run["converged"] = verdict.converged
+        runs.append(run)
     scores = pd.concat(parts, ignore_index=True)
     result = Backtest(scores, summarize(scores, ["as_of", "method"]), pd.DataFrame(runs), verdicts)
     write_table(result.table, out / "scores.csv", ForecastError)

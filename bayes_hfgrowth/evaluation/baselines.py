@@ -7,6 +7,7 @@ scores models and baselines. None forecasts fewer fine-tunes than there are.
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +27,12 @@ from bayes_hfgrowth.support.names import indices_of
 __all__ = ["BASELINES", "Baseline", "BaselineForecast", "forecast_baseline"]
 
 type Floats = npt.NDArray[np.float64]
+type Counts = npt.NDArray[np.int64]
+"""Cumulative counts of a base model at months 0, 1, 2, ..."""
 type Paths = Floats | None
 """New fine-tunes since the as-of date, shape (draws, months); None where a forecast failed."""
+type Chosen = npt.NDArray[np.int64]
+"""Positions of the base models to forecast."""
 
 NEIGHBOURS = 400
 """Analogues of each base model."""
@@ -55,14 +60,14 @@ class Baseline:
     least_months : int
         Shortest history, in whole months, that it can be used with.
     paths : callable
-        Takes a panel, positions of base models in it, months ahead, draws and seed; returns
-        the new fine-tunes of each of these base models.
+        Takes the cumulative counts of all base models of a panel, positions of those to forecast,
+        months ahead, draws and seed; returns the new fine-tunes of each of those.
     """
 
     name: str
     description: str
     least_months: int
-    paths: Callable[[Panel, npt.NDArray[np.int64], int, int, int], list[Paths]]
+    paths: Callable[[list[Counts], Chosen, int, int, int], list[Paths]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +122,8 @@ def forecast_baseline(
         When the baseline is unknown or cannot be run, a base model is not in the panel, or
         none of them can be forecast.
     """
-    [index] = indices_of([name], tuple(BASELINES), "baseline", "list", ForecastError)
-    baseline = BASELINES[tuple(BASELINES)[index]]
+    indices_of([name], tuple(BASELINES), "baseline", "list", ForecastError)
+    baseline = BASELINES[name]
     if not 1 <= months <= 600:
         raise ForecastError(f"{months} months ahead is out of range; give 1 to 600")
     models = panel.base_models
@@ -126,7 +131,8 @@ def forecast_baseline(
     chosen = indices_of(base_models, tuple(names), "base model", "panel", ForecastError)
     old = models["months"].to_numpy()[chosen] >= baseline.least_months
     usable = chosen[old]
-    paths = baseline.paths(panel, usable, months, draws, seed) if len(usable) else []
+    counts = np.split(panel.counts, np.cumsum(models["months"].to_numpy() + 1)[:-1])
+    paths = baseline.paths(counts, usable, months, draws, seed) if len(usable) else []
     done = [place for place, path in enumerate(paths) if path is not None]
     if not done:
         raise ForecastError(
@@ -164,45 +170,22 @@ def _dataset(models: pd.DataFrame, counts: Floats, counted: Counted) -> xr.Datas
     )
 
 
-def _counts_of(panel: Panel) -> list[npt.NDArray[np.int64]]:
-    """Cumulative counts of each base model at months 0, 1, 2, ..."""
-    months = panel.base_models["months"].to_numpy()
-    return np.split(panel.counts, np.cumsum(months + 1)[:-1])
-
-
-# The simplest
-
-
-def _last_value(
-    panel: Panel, chosen: npt.NDArray[np.int64], months: int, draws: int, seed: int
-) -> list[Paths]:
+def _last_value(counts: list[Counts], chosen: Chosen, months: int, *_: int) -> list[Paths]:
     return [np.zeros((1, months)) for _ in chosen]
 
 
-def _drift(
-    panel: Panel, chosen: npt.NDArray[np.int64], months: int, draws: int, seed: int
-) -> list[Paths]:
+def _drift(counts: list[Counts], chosen: Chosen, months: int, *_: int) -> list[Paths]:
     ahead = np.arange(1, months + 1)[None]
-    counts = _counts_of(panel)
     return [(counts[i][-1] - counts[i][-4]) / 3.0 * ahead for i in chosen]
 
 
-# The paper's curve, fitted by least squares
+def _least_squares(
+    counts: list[Counts], chosen: Chosen, months: int, *_: int, m: float, months_per_unit: float
+) -> list[Paths]:
+    return [_fitted_curve(counts[i], months, m, months_per_unit) for i in chosen]
 
 
-def _least_squares(m: float, months_per_unit: float) -> Callable[..., list[Paths]]:
-    def paths(
-        panel: Panel, chosen: npt.NDArray[np.int64], months: int, draws: int, seed: int
-    ) -> list[Paths]:
-        counts = _counts_of(panel)
-        return [_fitted_curve(counts[i], months, m, months_per_unit) for i in chosen]
-
-    return paths
-
-
-def _fitted_curve(
-    counts: npt.NDArray[np.int64], months: int, m: float, months_per_unit: float
-) -> Paths:
+def _fitted_curve(counts: Counts, months: int, m: float, months_per_unit: float) -> Paths:
     """Fit the curve to cumulative counts as the authors' app does, and continue it.
 
     Unweighted least squares from the first guess (0.5, 2, 0.5), parameters from 0 on; where
@@ -219,14 +202,8 @@ def _fitted_curve(
         try:
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore", OptimizeWarning)  # of covariances, unused here
-                best, _ = curve_fit(
-                    curve,
-                    age,
-                    counts.astype(np.float64),
-                    p0=(0.5, 2.0, 0.5),
-                    bounds=(0.0, np.inf),
-                    maxfev=most,
-                )
+                known, first = counts.astype(np.float64), (0.5, 2.0, 0.5)
+                best, _ = curve_fit(curve, age, known, first, bounds=(0.0, np.inf), maxfev=most)
                 value = curve(ahead, *best)
         except (RuntimeError, ValueError):  # gave up; residuals that are no numbers
             continue
@@ -234,29 +211,22 @@ def _fitted_curve(
     return None
 
 
-# What came after base models that stood where this one stands
-
-
-def _analogues(
-    panel: Panel, chosen: npt.NDArray[np.int64], months: int, draws: int, seed: int
-) -> list[Paths]:
+def _analogues(counts: list[Counts], chosen: Chosen, months: int, *_: int) -> list[Paths]:
     """Growth of the most similar past moments of all base models, scaled to the recent pace.
 
     A moment is an age k of a base model of which the next months are known. Similar is what is
     near in count, recent increment and age. New fine-tunes then are those of the analogue,
     with ln(1 + new) shifted by the difference in ln(1 + recent increment), in whole counts.
     """
-    counts = _counts_of(panel)
     ahead = np.arange(1, months + 1)
     points, shifts = [np.empty((0, 3))], [np.empty((0, months))]
     for series in counts:
         age = np.arange(len(series) - months)
         if len(age):
             point, pace = _standing(series, age)
+            new = series[age[:, None] + ahead] - series[age, None]
             points.append(point)
-            shifts.append(
-                np.log1p(series[age[:, None] + ahead] - series[age, None]) - pace[:, None]
-            )
+            shifts.append(np.log1p(new) - pace[:, None])
     known, grown = np.vstack(points), np.vstack(shifts)
     if len(known) == 0:
         return [None for _ in chosen]
@@ -272,26 +242,19 @@ def _analogues(
     return paths
 
 
-def _standing(series: npt.NDArray[np.int64], age: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
+def _standing(series: Counts, age: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
     """Where a base model stands at some ages, for the distance; and ln(1 + recent increment)."""
     earlier = np.maximum(age - _RECENT, 0)
     pace = np.log1p((series[age] - series[earlier]) / np.maximum(age - earlier, 1))
     return np.stack([np.log1p(series[age]), pace, np.log1p(age)], axis=-1) * _WEIGHTS, pace
 
 
-# Time series
-
-
-def _time_series(method: str) -> Callable[..., list[Paths]]:
-    def paths(
-        panel: Panel, chosen: npt.NDArray[np.int64], months: int, draws: int, seed: int
-    ) -> list[Paths]:
-        counts = _counts_of(panel)
-        increments = [np.diff(counts[i]).astype(np.float64) for i in chosen]
-        simulated = simulated_increments(method, increments, months, draws, seed)
-        return [None if one is None else np.rint(np.cumsum(one, axis=1)) for one in simulated]
-
-    return paths
+def _time_series(
+    counts: list[Counts], chosen: Chosen, months: int, draws: int, seed: int, *, method: str
+) -> list[Paths]:
+    increments = [np.diff(counts[i]).astype(np.float64) for i in chosen]
+    simulated = simulated_increments(method, increments, months, draws, seed)
+    return [None if one is None else np.rint(np.cumsum(one, axis=1)) for one in simulated]
 
 
 BASELINES: Mapping[str, Baseline] = {
@@ -303,13 +266,13 @@ BASELINES: Mapping[str, Baseline] = {
             "least_squares_months",
             "The paper's curve by least squares as in the authors' app: m = 100, age in months.",
             1,
-            _least_squares(100.0, 1.0),
+            partial(_least_squares, m=100.0, months_per_unit=1.0),
         ),
         Baseline(
             "least_squares_years",
             "The same as in the authors' table: m = 1, age in years.",
             1,
-            _least_squares(1.0, 12.0),
+            partial(_least_squares, m=1.0, months_per_unit=12.0),
         ),
         Baseline(
             "analogues",
@@ -321,13 +284,13 @@ BASELINES: Mapping[str, Baseline] = {
             "auto_ets",
             "Exponential smoothing of ln(1 + increment), chosen by AICc (statsforecast's AutoETS).",
             TIME_SERIES["auto_ets"],
-            _time_series("auto_ets"),
+            partial(_time_series, method="auto_ets"),
         ),
         Baseline(
             "auto_arima",
             "ARIMA of ln(1 + increment), chosen by AICc (statsforecast's AutoARIMA).",
             TIME_SERIES["auto_arima"],
-            _time_series("auto_arima"),
+            partial(_time_series, method="auto_arima"),
         ),
     )
 }

@@ -29,20 +29,8 @@ CLASSES = tuple(name for name in COUNT_CLASSES if name != "5+")
 """Classes of fine-tunes at the as-of date; each count is in one of them."""
 
 COLUMNS = (
-    "specification",
-    "method",
-    "as_of",
-    "horizon",
-    "finetunes",
-    "base_models",
-    "coverage_50",
-    "coverage_80",
-    "coverage_95",
-    "pit_50",
-    "pit_80",
-    "pit_95",
-    "bias",
-    "r_hat",
+    *("specification", "method", "as_of", "horizon", "finetunes", "base_models"),
+    *("coverage_50", "coverage_80", "coverage_95", "pit_50", "pit_80", "pit_95", "bias", "r_hat"),
 )
 """Columns of the table: digest and name of the growth model, date and months ahead, class of
 fine-tunes at the date, number of base models, shares of outcomes in the central intervals and of
@@ -93,14 +81,7 @@ class Calibration:
         return int(self.table["horizon"].max()) if len(self.table) else 0
 
     def near(self, finetunes: int, horizon: int) -> pd.DataFrame:
-        """What was measured at a size and next to a horizon.
-
-        Parameters
-        ----------
-        finetunes : int
-            Count at the date of the forecast.
-        horizon : int
-            Months ahead.
+        """What was measured at a count at the date of the forecast, next to a horizon in months.
 
         Returns
         -------
@@ -120,11 +101,7 @@ class Calibration:
 def load_calibration(spec: GrowthSpec) -> Calibration:
     """Load what was measured of a growth model, from the file that comes with the package.
 
-    Parameters
-    ----------
-    spec : GrowthSpec
-        The growth model. Backtests of another one, or of other priors, tell nothing of it and
-        are left out.
+    Backtests of another one, or of other priors, tell nothing of it and are left out.
 
     Raises
     ------

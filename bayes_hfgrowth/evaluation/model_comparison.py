@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayes_hfgrowth.diagnostics.leave_one_out import psis_loo
+from bayes_hfgrowth.diagnostics.leave_one_out import pointwise_loo, psis_loo
 from bayes_hfgrowth.evaluation.stacking import Stacking
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.draws import FittedDraws
@@ -96,10 +96,7 @@ class ModelComparison:
 
 
 def compare_models(
-    fits: Mapping[str, FittedDraws],
-    stacking: Stacking | None = None,
-    *,
-    progress: bool = True,
+    fits: Mapping[str, FittedDraws], stacking: Stacking | None = None, *, progress: bool = True
 ) -> ModelComparison:
     """Compare growth models fitted to the same panel.
 
@@ -123,34 +120,26 @@ def compare_models(
     ComparisonError
         When there are fewer than two fits, or they are of different months.
     """
-    names = list(fits)
-    if len(names) < 2:
-        raise ComparisonError(f"{len(names)} fit is given; a comparison needs at least two")
-    first = fits[names[0]].history
-    for name in names[1:]:
-        _check_same(first, fits[name].history, names[0], name)
+    if len(fits) < 2:
+        raise ComparisonError(f"{len(fits)} fit is given; a comparison needs at least two")
+    (first_name, first_fit), *others = fits.items()
+    first = first_fit.history
+    for name, fit in others:
+        _check_same(first, fit.history, first_name, name)
     elpds, parts = {}, []
-    with Progress(progress).stage("leave one out", len(names)) as advance:
-        for done, name in enumerate(names):
+    with Progress(progress).stage("leave one out", len(fits)) as advance:
+        for done, (name, fit) in enumerate(fits.items()):
             advance(done, name)
-            elpds[name], months = _pointwise(fits[name])
+            elpds[name], months = _pointwise(fit)
             parts.append(months.assign(model=name))
     pointwise = pd.concat(parts, ignore_index=True)
     with np.errstate(divide="ignore", invalid="ignore"):  # densities that underflow to nought
         compared = az.compare(elpds, round_to="none")
     bad = _bad_months(pointwise, elpds, first)
-    table = pd.DataFrame(
-        {
-            "model": compared.index.to_numpy(dtype=object),
-            **{
-                name: compared[name].to_numpy(np.float64)
-                for name in ("elpd", "se", "elpd_diff", "dse", "p")
-            },
-            "loo_weight": compared["weight"].to_numpy(np.float64),
-        }
-    )
+    table = compared[["elpd", "se", "elpd_diff", "dse", "p", "weight"]].astype(np.float64)
+    table = table.rename(columns={"weight": "loo_weight"}).rename_axis("model").reset_index()
     number = bad["model"].value_counts()
-    table["bad_k"] = [int(number.get(name, 0)) for name in table["model"]]
+    table["bad_k"] = number.reindex(table["model"], fill_value=0).to_numpy()
     table["bad_share"] = table["bad_k"] / max(len(first.new), 1)
     table["good_k"] = [float(elpds[name].good_k) for name in table["model"]]
     table["converged"] = [fits[name].convergence.converged for name in table["model"]]
@@ -174,23 +163,13 @@ def _check_same(one: History, other: History, name: str, other_name: str) -> Non
 
 def _pointwise(fit: FittedDraws) -> tuple[Any, pd.DataFrame]:
     """PSIS-LOO of a fit, and its months; ``lpd`` is the log density with the month in the data."""
-    history = fit.history
     result = psis_loo(fit.tree)
     stored = fit.tree["log_likelihood"]["new_finetunes"]
     values = stored.transpose("observation", "chain", "draw").to_numpy()
-    values = values.reshape(len(history.new), -1).astype(np.float64)
+    values = values.reshape(len(values), -1).astype(np.float64)
     highest = values.max(axis=1)
-    months = pd.DataFrame(
-        {
-            "base_model": np.array(history.base_models, dtype=object)[history.base_model_of],
-            "month": history.month.astype(np.int64),
-            "new_finetunes": history.new.astype(np.int64),
-            "elpd": np.asarray(result.elpd_i, dtype=np.float64).ravel(),
-            "pareto_k": np.asarray(result.pareto_k, dtype=np.float64).ravel(),
-            "lpd": highest + np.log(np.exp(values - highest[:, None]).mean(axis=1)),
-        }
-    )
-    return result, months
+    lpd = highest + np.log(np.exp(values - highest[:, None]).mean(axis=1))
+    return result, pointwise_loo(result, fit.history).assign(lpd=lpd)
 
 
 def _bad_months(pointwise: pd.DataFrame, elpds: dict[str, Any], history: History) -> pd.DataFrame:
@@ -207,11 +186,8 @@ def _bad_months(pointwise: pd.DataFrame, elpds: dict[str, Any], history: History
         for row in bad.itertuples()
     ]
     columns = ["model", "base_model", "month", "new_finetunes", "pareto_k", "elpd", "pull"]
-    return (
-        bad[columns]
-        .assign(reason=pd.Series(reasons, index=bad.index, dtype=object))
-        .reset_index(drop=True)
-    )
+    bad = bad[columns].reset_index(drop=True)
+    return bad.assign(reason=pd.Series(reasons, dtype=object))
 
 
 def _reason(month: int, new: int, history: History, index: int) -> str:

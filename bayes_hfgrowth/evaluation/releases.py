@@ -14,7 +14,7 @@ from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.support.errors import ForecastError
-from bayes_hfgrowth.support.months import month_end
+from bayes_hfgrowth.support.months import month_end, whole_months
 
 __all__ = ["average_of_releases", "months_known", "score_releases", "sums_that_came"]
 
@@ -26,20 +26,10 @@ def months_known(fit: FittedDraws, panel: Panel) -> int:
 
     A panel knows each base model up to its last whole month, which ends up to a month before the
     panel was observed.
-
-    Parameters
-    ----------
-    fit : FittedDraws
-        The fit.
-    panel : Panel
-        The later panel.
     """
     start = last_date(fit.history, fit.observed_at)
     end = month_end(last_date(History.from_panel(panel), panel.observed_at), -1)[0]
-    months = 0
-    while month_end(start, months + 1)[0] <= end:
-        months += 1
-    return months
+    return max(0, int(whole_months(start, end)[0]))
 
 
 def sums_that_came(
@@ -47,18 +37,8 @@ def sums_that_came(
 ) -> dict[str, tuple[Floats, npt.NDArray[np.int64]]]:
     """Fine-tunes of organizations at dates, of all their base models, old and new.
 
-    Each observed month is spread evenly over its days.
-
-    Parameters
-    ----------
-    panel : Panel
-        The later panel.
-    organizations : iterable of str
-        Whose sums.
-    dates : pandas.DatetimeIndex
-        UTC.
-    since : pandas.Timestamp
-        Base models created later than this are new, UTC.
+    Each observed month is spread evenly over its days. Base models created after `since` are
+    new; all times are UTC.
 
     Returns
     -------
@@ -66,10 +46,9 @@ def sums_that_came(
         By organization, and ``all`` for the sum of these: fine-tunes, and number of new base
         models, at each date.
     """
-    wanted = sorted(set(organizations))
     found = {
         name: (np.zeros(len(dates)), np.zeros(len(dates), dtype=np.int64))
-        for name in (*wanted, SUMS[1])
+        for name in (*sorted(set(organizations)), SUMS[1])
     }
     models = panel.base_models
     for name, own in panel.table.groupby("base_model", sort=False):
@@ -151,46 +130,34 @@ def average_of_releases(scores: pd.DataFrame) -> pd.DataFrame:
     """
     own = scores[scores["organization"] != SUMS[1]]
     keys = [name for name in ("as_of", "horizon", WITH_NEW) if name in own]
-    since = {
-        name: np.log1p(np.maximum(own[name] - own["observed"], 0)) for name in ("median", "actual")
-    }
-    own = own.assign(bias_log=since["median"] - since["actual"])
-    averages = {f"inside_{level}": (f"inside_{level}", "mean") for level in LEVELS}
-    return (
-        own.groupby(keys, sort=True)
-        .agg(
-            organizations=("organization", "size"),
-            **averages,
-            crps_log=("crps_log", "mean"),
-            bias_log=("bias_log", "mean"),
-            new_base_models=("new_base_models", "sum"),
-            expected_base_models=("expected_base_models", "sum"),
-        )
-        .reset_index()
+    median, actual = (
+        np.log1p(np.maximum(own[name] - own["observed"], 0)) for name in ("median", "actual")
     )
+    means = (*(f"inside_{level}" for level in LEVELS), "crps_log", "bias_log")
+    averages = {name: (name, "mean") for name in means}
+    sums = {name: (name, "sum") for name in ("new_base_models", "expected_base_models")}
+    groups = own.assign(bias_log=median - actual).groupby(keys, sort=True)
+    return groups.agg(organizations=("organization", "size"), **averages, **sums).reset_index()
 
 
 def _scored(totals: Totals, came: dict[str, tuple[Floats, npt.NDArray[np.int64]]]) -> pd.DataFrame:
     """Score sums; one row for each and date."""
-    with_new = bool(totals.released)
     table = totals.table(LEVELS).drop(columns=["month", "mean"])
-    scores, actual, born, expected = [], [], [], []
+    parts = []
     for name in table["organization"].unique():
         finetunes, base_models = came[name]
         observed = totals.observed[name]
         logs = np.log1p(np.maximum(np.sort(totals.counts[name].T, axis=1) - observed, 0))
-        scores.append(ensemble_crps(np.log1p(np.maximum(finetunes - observed, 0.0)), logs))
-        actual.append(finetunes)
-        born.append(base_models)
         released = totals.released.get(name, np.zeros((1, len(finetunes))))
-        expected.append(released.mean(axis=0))
-    table = table.assign(
-        **{WITH_NEW: with_new},
-        actual=np.concatenate(actual),
-        new_base_models=np.concatenate(born),
-        expected_base_models=np.concatenate(expected),
-        crps_log=np.concatenate(scores),
-    )
+        part = {
+            "actual": finetunes,
+            "new_base_models": base_models,
+            "expected_base_models": released.mean(axis=0),
+            "crps_log": ensemble_crps(np.log1p(np.maximum(finetunes - observed, 0.0)), logs),
+        }
+        parts.append(pd.DataFrame(part))
+    found = dict(pd.concat(parts, ignore_index=True).items())
+    table = table.assign(**{WITH_NEW: bool(totals.released)}, **found)
     for level in LEVELS:
         inside = table["actual"].between(table[f"lower_{level}"], table[f"upper_{level}"])
         table[f"inside_{level}"] = inside.astype(np.float64)

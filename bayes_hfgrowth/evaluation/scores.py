@@ -6,6 +6,7 @@ date), on which a forecast of 20 where 10 came is as wrong as one of 2,000 where
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ type Floats = npt.NDArray[np.float64]
 LEVELS = (50, 80, 95)
 """Central intervals that are scored, in percent."""
 
+_INTERVAL_SCORES = ("interval_score", "interval_score_log")
 _WHOLE = 2.0**-53
 
 
@@ -130,7 +132,12 @@ def score_forecast(draws: xr.Dataset, panel: Panel, *, seed: int = 0) -> pd.Data
         When nothing can be scored, the panel counts something else, or a base model of that name
         was created at another time.
     """
-    check_counted(draws, panel)
+    counted = Counted.read(draws.attrs)
+    if counted != panel.counted:
+        raise ForecastError(
+            f"the forecast is of {counted.many} and the panel counts {panel.counted.many}; give "
+            "a panel that counts the same"
+        )
     counts = draws["finetunes"].transpose("base_model", "horizon", "chain", "draw")
     at_start, at_end = outcomes(draws, panel)
     tables = []
@@ -141,15 +148,9 @@ def score_forecast(draws: xr.Dataset, panel: Panel, *, seed: int = 0) -> pd.Data
         part = draws.isel(base_model=known, horizon=[place])
         values = counts.isel(base_model=known, horizon=place).to_numpy().reshape(len(known), -1)
         table = Forecast(part, pd.DataFrame()).table(LEVELS)
-        tables.append(
-            _scored(
-                table.assign(months=table["month"] - horizon).drop(columns="month"),
-                np.sort(values, axis=1),
-                at_end[known, place],
-                at_end[known, place] - at_start[known],
-                seed,
-            )
-        )
+        table = table.assign(months=table["month"] - horizon).drop(columns="month")
+        came = at_end[known, place]
+        tables.append(_scored(table, np.sort(values, axis=1), came, came - at_start[known], seed))
     if not tables:
         raise ForecastError(
             "no month of the forecast is in the panel, so nothing can be scored; "
@@ -227,33 +228,14 @@ def outcomes(draws: xr.Dataset, panel: Panel) -> tuple[npt.NDArray[np.int64], ..
             "leave it out, or take a panel from the same source"
         )
     table = panel.table
-    counts = pd.Series(
-        panel.counts,
-        index=pd.MultiIndex.from_arrays([table["base_model"].astype(object), table["month"]]),
-    )
-    months = draws["months"].to_numpy()
-    ages = months[:, None] + np.append(0, draws["horizon"].to_numpy())
+    months = pd.MultiIndex.from_arrays([table["base_model"].astype(object), table["month"]])
+    ages = draws["months"].to_numpy()[:, None] + np.append(0, draws["horizon"].to_numpy())
     wanted = pd.MultiIndex.from_arrays(
         [np.repeat(names, ages.shape[1]).astype(object), ages.ravel()]
     )
-    found = counts.reindex(wanted, fill_value=-1).to_numpy().reshape(ages.shape)
+    counts = pd.Series(panel.counts, index=months).reindex(wanted, fill_value=-1)
+    found = counts.to_numpy().reshape(ages.shape)
     return found[:, 0], found[:, 1:]
-
-
-def check_counted(draws: xr.Dataset, panel: Panel) -> None:
-    """Check that a forecast is of what a panel counts.
-
-    Raises
-    ------
-    ForecastError
-        When it is not.
-    """
-    counted = Counted.read(draws.attrs)
-    if counted != panel.counted:
-        raise ForecastError(
-            f"the forecast is of {counted.many} and the panel counts {panel.counted.many}; give "
-            "a panel that counts the same"
-        )
 
 
 def _scored(
@@ -264,39 +246,39 @@ def _scored(
     seed: int,
 ) -> pd.DataFrame:
     """Add the scores of one horizon to its rows of a forecast table."""
-    observed = table["observed"].to_numpy()
+    observed, draws = table["observed"].to_numpy(), ordered.shape[1]
     logs = np.log1p(np.maximum(ordered - observed[:, None], 0.0))
     log_new = np.log1p(new)
-    columns: dict[str, npt.NDArray[np.generic]] = {
-        "actual": actual,
-        "new": new,
-        "crps": ensemble_crps(actual, ordered),
-        "log_new": log_new,
-        "log_mean": logs.mean(axis=1),
-        "log_median": np.log1p(table["median"].to_numpy() - observed),
-        "crps_log": ensemble_crps(log_new, logs),
-    }
-    spread = ordered.shape[1] > 1
+    calibration: dict[str, Any] = {}
     for level in LEVELS:
         low, high = table[f"lower_{level}"].to_numpy(), table[f"upper_{level}"].to_numpy()
         alpha = 1.0 - level / 100.0
         log_low, log_high = np.log1p(low - observed), np.log1p(high - observed)
-        for name, values in {
-            f"interval_score_{level}": sr.interval_score(actual, low, high, alpha),
-            f"interval_score_log_{level}": sr.interval_score(log_new, log_low, log_high, alpha),
-            f"inside_{level}": (low <= actual) & (actual <= high),
-        }.items():
-            columns[name] = np.asarray(values, np.float64).reshape(-1) if spread else _nothing(new)
-    draws = ordered.shape[1]
+        score = sr.interval_score(actual, low, high, alpha)
+        score_log = sr.interval_score(log_new, log_low, log_high, alpha)
+        calibration |= {
+            f"interval_score_{level}": score.reshape(-1),
+            f"interval_score_log_{level}": score_log.reshape(-1),
+            f"inside_{level}": ((low <= actual) & (actual <= high)).astype(np.float64),
+        }
     below = (ordered < actual[:, None]).sum(axis=1) / (draws + 1)
     until = ((ordered <= actual[:, None]).sum(axis=1) + 1) / (draws + 1)
     pit = below + (until - below) * _uniform(table, seed)
-    for name, share in (("pit_lower", below), ("pit_upper", until), ("pit", pit)):
-        columns[name] = share if spread else _nothing(new)
-    front = ["base_model", "organization", "months", "observed", "horizon", "date"]
-    result = table.assign(**columns)
-    middle = ["actual", "new"]
-    return result[[*front, *middle, *(n for n in result if n not in (*front, *middle))]]
+    calibration |= {"pit_lower": below, "pit_upper": until, "pit": pit}
+    if draws == 1:  # a point forecast has none
+        calibration = dict.fromkeys(calibration, np.nan)
+    result = table.assign(
+        actual=actual,
+        new=new,
+        crps=ensemble_crps(actual, ordered),
+        log_new=log_new,
+        log_mean=logs.mean(axis=1),
+        log_median=np.log1p(table["median"].to_numpy() - observed),
+        crps_log=ensemble_crps(log_new, logs),
+        **calibration,
+    )
+    front = ["base_model", "organization", "months", "observed", "horizon", "date", "actual", "new"]
+    return result[[*front, *(name for name in result if name not in front)]]
 
 
 def _uniform(table: pd.DataFrame, seed: int) -> Floats:
@@ -308,31 +290,21 @@ def _uniform(table: pd.DataFrame, seed: int) -> Floats:
     return np.array([(int.from_bytes(d.digest(), "big") >> 11) * _WHOLE for d in digests])
 
 
-def _nothing(like: npt.NDArray[np.generic]) -> Floats:
-    return np.full(len(like), np.nan)
-
-
 def _means(part: pd.DataFrame) -> dict[str, float]:
     """Average scores of some rows of one horizon."""
-    number = len(part)
     error = part["median"] - part["actual"]
     error_log = part["log_median"] - part["log_new"]
     forecast, came = part["log_mean"].mean(), part["log_new"].mean()
-    values: dict[str, float] = {
-        "base_models": number,
+    pits = {level: central_share(part["pit_lower"], part["pit_upper"], level) for level in LEVELS}
+    intervals = [f"{kind}_{level}" for level in LEVELS for kind in _INTERVAL_SCORES]
+    return {
+        "base_models": len(part),
         "crps": part["crps"].mean(),
         "crps_log": part["crps_log"].mean(),
-        "crps_log_se": part["crps_log"].sem() if number > 1 else np.nan,
-    }
-    for level in LEVELS:
-        values[f"coverage_{level}"] = part[f"inside_{level}"].mean()
-    for level in LEVELS:
-        share = central_share(part["pit_lower"], part["pit_upper"], level)
-        values[f"pit_{level}"] = float(np.mean(share))
-    for level in LEVELS:
-        for kind in ("interval_score", "interval_score_log"):
-            values[f"{kind}_{level}"] = part[f"{kind}_{level}"].mean()
-    return values | {
+        "crps_log_se": part["crps_log"].sem(),
+        **{f"coverage_{level}": part[f"inside_{level}"].mean() for level in LEVELS},
+        **{f"pit_{level}": float(pits[level].mean()) for level in LEVELS},
+        **{name: part[name].mean() for name in intervals},
         "absolute_error": error.abs().median(),
         "error": error.median(),
         "absolute_error_log": error_log.abs().median(),

@@ -1,7 +1,5 @@
 """How much better one method forecasts than another, on the base models that both forecast."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
@@ -46,50 +44,20 @@ def skill(scores: pd.DataFrame, method: str, *, min_finetunes: int = 5) -> pd.Da
     enough = scores[scores["observed"] >= min_finetunes]
     own = enough.loc[enough["method"] == method, [*_ONE_FORECAST, "crps_log"]]
     rows = []
-    for rival in methods:
-        if rival == method:
-            continue
+    for rival in [name for name in methods if name != method]:
         other = enough.loc[enough["method"] == rival, [*_ONE_FORECAST, "crps_log"]]
         both = own.merge(other, on=_ONE_FORECAST, suffixes=("", "_rival"))
         for (date, horizon), part in both.groupby(["as_of", "horizon"], sort=True):
             ours, theirs = part["crps_log"].mean(), part["crps_log_rival"].mean()
             ratio = ours / theirs if theirs > 0 else np.nan
             rest = part["crps_log"] - ratio * part["crps_log_rival"]
-            rows.append(
-                {
-                    "as_of": date,
-                    "rival": rival,
-                    "horizon": horizon,
-                    "base_models": len(part),
-                    "crps_log": ours,
-                    "crps_log_rival": theirs,
-                    "skill": 1.0 - ratio,
-                    "skill_se": rest.std(ddof=1) / np.sqrt(len(part)) / theirs,
-                }
-            )
-    columns = [
-        "as_of",
-        "rival",
-        "horizon",
-        "base_models",
-        "crps_log",
-        "crps_log_rival",
-        "skill",
-        "skill_se",
-    ]
-    return pd.DataFrame(rows, columns=columns)
+            error = rest.std(ddof=1) / np.sqrt(len(part)) / theirs
+            rows.append((date, rival, horizon, len(part), ours, theirs, 1.0 - ratio, error))
+    columns = ["as_of", "rival", "horizon", "base_models", "crps_log", "crps_log_rival"]
+    return pd.DataFrame(rows, columns=[*columns, "skill", "skill_se"])
 
 
-def common(scores: pd.DataFrame, methods: Sequence[str] | None = None) -> pd.DataFrame:
-    """Scores of the base models, dates and horizons that all methods forecast.
-
-    Parameters
-    ----------
-    scores : pandas.DataFrame
-        As for `skill`.
-    methods : sequence of str, optional
-        Which methods; all when not given.
-    """
-    chosen = scores if methods is None else scores[scores["method"].isin(list(methods))]
-    number = chosen.groupby(_ONE_FORECAST)["method"].transform("nunique")
-    return chosen[number == chosen["method"].nunique()]
+def common(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores, as `skill` takes them, of what all methods forecast."""
+    number = scores.groupby(_ONE_FORECAST)["method"].transform("nunique")
+    return scores[number == scores["method"].nunique()]

@@ -42,10 +42,7 @@ class Stacking:
 
 
 def stack_forecasts(
-    forecasts: Mapping[str, Mapping[str, xr.Dataset]],
-    panel: Panel,
-    *,
-    min_finetunes: int = 5,
+    forecasts: Mapping[str, Mapping[str, xr.Dataset]], panel: Panel, *, min_finetunes: int = 5
 ) -> Stacking:
     """Stack forecasts by their CRPS at the longest horizon: leave-future-out weights.
 
@@ -111,14 +108,9 @@ def stack_forecasts(
 
 
 def mean_distance(x: Floats, y: Floats, *, same: bool = False) -> float:
-    """Mean of |x_i - y_j| over all pairs.
+    """Mean of |x_i - y_j| over all pairs of ascending draws.
 
-    Parameters
-    ----------
-    x, y : ndarray
-        Draws, ascending.
-    same : bool
-        Whether they are the same draws; each is then not paired with itself.
+    Where they are the same draws, each is not paired with itself.
     """
     rank = np.searchsorted(y, x, side="right")
     total = np.append(0.0, np.cumsum(y))
@@ -132,26 +124,19 @@ def _common_samples(
     forecasts: list[xr.Dataset], panel: Panel, min_finetunes: int
 ) -> tuple[list[Floats], Floats]:
     """ln(1 + new) at the longest common horizon: sorted draws of each forecast, and outcomes."""
-    names = set.intersection(*(set(map(str, one["base_model"].to_numpy())) for one in forecasts))
-    first = forecasts[0]
-    order = [str(name) for name in first["base_model"].to_numpy() if str(name) in names]
-    at_start, at_end = outcomes(first.sel(base_model=order), panel)
-    shared = set.intersection(*(set(one["horizon"].to_numpy().tolist()) for one in forecasts))
-    horizons = first["horizon"].to_numpy()
-    seen = [
-        place for place, h in enumerate(horizons) if h in shared and (at_end[:, place] >= 0).any()
-    ]
-    enough = first["observed"].sel(base_model=order).to_numpy() >= min_finetunes
-    last = seen[-1] if seen else 0
-    kept = np.flatnonzero((at_end[:, last] >= 0) & enough) if seen else np.empty(0, dtype=int)
+    forecasts = list(xr.align(*forecasts, exclude=("chain", "draw")))
+    at_start, at_end = outcomes(forecasts[0], panel)
+    seen = np.flatnonzero((at_end >= 0).any(axis=0))
+    last = seen[-1] if len(seen) else 0
+    enough = forecasts[0]["observed"].to_numpy() >= min_finetunes
+    kept = np.flatnonzero((at_end[:, last] >= 0) & enough) if len(seen) else seen
     if len(kept) == 0:
-        return [np.empty((0, 1)) for _ in forecasts], np.empty(0)
-    chosen = [order[place] for place in kept]
+        return [], np.empty(0)
     samples = []
     for one in forecasts:
-        part = one.sel(base_model=chosen, horizon=horizons[last])
+        part = one.isel(base_model=kept, horizon=last)
         counts = part["finetunes"].transpose("base_model", "chain", "draw").to_numpy()
-        counts = counts.reshape(len(chosen), -1)
+        counts = counts.reshape(len(kept), -1)
         thinned = np.linspace(0, counts.shape[1] - 1, min(_MOST_DRAWS, counts.shape[1])).round()
         new = counts[:, thinned.astype(int)] - part["observed"].to_numpy()[:, None]
         samples.append(np.sort(np.log1p(np.maximum(new, 0.0)), axis=1))

@@ -21,13 +21,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 
-def model_of(name: str) -> Any:
-    """A statsforecast model by the name of its baseline."""
-    from statsforecast.models import AutoARIMA, AutoETS
-
-    return {"auto_ets": AutoETS, "auto_arima": AutoARIMA}[name](season_length=1)
-
-
 def simulated(name: str, values: np.ndarray, months: int, draws: int, seed: int) -> np.ndarray:
     """Sample paths of one series, shape (draws, months).
 
@@ -35,7 +28,10 @@ def simulated(name: str, values: np.ndarray, months: int, draws: int, seed: int)
     library's own `simulate` takes them one by one in Python, a hundred times slower, and in
     2.1.1 drops the trend of exponential smoothing where it is not damped.
     """
-    fitted = model_of(name).fit(values)
+    from statsforecast.models import AutoARIMA, AutoETS
+
+    kind = {"auto_ets": AutoETS, "auto_arima": AutoARIMA}[name]
+    fitted = kind(season_length=1).fit(values)
     rng = np.random.default_rng(seed)
     if name == "auto_ets":
         return smoothed_paths(fitted.model_, months, draws, rng)

@@ -48,10 +48,8 @@ def statsforecast_python() -> Path | None:
         return Path(named)
     if find_spec("statsforecast") is not None:
         return Path(sys.executable)
-    for root in (Path.cwd(), Path(__file__).parents[2]):
-        if (root / _MADE_BY_MAKE).exists():
-            return root / _MADE_BY_MAKE
-    return None
+    made = (root / _MADE_BY_MAKE for root in (Path.cwd(), Path(__file__).parents[2]))
+    return next((path for path in made if path.exists()), None)
 
 
 def simulated_increments(
@@ -68,12 +66,8 @@ def simulated_increments(
         One of `TIME_SERIES`.
     series : sequence of ndarray
         Monthly increments, oldest first.
-    months : int
-        How far ahead.
-    draws : int
-        Sample paths of each series.
-    seed : int
-        Of these.
+    months, draws, seed : int
+        How far ahead; number and seed of the sample paths of each series.
 
     Returns
     -------

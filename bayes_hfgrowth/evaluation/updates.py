@@ -15,18 +15,11 @@ __all__ = ["last_scores", "scores_of_update", "summary_of_update", "table_of_upd
 NAMED = 5
 """Base models that a sentence names; the table has all."""
 
-_SCORES = {"median": "earlier_median", "crps_log": "crps_log"} | {
-    f"inside_{level}": f"inside_{level}" for level in LEVELS
-}
+_SCORES = ["median", "crps_log", *(f"inside_{level}" for level in LEVELS)]
 
 
 def scores_of_update(update: Update) -> pd.DataFrame:
     """Score what the fit had forecast against what came.
-
-    Parameters
-    ----------
-    update : Update
-        The fit and the later panel.
 
     Returns
     -------
@@ -57,18 +50,9 @@ def table_of_update(
     scores: pd.DataFrame,
     intervals: Iterable[float] = (50, 80, 95),
 ) -> pd.DataFrame:
-    """Put new forecasts, weights and scores into one table.
+    """Put new forecasts, from `Update.forecast`, weights and `scores_of_update` into one table.
 
-    Parameters
-    ----------
-    update : Update
-        The fit and the later panel.
-    forecast : Forecast
-        From `Update.forecast`.
-    scores : pandas.DataFrame
-        From `scores_of_update`.
-    intervals : iterable of float
-        Intervals of the forecasts, in percent.
+    Intervals are in percent.
 
     Returns
     -------
@@ -81,26 +65,13 @@ def table_of_update(
     """
     dated = UNTIL in forecast.draws.attrs
     table = forecast.at_dates(None, intervals) if dated else forecast.table(intervals)
-    scored = scores.set_index("base_model")[list(_SCORES)].rename(columns=_SCORES)
+    scored = scores.set_index("base_model")[_SCORES].rename(columns={"median": "earlier_median"})
     about = update.base_models.join(scored.astype(np.float64))
     return table.join(about, on="base_model")
 
 
 def summary_of_update(update: Update, scores: pd.DataFrame) -> dict[str, list[str]]:
-    """Say what an update did, and how the forecasts made before came out.
-
-    Parameters
-    ----------
-    update : Update
-        The fit and the later panel.
-    scores : pandas.DataFrame
-        From `scores_of_update`.
-
-    Returns
-    -------
-    dict of str to list of str
-        Sentences by heading.
-    """
+    """Say what an update did, and how the forecasts made before came out: sentences by heading."""
     table, counted = update.base_models, update.history.counted.many
     number = table["source"].value_counts()
     many, new = int(number.get(REWEIGHTED, 0)), table.loc[table["source"] != POPULATION, "new"]

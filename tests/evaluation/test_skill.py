@@ -67,7 +67,8 @@ def test_standard_error_is_that_of_repeated_samples():
 
 def test_common_keeps_what_all_forecast(scores):
     assert set(common(scores)["base_model"]) == {"x", "y", "s"}
-    assert set(common(scores, ["a"])["base_model"]) == {"x", "y", "z", "s"}
+    alone = scores[scores["method"] == "a"]
+    assert set(common(alone)["base_model"]) == {"x", "y", "z", "s"}
 
 
 def test_unknown_methods_are_refused(scores):
