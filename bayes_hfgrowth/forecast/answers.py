@@ -14,7 +14,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayes_hfgrowth.forecast.dated_series import DatedSeries
-from bayes_hfgrowth.forecast.totals import BASE_MODEL, WITH_NEW, checked_intervals, summaries
+from bayes_hfgrowth.forecast.totals import (
+    BASE_MODEL,
+    WITH_NEW,
+    checked_intervals,
+    quantile,
+    quantiles_of,
+    summaries,
+)
 from bayes_hfgrowth.panel.counted import Counted
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.horizon import Date
@@ -51,11 +58,8 @@ def checked_threshold(threshold: float) -> int:
         When it is not a whole number from 0 to `LARGEST_THRESHOLD`.
     """
     number = isinstance(threshold, (int, float, np.integer, np.floating))
-    if not number or isinstance(threshold, bool) or not 0 <= threshold <= LARGEST_THRESHOLD:
-        whole = False
-    else:
-        whole = float(threshold).is_integer()
-    if not whole:
+    number = number and not isinstance(threshold, bool)
+    if not number or not 0 <= threshold <= LARGEST_THRESHOLD or threshold % 1:
         raise ForecastError(
             f"threshold {threshold} is no count; give a whole number from 0 to {LARGEST_THRESHOLD}"
         )
@@ -88,9 +92,7 @@ def dated_table(
         threshold is no count.
     """
     levels = checked_intervals(intervals)
-    when = series.asked if dates is None else [series.date(date) for date in dates]
-    if not len(when):
-        raise ForecastError("no date is given; name at least one, or leave the choice out for all")
+    when = series.chosen(dates)
     limit = None if threshold is None else checked_threshold(threshold)
     values = np.stack([series.at(date) for date in when], axis=-1)
     shape = values.shape[1:]
@@ -190,11 +192,9 @@ class TimeTo:
         ForecastError
             When an interval is not between 0 and 100 percent.
         """
-        quantiles = [("median", 0.5)]
-        for name, level in checked_intervals(intervals):
-            tail = (1.0 - level / 100.0) / 2.0
-            quantiles += [(f"lower_{name}", tail), (f"upper_{name}", 1.0 - tail)]
-        ordered, last = np.sort(self.days, axis=0), len(self.days) - 1
+        # The median is rounded to the later draw.
+        quantiles = quantiles_of(checked_intervals(intervals)) | {"median": (0.5, True)}
+        ordered = np.sort(self.days, axis=0).T
         columns: dict[str, Any] = named(self.series) | {
             "observed": self.series.observed,
             "threshold": self.threshold,
@@ -202,13 +202,8 @@ class TimeTo:
             "until": self.series.until,
             "never": self.never,
         }
-        for name, probability in quantiles:
-            # Outwards to a draw, so that an interval holds enough; the median to the later one.
-            down = name.startswith("lower")
-            place = (
-                np.floor(probability * last + 1e-9) if down else np.ceil(probability * last - 1e-9)
-            )
-            days = ordered[int(place)]
+        for name, (probability, upper) in quantiles.items():
+            days = quantile(ordered, probability, upper=upper)
             known = np.where(np.isfinite(days), days, np.nan)
             columns[name] = self.series.start + pd.to_timedelta(known, unit="D").round("s")
             columns[f"{name}_months"] = known / DAYS_IN_MONTH

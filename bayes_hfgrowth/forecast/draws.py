@@ -17,11 +17,12 @@ from bayes_hfgrowth.forecast.races import Overtaking, overtaking, rank_table
 from bayes_hfgrowth.forecast.totals import (
     BASE_MODEL,
     FROM,
-    SUMS,
     UNTIL,
     Totals,
+    check_new_releases,
     checked_by,
     checked_intervals,
+    counts_of,
     observed_sums,
     summaries,
 )
@@ -96,26 +97,25 @@ class Forecast:
             When an interval is not between 0 and 100 percent.
         """
         levels = checked_intervals(intervals)
-        counts = self.draws["finetunes"].transpose("chain", "draw", "base_model", "horizon")
-        values = counts.to_numpy().reshape(-1, *counts.shape[2:])
-        horizon = counts["horizon"].to_numpy()
-        shape = values.shape[1:]
+        values = counts_of(self.draws, "finetunes")
 
         def column(name: str) -> np.ndarray:
-            return np.repeat(self.draws[name].to_numpy(), shape[1])
+            return np.repeat(self.draws[name].to_numpy(), values.shape[2])
 
-        horizons = np.tile(horizon, shape[0])
-        months = column("months") + horizons
-        columns: dict[str, Any] = {
-            "base_model": column("base_model"),
-            "organization": column("organization"),
-            **self.counted.label,
-            "month": months,
-            "date": month_end(pd.DatetimeIndex(column("created_at")).tz_localize("UTC"), months),
-            "horizon": horizons,
-            "observed": column("observed"),
-        }
-        return pd.DataFrame(columns | summaries(values, levels))
+        horizon = np.tile(self.draws["horizon"].to_numpy(), values.shape[1])
+        month = column("months") + horizon
+        return pd.DataFrame(
+            {
+                "base_model": column("base_model"),
+                "organization": column("organization"),
+                **self.counted.label,
+                "month": month,
+                "date": month_end(column("created_at"), month),
+                "horizon": horizon,
+                "observed": column("observed"),
+                **summaries(values, levels),
+            }
+        )
 
     @property
     def counted(self) -> Counted:
@@ -168,19 +168,11 @@ class Forecast:
 
     def _totals(self, by: str, base_models: Iterable[str] | None, with_new: bool) -> Totals:
         """Sums, with base models yet to be released or without."""
-        if not with_new:
-            return Totals.of(self.draws, by, base_models)
-        if by not in SUMS:
-            raise ForecastError(
-                f"base models yet to be released are in sums alone; take {' or '.join(SUMS)}"
-            )
-        if base_models is not None or self.releases is None:
-            raise ForecastError(
-                "base models yet to be released belong to sums of all base models of a fit or "
-                "panel; forecast all, and name none"
-            )
-        found = Totals.of(self.draws, by)
-        found.add(self.releases.totals(by))
+        if with_new:
+            check_new_releases(by, base_models is not None or self.releases is None)
+        found = Totals.of(self.draws, by, base_models)
+        if with_new and self.releases is not None:
+            found.add(self.releases.totals(by))
         return found
 
     def at_dates(
@@ -235,9 +227,8 @@ class Forecast:
         see `bayes_hfgrowth.forecast.dated_series`.
         """
         if with_new_releases:
-            totals = self._totals(by, base_models, with_new_releases)
-            start, until = pd.Timestamp(self.draws.attrs[FROM]), self.draws.attrs.get(UNTIL)
-            series = DatedSeries.of_totals(totals, by, start, until)
+            totals, about = self._totals(by, base_models, True), self.draws.attrs
+            series = DatedSeries.of_totals(totals, by, about[FROM], about.get(UNTIL))
         else:
             series = DatedSeries.of(self.draws, by, base_models)
         return dated_table(series, dates, intervals, threshold)
@@ -396,24 +387,18 @@ class Forecast:
             When the ending or `by` is another, or the file cannot be written.
         """
         checked_by(by)
-        if with_new_releases and (Path(path).suffix.lower() == ".nc" or by == BASE_MODEL):
-            raise ForecastError(
-                "base models yet to be released are in tables of sums alone; write a .csv or "
-                f".parquet by {' or '.join(SUMS)}"
-            )
+        if with_new_releases:
+            check_new_releases(by, self.releases is None, path)
         if Path(path).suffix.lower() == ".nc":
             packed = {"zlib": True, "complevel": 1, "shuffle": True}
             names = {"finetunes", "finetunes_at_date"} & set(map(str, self.draws.data_vars))
+            encoding = dict.fromkeys(names, packed)
             with whole_file(path, ForecastError) as temporary:
-                self.draws.to_netcdf(
-                    temporary, engine="h5netcdf", encoding=dict.fromkeys(names, packed)
-                )
+                self.draws.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+        elif by == BASE_MODEL:
+            write_table(self.table(intervals), path, ForecastError)
         else:
-            table = (
-                self.table(intervals)
-                if by == BASE_MODEL
-                else self.total(by, intervals, with_new_releases=with_new_releases)
-            )
+            table = self.total(by, intervals, with_new_releases=with_new_releases)
             write_table(table, path, ForecastError)
 
     def plot(self, base_models: Sequence[str] | None = None, **options: Any) -> "Figure":

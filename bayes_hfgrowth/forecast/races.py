@@ -81,11 +81,8 @@ def rank_table(
     if top < 1:
         raise ForecastError(f"top is {top}; give a number from 1 on")
     top = min(top, number)
-    when = series.asked if dates is None else [series.date(date) for date in dates]
-    if not len(when):
-        raise ForecastError("no date is given; name at least one, or leave the choice out for all")
     tables = []
-    for date in when:
+    for date in series.chosen(dates):
         counts = series.at(date)
         shares = rank_shares(counts, top)
         # The likeliest leaders first; then by the count that is as likely as not.
