@@ -74,17 +74,6 @@ def dated_table(
 ) -> pd.DataFrame:
     """Make the table of counts at calendar dates; see `Forecast.at_dates` for its columns.
 
-    Parameters
-    ----------
-    series : DatedSeries
-        Of what.
-    dates : iterable of date, optional
-        When; by default a month apart, and the last one that was asked for.
-    intervals : iterable of float
-        Probabilities of the intervals, in percent.
-    threshold : int, optional
-        Adds ``threshold`` and ``probability_above``.
-
     Raises
     ------
     ForecastError
@@ -112,17 +101,7 @@ def dated_table(
 def probability_above(
     series: DatedSeries, threshold: int, date: Date | None = None
 ) -> pd.DataFrame:
-    """Probability that counts are above a number; see `Forecast.probability_above`.
-
-    Parameters
-    ----------
-    series : DatedSeries
-        Of what.
-    threshold : int
-        The number.
-    date : date, optional
-        When; the last date that was asked for when not given.
-    """
+    """Probability that counts are above a number; see `Forecast.probability_above`."""
     limit, when = checked_threshold(threshold), series.date(date)
     above = series.at(when) > limit
     share = above.mean(axis=0)
@@ -169,12 +148,7 @@ class TimeTo:
         return np.asarray(np.isinf(self.days).mean(axis=0))
 
     def table(self, intervals: Iterable[float] = (80,)) -> pd.DataFrame:
-        """Quantiles of the date, over all draws.
-
-        Parameters
-        ----------
-        intervals : iterable of float
-            Probabilities of the intervals, in percent.
+        """Quantiles of the date, over all draws; intervals are given in percent.
 
         Returns
         -------
@@ -218,16 +192,15 @@ class TimeTo:
             One row for each series and date: ``base_model`` (not of sums), ``organization``,
             ``date`` (UTC), ``horizon`` (months), ``threshold``, ``probability``.
         """
-        series, dates = self.series, self.series.asked
+        series, dates, number = self.series, self.series.asked, len(self.series.names)
         ends = np.array([(date - series.start) / pd.Timedelta(days=1) for date in dates])
         # A hair more, as a date is known to the microsecond only.
         share = (self.days[:, :, None] <= ends + 1e-9).mean(axis=0)
-        number = len(dates)
         return pd.DataFrame(
-            named(series, np.repeat(np.arange(len(series.names)), number))
+            named(series, np.repeat(np.arange(number), len(dates)))
             | {
-                "date": pd.DatetimeIndex(list(dates) * len(series.names)),
-                "horizon": np.tile([series.horizon(d) for d in dates], len(series.names)),
+                "date": pd.DatetimeIndex(list(dates) * number),
+                "horizon": np.tile([series.horizon(date) for date in dates], number),
                 "threshold": self.threshold,
                 "probability": share.ravel(),
             }
@@ -235,9 +208,9 @@ class TimeTo:
 
     def sentences(self) -> list[str]:
         """One sentence for each series."""
-        found, until = [], f"{self.series.until:%Y-%m-%d}"
+        found, until, number = [], f"{self.series.until:%Y-%m-%d}", f"{self.threshold:,}"
         for row in self.table((80,)).to_dict("records"):
-            name, number = row.get(BASE_MODEL, row["organization"]), f"{self.threshold:,}"
+            name = row.get(BASE_MODEL, row["organization"])
             if row["already"]:
                 found.append(f"{name} is above {number} already, with {row['observed']:,}")
                 continue
@@ -255,26 +228,13 @@ class TimeTo:
 
 
 def time_to(series: DatedSeries, threshold: int) -> TimeTo:
-    """When counts pass a number.
-
-    Raises
-    ------
-    ForecastError
-        When the number is no count.
-    """
+    """When counts pass a number; errors are those of `checked_threshold`."""
     limit = checked_threshold(threshold)
     return TimeTo(series, limit, series.passing(limit))
 
 
 def sentence(row: dict[str, Any], level: str = "80") -> str:
-    """Say what a row of `dated_table` says.
-
-    Parameters
-    ----------
-    row : dict
-        A row, with the interval of that level.
-    level : str
-        Name of the interval, in percent.
+    """Say what a row of `dated_table` says, with its interval of that level in percent.
 
     Examples
     --------
@@ -288,8 +248,7 @@ def sentence(row: dict[str, Any], level: str = "80") -> str:
     counted = Counted.read(row)
     text = (
         f"by {row['date']:%Y-%m-%d}: {row['median']:,} {counted.noun(row['median'])}, "
-        f"{level}% between "
-        f"{row[f'lower_{level}']:,} and {row[f'upper_{level}']:,}"
+        f"{level}% between {row[f'lower_{level}']:,} and {row[f'upper_{level}']:,}"
     )
     if counted.metric == "authors" and BASE_MODEL not in row:  # a sum knows no names
         text += ", each counted once for every base model"
@@ -314,19 +273,10 @@ def percent(share: float) -> str:
 def named(
     series: DatedSeries, places: Sequence[int] | npt.NDArray[np.intp] | None = None
 ) -> dict[str, Any]:
-    """First columns of a table of series: their names.
-
-    Parameters
-    ----------
-    series : DatedSeries
-        Of what.
-    places : sequence of int, optional
-        Which series each row is of; each once by default.
-    """
+    """First columns of a table of series, at the `places` of the rows; each once by default."""
     chosen = np.arange(len(series.names)) if places is None else np.asarray(places)
-    organizations = np.array(series.organizations, dtype=object)[chosen]
-    if series.by != BASE_MODEL:
-        label = {WITH_NEW: True} if series.with_new_releases else {}
-        return {"organization": organizations, **series.counted.label, **label}
-    names = np.array(series.names, dtype=object)[chosen]
-    return {BASE_MODEL: names, "organization": organizations, **series.counted.label}
+    columns: dict[str, Any] = {"organization": np.array(series.organizations, dtype=object)[chosen]}
+    if series.by == BASE_MODEL:
+        columns = {BASE_MODEL: np.array(series.names, dtype=object)[chosen]} | columns
+    label = {WITH_NEW: True} if series.with_new_releases else {}
+    return columns | series.counted.label | label

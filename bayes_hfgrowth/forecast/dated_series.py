@@ -87,12 +87,8 @@ class DatedSeries:
 
         Parameters
         ----------
-        draws : xarray.Dataset
+        draws, by, base_models
             As in `bayes_hfgrowth.forecast.draws.Forecast`.
-        by : str
-            ``base_model``, or ``organization`` or ``all`` for sums.
-        base_models : iterable of str, optional
-            Which base models, or which to add up; all when not given.
 
         Raises
         ------
@@ -125,16 +121,7 @@ class DatedSeries:
     ) -> "DatedSeries":
         """Take sums as series; their last known counts are those at the start.
 
-        Parameters
-        ----------
-        totals : Totals
-            The sums.
-        by : str
-            ``organization`` or ``all``.
-        start : date
-            Date that the forecast is from, UTC.
-        until : date, optional
-            Last date that it was asked for, UTC; by default the last one of the sums.
+        `until` is the last date that was asked for, by default the last one of the sums.
         """
         names, start = tuple(sorted(totals.counts)), pd.Timestamp(start)
         return cls(

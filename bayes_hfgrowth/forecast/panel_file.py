@@ -123,18 +123,10 @@ def forecast_file(
         Forecast from what was known at this date; base models created after it are left out.
     relation : {"finetune", "adapter", "merge", "quantized", "all"}, optional
         Which rows to take from a file of several relations.
-    intervals : iterable of float
-        Intervals of the table, in percent. With `until` or `threshold` the table is one of
-        counts at calendar dates, `bayes_hfgrowth.forecast.draws.Forecast.at_dates`.
-    by : str
-        ``base_model``, or ``organization`` or ``all`` for a table of sums, as in
-        `bayes_hfgrowth.forecast.draws.Forecast.total`. The draws are those of base models in
-        any case.
-    base_models : collection of str, optional
-        Which base models; all when not given.
-    with_new_releases : bool
-        Whether to add to sums the base models that organizations have yet to release, as in
-        `bayes_hfgrowth.forecast.draws.Forecast.total`.
+    intervals, by, base_models, with_new_releases
+        As in `bayes_hfgrowth.forecast.draws.Forecast`. With `until` or `threshold` the table is one
+        of counts at calendar dates, `at_dates`; else `table`, or `total` of sums. The draws are
+        those of base models in any case.
     chunk : int
         Base models that are forecast at a time.
 
@@ -145,8 +137,7 @@ def forecast_file(
         at the date.
     ForecastError
         When a number or `by` is out of range, the panel counts something else than the
-        population, the draws are too many, or the file cannot be
-        written.
+        population, the draws are too many, or the file cannot be written.
     ClusterError
         When the Dask cluster does not do its work.
     """
@@ -214,18 +205,10 @@ def forecast_file(
     elif by in SUMS:
         if with_new_releases:
             with shown.stage("new releases"):
-                born = pd.concat(
-                    [part.base_models[["created_at", "organization"]] for part in source]
-                )
-                releases = Releases(
-                    population,
-                    pd.DatetimeIndex(born["created_at"]),
-                    tuple(born["organization"]),
-                    start,
-                    months,
-                    conditional.seed,
-                    draws,
-                )
+                born = pd.concat([part.base_models for part in source])
+                created, names = pd.DatetimeIndex(born["created_at"]), tuple(born["organization"])
+                seed = conditional.seed
+                releases = Releases(population, created, names, start, months, seed, draws)
                 total.add(releases.totals(by))
         if dated:
             table = dated_table(DatedSeries.of_totals(total, by, start, last), None, levels, limit)
@@ -263,12 +246,7 @@ def _sums(found: Forecast, by: str) -> Totals:
 def largest_at_end(table: pd.DataFrame, so_far: pd.DataFrame | None = None) -> pd.DataFrame:
     """Rows of the last date with most fine-tunes so far, at most `MOST_ANSWERS`.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        From `bayes_hfgrowth.forecast.answers.dated_table`.
-    so_far : pandas.DataFrame, optional
-        Rows found in another table, which are taken in.
+    Of a table from `bayes_hfgrowth.forecast.answers.dated_table`, and the rows found in others.
     """
     rows = table[table["date"] == table["date"].max()]
     rows = rows if so_far is None else pd.concat([so_far, rows], ignore_index=True)

@@ -180,16 +180,10 @@ def simulated(
 
 
 def put(counts: Counts, i: int | npt.NDArray[np.int64], some: Counts) -> Counts:
-    """Put counts of base models at positions `i`; the same array, or a copy as wide as they are.
+    """Put counts from `simulated` at position `i` of those of all base models.
 
-    Parameters
-    ----------
-    counts : ndarray of int, shape (2, draws, base models, months)
-        Of all, by age and at dates.
-    i : int or ndarray of int
-        Which base models.
-    some : ndarray of int
-        From `simulated`; of several base models, shape (2, draws, base models, months).
+    `counts`, shape (2, draws, base models, months), are 32 bits wide as long as that will do; what
+    is returned is the same array, or a wider copy. Several base models have several positions.
     """
     if some.dtype.itemsize > counts.dtype.itemsize:
         counts = counts.astype(some.dtype)
@@ -221,12 +215,8 @@ def forecast_new(
     panel : Panel
         The new base models. An organization that the population does not know is drawn from
         the global level.
-    months : int, optional
-        How far ahead, in months; at least 1.
-    seed : int, optional
-        Same seed, same forecast; by default the seed of the population's fit.
-    until : date, optional
-        How far ahead as a date, in place of `months`: the forecast covers it.
+    months, seed, until
+        As in `forecast`; the seed is by default that of the population's fit.
     draws : int
         Paths of each base model. Path j of every base model goes with draw j of the population,
         as far as the base model's months allow, and with the same period effects ahead, so that
@@ -289,43 +279,22 @@ def with_releases(
 ) -> Forecast:
     """Give a forecast the base models that organizations have yet to release.
 
-    Parameters
-    ----------
-    found : Forecast
-        Of all base models of a fit or panel.
-    population : PopulationPosterior
-        What it is from.
-    history : History
-        All base models, whose creation tells how many organizations release.
-    seed, ahead : int
-        As in `bayes_hfgrowth.forecast.releases.Releases`.
+    The forecast and history are of all base models of a fit or panel; the rest is as in
+    `bayes_hfgrowth.forecast.releases.Releases`.
     """
-    sizes = found.draws.sizes
+    sizes, start = found.draws.sizes, pd.Timestamp(found.draws.attrs[FROM])
+    number, months = sizes["chain"] * sizes["draw"], sizes["horizon"]
     organizations = tuple(history.organizations[o] for o in history.organization_of)
-    return replace(
-        found,
-        releases=Releases(
-            population,
-            history.created_at,
-            organizations,
-            pd.Timestamp(found.draws.attrs[FROM]),
-            sizes["horizon"],
-            seed,
-            sizes["chain"] * sizes["draw"],
-            ahead,
-        ),
+    releases = Releases(
+        population, history.created_at, organizations, start, months, seed, number, ahead
     )
+    return replace(found, releases=releases)
 
 
 def conditional_on(
     population: PopulationPosterior, months: int, seed: int | None, draws: int
 ) -> Conditional:
-    """Make a population ready to forecast from.
-
-    Parameters
-    ----------
-    population, months, seed, draws
-        As in `forecast_new`.
+    """Make a population ready to forecast from; arguments are those of `forecast_new`.
 
     Raises
     ------
@@ -344,16 +313,8 @@ def forecast_chunk(
 ) -> Forecast:
     """Forecast some base models that were in no fit.
 
-    Parameters
-    ----------
-    conditional : Conditional
-        From `conditional_on`.
-    history : History
-        Their months.
-    months : int
-        As in `forecast_new`.
-    start : pandas.Timestamp
-        Date from which sums are forecast; see `bayes_hfgrowth.forecast.dated_counts.last_date`.
+    `conditional` is from `conditional_on`, and `start` the date from which sums are forecast; see
+    `bayes_hfgrowth.forecast.dated_counts.last_date`.
     """
     found, number = condition(conditional, history), len(history.base_models)
     awake = replace(conditional.spec, dormancy=None)
@@ -375,16 +336,7 @@ def forecast_chunk(
 def followed(conditional: Conditional, one: History, draw: Integers, ahead: int) -> SharedDraws:
     """What a base model shares with all others, over its months and some ahead.
 
-    Parameters
-    ----------
-    conditional : Conditional
-        The population.
-    one : History
-        The base model.
-    draw : ndarray of int, shape (draws,)
-        The draw of the population of each of its draws.
-    ahead : int
-        Further months of age.
+    `draw`, of shape (draws,), is the draw of the population that each of its draws belongs to.
     """
     first, number = calendar_needed(one, ahead)
     known = sum(one.calendar_span) - 1 if len(one.month) else first
@@ -392,13 +344,7 @@ def followed(conditional: Conditional, one: History, draw: Integers, ahead: int)
 
 
 def check_request(months: int, seed: int) -> None:
-    """Check a horizon and a seed.
-
-    Raises
-    ------
-    ForecastError
-        When one is out of range.
-    """
+    """Raise `ForecastError` when a horizon or a seed is out of range."""
     if seed < 0:
         raise ForecastError(f"the seed is {seed}; give a number from 0 on")
     if not 1 <= months <= LONGEST:

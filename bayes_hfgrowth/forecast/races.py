@@ -60,14 +60,7 @@ def rank_table(
 ) -> pd.DataFrame:
     """Probabilities of ranks at dates; see `Forecast.rank` for the columns.
 
-    Parameters
-    ----------
-    series : DatedSeries
-        Whose ranks.
-    dates : iterable of date, optional
-        When; by default a month apart, and the last one that was asked for.
-    top : int, optional
-        Ranks from 1 to this; by default all, up to `MOST_RANKS`.
+    Dates are by default those a month apart, and the last one that was asked for.
 
     Raises
     ------
@@ -169,14 +162,7 @@ class Overtaking:
 
 
 def overtaking(series: DatedSeries, name: str, other: str) -> Overtaking:
-    """Whether one series overtakes another, draw by draw.
-
-    Parameters
-    ----------
-    series : DatedSeries
-        Holds both.
-    name, other : str
-        The one that overtakes, and the one that is overtaken.
+    """Whether the series of that name overtakes the other one, draw by draw.
 
     Raises
     ------
@@ -189,10 +175,5 @@ def overtaking(series: DatedSeries, name: str, other: str) -> Overtaking:
     both = indices_of([name, other], series.names, what, "forecast", ForecastError)
     when = series.asked
     counts = np.stack([series.at(date)[:, both] for date in when], axis=-1)
-    return Overtaking(
-        name=name,
-        other=other,
-        already=bool(series.observed[both[0]] > series.observed[both[1]]),
-        dates=when,
-        ahead=counts[:, 0] > counts[:, 1],
-    )
+    already = bool(series.observed[both[0]] > series.observed[both[1]])
+    return Overtaking(name, other, already, when, counts[:, 0] > counts[:, 1])

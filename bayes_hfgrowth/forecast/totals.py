@@ -93,10 +93,8 @@ class Totals:
 
         Parameters
         ----------
-        draws : xarray.Dataset
-            As in `Forecast`.
-        by, base_models
-            As in `Forecast.total`.
+        draws, by, base_models
+            As in `bayes_hfgrowth.forecast.draws.Forecast`.
 
         Raises
         ------
@@ -131,29 +129,22 @@ class Totals:
     def table(self, intervals: Iterable[float] = (50, 80, 95)) -> pd.DataFrame:
         """Make the table of `Forecast.total`; intervals as in `checked_intervals`."""
         levels = checked_intervals(intervals)
-        tables = [
-            pd.DataFrame(
-                {
-                    "organization": name,
-                    **self.counted.label,
-                    "month": self.horizon,
-                    "date": self.dates,
-                    "horizon": self.horizon,
-                    "observed": self.observed[name],
-                    **self._label(name),
-                    **summaries(self.counts[name][:, None], levels),
-                }
-            )
-            for name in sorted(self.counts)
-        ]
+        tables = []
+        for name in sorted(self.counts):
+            columns: dict[str, Any] = {
+                "organization": name,
+                **self.counted.label,
+                "month": self.horizon,
+                "date": self.dates,
+                "horizon": self.horizon,
+                "observed": self.observed[name],
+            }
+            if self.released:
+                born = np.floor(np.median(self.released[name], axis=0)).astype(np.int64)
+                columns |= {WITH_NEW: True, "new_base_models": born}
+            columns |= summaries(self.counts[name][:, None], levels)
+            tables.append(pd.DataFrame(columns))
         return pd.concat(tables, ignore_index=True)
-
-    def _label(self, name: str) -> dict[str, Any]:
-        """Columns that say that base models yet to be released are in."""
-        if not self.released:
-            return {}
-        released = np.median(self.released[name], axis=0)
-        return {WITH_NEW: True, "new_base_models": np.floor(released).astype(np.int64)}
 
 
 def counts_of(draws: xr.Dataset, name: str) -> npt.NDArray[np.integer]:
@@ -185,13 +176,7 @@ def dated_counts_of(
 
 
 def checked_by(by: str) -> str:
-    """What a table is by: a base model, or a sum over base models.
-
-    Raises
-    ------
-    ForecastError
-        When it is something else.
-    """
+    """What a table is by; `ForecastError` when it is neither a base model nor one of `SUMS`."""
     if by not in (BASE_MODEL, *SUMS):
         raise ForecastError(f"there is no table by {by!r}; take base_model, {' or '.join(SUMS)}")
     return by
@@ -207,19 +192,10 @@ def checked_sum(by: str) -> str:
 def check_new_releases(by: str, some_only: bool, out: str | os.PathLike[str] | None = None) -> None:
     """Check that base models yet to be released can be in what is asked for.
 
-    Parameters
-    ----------
-    by : str
-        What a table is by.
-    some_only : bool
-        Whether it is of some of the base models of a fit or panel only.
-    out : path-like, optional
-        File that it is for.
-
     Raises
     ------
     ForecastError
-        When it is no table of sums of all base models.
+        When it is no table of sums, or one of some of the base models of a fit or panel only.
     """
     if by not in SUMS or (out is not None and Path(out).suffix.lower() == ".nc"):
         raise ForecastError(
@@ -297,13 +273,7 @@ def checked_intervals(intervals: Iterable[float]) -> list[tuple[str, float]]:
 
 
 def quantiles_of(levels: list[tuple[str, float]]) -> dict[str, tuple[float, bool]]:
-    """Median and ends of intervals: by column, the probability and whether it is rounded up.
-
-    Parameters
-    ----------
-    levels : list
-        From `checked_intervals`.
-    """
+    """Median and ends of intervals: by column, the probability and whether it is rounded up."""
     found = {"median": (0.5, False)}
     for name, level in levels:
         tail = (1.0 - level / 100.0) / 2.0

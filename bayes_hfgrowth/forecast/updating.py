@@ -146,10 +146,8 @@ class Update:
 
         Parameters
         ----------
-        months : int, optional
-            How far ahead, in months; at least 1.
-        until : date, optional
-            How far ahead as a date, in place of `months`.
+        months, until
+            As in `bayes_hfgrowth.forecast.paths.forecast`.
         progress : bool
             Whether to show progress on standard error.
 
@@ -205,10 +203,7 @@ class Update:
     def earlier(self) -> Forecast | None:
         """The forecast that the fit made, without what came, of base models with new months.
 
-        Returns
-        -------
-        Forecast or None
-            As far as the panel's months go; None where no base model has a new month.
+        It goes as far as the panel's months do; None where no base model has a new month.
         """
         table = self.base_models
         some = table[table["source"].isin([REWEIGHTED, REFIT])]
