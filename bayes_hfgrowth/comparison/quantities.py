@@ -178,7 +178,7 @@ class QuantityDraws:
 
 
 def _flat(posterior: xr.Dataset, name: str, *dims: str) -> Draws:
-    """Draws of a variable, those of all chains in a row; shape (draws, *dims)."""
+    """Draws of a variable, those of all chains in a row; shape (draws, dims)."""
     values = posterior[name].transpose("chain", "draw", *dims).to_numpy().astype(np.float64)
     return values.reshape(-1, *values.shape[2:])
 
@@ -268,10 +268,13 @@ def curve_draws(spec: GrowthSpec, posterior: xr.Dataset, peaks: Draws) -> dict[s
     dict of str to ndarray, shape (draws, organizations)
         By the name of the quantity.
     """
-    immediacy, longevity = (
-        population_draws(posterior, name) for name in ("immediacy", "longevity")
-    )
+    immediacy = population_draws(posterior, "immediacy")
+    longevity = population_draws(posterior, "longevity")
     exponent, paced = exponents(spec, posterior)[:, None], _paced_fitness(posterior)
+    at_ages = {
+        f"median_at_{age}_months": cumulative(age, paced, immediacy, longevity, spec.m, exponent)
+        for age in EQUAL_AGES
+    }
     shares = dormancy_shares(spec, posterior)
     return {
         "immediacy": immediacy,
@@ -280,12 +283,7 @@ def curve_draws(spec: GrowthSpec, posterior: xr.Dataset, peaks: Draws) -> dict[s
         "fitness": population_draws(posterior, "fitness"),
         "ultimate_impact": ultimate_impact(paced, spec.m, exponent),
         **({} if shares is None else {"dormancy": shares}),
-        **{
-            f"median_at_{age}_months": cumulative(
-                age, paced, immediacy, longevity, spec.m, exponent
-            )
-            for age in EQUAL_AGES
-        },
+        **at_ages,
     }
 
 
@@ -324,10 +322,9 @@ def quantity_draws(
     everyone = np.arange(len(peaks))
     draws = {name: QuantityDraws(values, everyone) for name, values in exact.items()}
     every = max(1, -(-len(peaks) // SIMULATED_DRAWS))
-    simulated = everyone.reshape(posterior.sizes["chain"], -1)[:, ::every]
+    used = everyone.reshape(posterior.sizes["chain"], -1)[:, ::every].ravel()
     thin = posterior.isel(draw=slice(None, None, every))
     new = np.stack([_new_base_models(spec, thin, int(o), rng) for o in chosen], axis=-1)
-    used = simulated.ravel()
     draws[f"finetunes_after_{NEW_MONTHS}_months"] = QuantityDraws(
         new.reshape(-1, len(chosen)).astype(np.float64), np.repeat(used, NEW_BASE_MODELS)
     )
@@ -379,14 +376,9 @@ def _portfolio(
 ) -> tuple[Draws, Draws]:
     """Total of an organization's base models `NEW_MONTHS` months on, and without one of them."""
     own = np.flatnonzero(fit.history.organization_of == organization)
-    counts = futures(
-        fit.spec,
-        fit.history.subset(own),
-        base_model_parameters(fit.spec, posterior.isel(base_model=own)),
-        shared,
-        NEW_MONTHS,
-        rng,
-        dormancy_shares(fit.spec, posterior),
-    )[:, :, -1].astype(np.float64)
+    theta = base_model_parameters(fit.spec, posterior.isel(base_model=own))
+    shares, part = dormancy_shares(fit.spec, posterior), fit.history.subset(own)
+    paths = futures(fit.spec, part, theta, shared, NEW_MONTHS, rng, shares)
+    counts = paths[:, :, -1].astype(np.float64)
     total = counts.sum(axis=1)
     return total, total - counts[:, own == left_out].sum(axis=1)

@@ -19,12 +19,7 @@ import pandas as pd
 from scipy.special import ndtr
 
 from bayes_hfgrowth.panel.history import History
-from bayes_hfgrowth.support.months import (
-    anniversary,
-    completed_months,
-    month_end,
-    utc_microseconds,
-)
+from bayes_hfgrowth.support.months import anniversary, completed_months, month_end, utc_microseconds
 
 __all__ = [
     "Ages",

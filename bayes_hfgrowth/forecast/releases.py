@@ -111,9 +111,8 @@ class Releases:
         conditional = Conditional(self.population, self.seed, self.draws, self.ahead)
         parts = [conditional.of_organization(name) for name in births.organizations]
         means = np.stack([mean for mean, _ in parts], axis=1)
-        awake_share = np.stack(
-            [np.ones(self.draws) if dormant is None else 1.0 - dormant for _, dormant in parts], 1
-        )
+        ones = np.ones(self.draws)  # shares of base models that are not dormant
+        active = np.stack([ones if share is None else 1.0 - share for _, share in parts], axis=1)
         shared, awake = self._shared(conditional), replace(conditional.spec, dormancy=None)
         dates, rng = dates_ahead(self.start, self.months), random_of(self.seed, _PATHS)
         edges = pd.DatetimeIndex([self.start]).append(dates)
@@ -122,7 +121,7 @@ class Releases:
             slots = rng.multinomial(numbers[:, :, month], np.full(SLOTS, 1.0 / SLOTS))
             length = edges[month + 1] - edges[month]
             for slot in range(SLOTS):
-                number = rng.binomial(slots[:, :, slot], awake_share)
+                number = rng.binomial(slots[:, :, slot], active)
                 if number.any():
                     born = edges[month] + (slot + 0.5) / SLOTS * length
                     finetunes[:, :, month:] += _grown(

@@ -8,11 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayes_hfgrowth.forecast.dated_counts import (
-    dates_ahead,
-    last_date,
-    months_needed,
-)
+from bayes_hfgrowth.forecast.dated_counts import dates_ahead, last_date, months_needed
 from bayes_hfgrowth.forecast.draws import Forecast
 from bayes_hfgrowth.forecast.paths import (
     CHUNK,
@@ -256,16 +252,14 @@ def update(fit: FittedDraws, panel: Panel, seed: int | None = None) -> Update:
             f"the panel counts {panel.counted.many} and the fit {fit.counted.many}; give a panel "
             "that counts the same, or fit this one"
         )
-    position = {name: i for i, name in enumerate(old.base_models)}
-    in_panel = np.array(
-        [p for p, name in enumerate(history.base_models) if name in position], dtype=np.int64
-    )
+    place = pd.Index(old.base_models).get_indexer(list(history.base_models))  # -1 if unknown
+    in_panel = np.flatnonzero(place >= 0)
     if not len(in_panel):
         raise ForecastError(
             "the panel holds no base model of the fit, so there is nothing to update; forecast "
             "new ones with hfgrowth forecast FIT --panel PANEL"
         )
-    in_fit = np.array([position[history.base_models[p]] for p in in_panel], dtype=np.int64)
+    in_fit = place[in_panel]
     _check_past(fit, panel, history, zip(in_panel.tolist(), in_fit.tolist(), strict=True))
     sizes = fit.posterior.sizes
     population = PopulationPosterior.from_fit(fit)
