@@ -227,8 +227,7 @@ def forecast(
     the last date is printed, of the base models with most fine-tunes.
     """
     from bayes_hfgrowth.forecast.answers import checked_threshold
-    from bayes_hfgrowth.forecast.panel_file import check_new_releases
-    from bayes_hfgrowth.forecast.totals import checked_by, interval_columns
+    from bayes_hfgrowth.forecast.totals import check_new_releases, checked_by, interval_columns
     from bayes_hfgrowth.support.horizon import until_date
 
     check_file(out, (".csv", ".parquet", ".nc"), ForecastError)

@@ -44,7 +44,7 @@ from bayes_hfgrowth.support.files import growing_table, write_table
 from bayes_hfgrowth.support.horizon import Date, months_ahead, until_date
 from bayes_hfgrowth.support.progress import Progress
 
-__all__ = ["ForecastFile", "check_new_releases", "forecast_file", "largest_at_end"]
+__all__ = ["ForecastFile", "forecast_file", "largest_at_end"]
 
 MOST_BYTES = 2**30
 """Size of forecast draws up to which they are kept; a table of base models has no such limit."""
