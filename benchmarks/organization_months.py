@@ -192,7 +192,8 @@ def scored(
             fit.spec, part, np.ascontiguousarray(drawn.theta[:, members]),
             replace(shared, period=period), months, rng, drawn.dormancy,
         )  # fmt: skip
-    found = assembled(history, counts[None], counts[None], last_date(history, fit.observed_at))
+    both = np.stack([counts, counts])[:, None]
+    found = assembled(history, both, last_date(history, fit.observed_at))
     some = np.isin(found.draws["horizon"].to_numpy(), horizons)
     return measured(found.draws.isel(horizon=some), hfg.load_example())
 

@@ -226,8 +226,7 @@ def forecast(
     the last date is printed, of the base models with most fine-tunes.
     """
     from bayes_hfgrowth.forecast.answers import checked_threshold
-    from bayes_hfgrowth.forecast.panel_file import check_new_releases
-    from bayes_hfgrowth.forecast.totals import checked_by
+    from bayes_hfgrowth.forecast.totals import check_new_releases, checked_by
     from bayes_hfgrowth.support.horizon import until_date
 
     check_file(out, (".csv", ".parquet", ".nc"), ForecastError)
@@ -238,7 +237,7 @@ def forecast(
     if limit is not None and out.suffix.lower() == ".nc":
         raise ForecastError(f"--threshold asks for a table, and {out} are draws; write .csv")
     if with_new_releases:
-        check_new_releases(by, base_model or None, out)
+        check_new_releases(by, bool(base_model), out)
     ask = _Asked(months, last, limit, base_model or None, seed, out, levels, by, with_new_releases)
     if panel is not None:
         convergence = _of_panel(fit_file, panel, as_of, relation, ask, dask)

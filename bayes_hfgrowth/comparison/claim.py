@@ -1,6 +1,6 @@
 """The paper's claim that some organizations peak early, as probabilities for every one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,11 +47,6 @@ class EarlyPeaks:
     all_earlier: float
     are_earliest: float
 
-    @staticmethod
-    def claimed_in(organizations: Sequence[str]) -> list[int]:
-        """Positions of those that the paper names."""
-        return [index for index, name in enumerate(organizations) if name in CLAIMED]
-
     def sentences(self) -> list[str]:
         """The claim and its answer; none where the fit holds none of the named."""
         rows = self.table[self.table["claimed"]]
@@ -59,18 +54,15 @@ class EarlyPeaks:
             return []
         who = _listed(sorted(rows["organization"]))
         lines = [f"The paper says that base models of {who} peak early. {self._answer(rows)}"]
-        lines += [
-            f"P({row.organization} peaks before the median organization) "
-            f"{probability_words(row.earlier_than_median)}"
-            + (
-                ""
-                if np.isnan(row.earlier_without_largest)
-                else "; without its largest base model "
-                f"{probability_words(row.earlier_without_largest)}"
-                f"{reliability_words(row.pareto_k)}"
+        for row in rows.itertuples():
+            line = (
+                f"P({row.organization} peaks before the median organization) "
+                f"{probability_words(row.earlier_than_median)}"
             )
-            for row in rows.itertuples()
-        ]
+            if not np.isnan(row.earlier_without_largest):
+                words = probability_words(row.earlier_without_largest)
+                line += f"; without its largest base model {words}{reliability_words(row.pareto_k)}"
+            lines.append(line)
         if len(rows) > 1:
             lines += [
                 f"P({who} all peak before the median organization) "
@@ -113,13 +105,9 @@ def early_peaks(
         Ages at the peak.
     without : mapping of int to Without, optional
         Weights that leave out the largest base model of organizations, by their positions.
-
-    Returns
-    -------
-    EarlyPeaks
     """
-    claimed = np.isin(organizations, CLAIMED)
-    few = int(claimed.sum())
+    claimed, without = np.isin(organizations, CLAIMED), without or {}
+    few, number = int(claimed.sum()), len(organizations)
     middle = np.median(peaks, axis=1, keepdims=True)
     earlier = np.where(peaks < middle, 1.0, np.where(peaks == middle, 0.5, 0.0))
     # Of the places left to those who tie, each of them has an equal part.
@@ -127,8 +115,6 @@ def early_peaks(
     last = stats.rankdata(peaks, method="max", axis=1)
     among = np.clip((few - first + 1) / (last - first + 1), 0.0, 1.0)
     draw = np.arange(len(peaks))
-    without_largest = {i: each.mean(earlier[:, i], draw) for i, each in (without or {}).items()}
-    k = {i: each.pareto_k for i, each in (without or {}).items()}
     table = pd.DataFrame(
         {
             "organization": list(organizations),
@@ -139,23 +125,22 @@ def early_peaks(
             "earlier_than_median": earlier.mean(axis=0),
             "among_earliest": among.mean(axis=0),
             "earlier_without_largest": [
-                without_largest.get(i, np.nan) for i in range(len(organizations))
+                without[i].mean(earlier[:, i], draw) if i in without else np.nan
+                for i in range(number)
             ],
-            "pareto_k": [k.get(i, np.nan) for i in range(len(organizations))],
+            "pareto_k": [without[i].pareto_k if i in without else np.nan for i in range(number)],
         }
     )
-    named, others = peaks[:, claimed], peaks[:, ~claimed]
-    everywhere = few > 0 and few < len(organizations)
-    return EarlyPeaks(
-        table=table.sort_values(
-            ["earlier_than_median", "organization"], ascending=[False, True], ignore_index=True
-        ),
-        few=few,
-        all_earlier=float((named < middle).all(axis=1).mean()) if few else np.nan,
-        are_earliest=float((named.max(axis=1) < others.min(axis=1)).mean())
-        if everywhere
-        else np.nan,
+    table = table.sort_values(
+        ["earlier_than_median", "organization"], ascending=[False, True], ignore_index=True
     )
+    all_earlier = are_earliest = np.nan
+    named, others = peaks[:, claimed], peaks[:, ~claimed]
+    if few:
+        all_earlier = float((named < middle).all(axis=1).mean())
+    if 0 < few < number:
+        are_earliest = float((named.max(axis=1) < others.min(axis=1)).mean())
+    return EarlyPeaks(table, few, all_earlier, are_earliest)
 
 
 def _listed(names: list[str]) -> str:

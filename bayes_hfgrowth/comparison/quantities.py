@@ -155,15 +155,7 @@ QUANTITIES = {
 
 
 def quantity_of(key: str, counted: Counted = FINETUNES) -> Quantity:
-    """A quantity in the words of what was counted.
-
-    Parameters
-    ----------
-    key : str
-        Of `QUANTITIES`.
-    counted : Counted
-        What stands for fine-tunes.
-    """
+    """One of `QUANTITIES` in the words of what was counted."""
     known = QUANTITIES[key]
     larger = None if known.larger is None else counted.said(known.larger)
     return Quantity(counted.said(known.unit), counted.said(known.label), larger)
@@ -185,36 +177,34 @@ class QuantityDraws:
     draw: Integers
 
 
+def _flat(posterior: xr.Dataset, name: str, *dims: str) -> Draws:
+    """Draws of a variable, those of all chains in a row; shape (draws, dims)."""
+    values = posterior[name].transpose("chain", "draw", *dims).to_numpy().astype(np.float64)
+    return values.reshape(-1, *values.shape[2:])
+
+
 def population_draws(posterior: xr.Dataset, name: str) -> Draws:
     """Organization means of a growth parameter; shape (draws, organizations)."""
-    values = posterior[f"organization_{name}"].transpose("chain", "draw", "organization")
-    return values.to_numpy().astype(np.float64).reshape(-1, posterior.sizes["organization"])
+    return _flat(posterior, f"organization_{name}", "organization")
 
 
 def exponents(spec: GrowthSpec, posterior: xr.Dataset) -> Draws:
     """Exponent of the reinforcement, drawn or as set; shape (draws,)."""
     if "reinforcement_exponent" in posterior:
-        values = posterior["reinforcement_exponent"].transpose("chain", "draw").to_numpy()
-        return values.astype(np.float64).ravel()
+        return _flat(posterior, "reinforcement_exponent")
     return np.full(posterior.sizes["chain"] * posterior.sizes["draw"], spec.reinforcement)
 
 
 def recent_period_effect(posterior: xr.Dataset) -> Draws:
-    """Mean period effect of the last `RECENT_MONTHS` calendar months; shape (draws,).
+    """Mean period effect of the last `RECENT_MONTHS` calendar months, or 0; shape (draws,).
 
     Fitness and period effects are known together better than apart: λ exp(z) decides what comes.
     So what is said of counts is said of months like those of the last year, alike for all
     organizations, and not of months with the effect 0, which may lie years back.
-
-    Parameters
-    ----------
-    posterior : xarray.Dataset
-        Draws; 0 where the growth model has no period effect.
     """
     if "period_effect" not in posterior:
         return np.zeros(posterior.sizes["chain"] * posterior.sizes["draw"])
-    effects = posterior["period_effect"].transpose("chain", "draw", "calendar_month").to_numpy()
-    effects = effects.astype(np.float64).reshape(-1, effects.shape[-1])
+    effects = _flat(posterior, "period_effect", "calendar_month")
     return np.asarray(effects[:, -RECENT_MONTHS:].mean(axis=1))
 
 
@@ -233,24 +223,17 @@ def peak_months(spec: GrowthSpec, posterior: xr.Dataset) -> Draws:
     a spike within the first hours that brings next to nothing. Counts are monthly, so months
     are compared, not instants.
 
-    Parameters
-    ----------
-    spec : GrowthSpec
-        Holds m, and the exponent of the reinforcement where that is set.
-    posterior : xarray.Dataset
-        Draws of the organizations.
-
     Returns
     -------
     ndarray, shape (draws, organizations)
         Age at the end of that month, at most `LONGEST_PEAK` months.
     """
-    shape = (-1, posterior.sizes["organization"])
+    organizations = posterior.sizes["organization"]
     curve = np.stack(
         [
             _paced_fitness(posterior).ravel(),
             *(population_draws(posterior, name).ravel() for name in ("immediacy", "longevity")),
-            np.repeat(exponents(spec, posterior), posterior.sizes["organization"]),
+            np.repeat(exponents(spec, posterior), organizations),
         ]
     )
     middle = np.exp(curve[1])
@@ -271,46 +254,36 @@ def peak_months(spec: GrowthSpec, posterior: xr.Dataset) -> Draws:
         going, before, last, best = going[on], count[on], growth[on], best[on]
         if len(going) == 0:
             break
-    return month.reshape(shape)
+    return month.reshape(-1, organizations)
 
 
 def curve_draws(spec: GrowthSpec, posterior: xr.Dataset, peaks: Draws) -> dict[str, Draws]:
     """What draws of the population say of organizations without any simulation.
 
-    Counts are those at the recent pace of the Hub, see `recent_period_effect`.
-
-    Parameters
-    ----------
-    spec : GrowthSpec
-        The growth model.
-    posterior : xarray.Dataset
-        Draws of the organizations.
-    peaks : ndarray, shape (draws, organizations)
-        From `peak_months`.
+    Counts are those at the recent pace of the Hub, see `recent_period_effect`. `peaks` are from
+    `peak_months`.
 
     Returns
     -------
     dict of str to ndarray, shape (draws, organizations)
         By the name of the quantity.
     """
-    fitness, immediacy, longevity = (
-        population_draws(posterior, name) for name in ("fitness", "immediacy", "longevity")
-    )
+    immediacy = population_draws(posterior, "immediacy")
+    longevity = population_draws(posterior, "longevity")
     exponent, paced = exponents(spec, posterior)[:, None], _paced_fitness(posterior)
+    at_ages = {
+        f"median_at_{age}_months": cumulative(age, paced, immediacy, longevity, spec.m, exponent)
+        for age in EQUAL_AGES
+    }
     shares = dormancy_shares(spec, posterior)
     return {
         "immediacy": immediacy,
         "peak_age": peaks,
         "longevity": longevity,
-        "fitness": fitness,
+        "fitness": population_draws(posterior, "fitness"),
         "ultimate_impact": ultimate_impact(paced, spec.m, exponent),
         **({} if shares is None else {"dormancy": shares}),
-        **{
-            f"median_at_{age}_months": cumulative(
-                age, paced, immediacy, longevity, spec.m, exponent
-            )
-            for age in EQUAL_AGES
-        },
+        **at_ages,
     }
 
 
@@ -349,10 +322,9 @@ def quantity_draws(
     everyone = np.arange(len(peaks))
     draws = {name: QuantityDraws(values, everyone) for name, values in exact.items()}
     every = max(1, -(-len(peaks) // SIMULATED_DRAWS))
-    simulated = everyone.reshape(posterior.sizes["chain"], -1)[:, ::every]
+    used = everyone.reshape(posterior.sizes["chain"], -1)[:, ::every].ravel()
     thin = posterior.isel(draw=slice(None, None, every))
     new = np.stack([_new_base_models(spec, thin, int(o), rng) for o in chosen], axis=-1)
-    used = simulated.ravel()
     draws[f"finetunes_after_{NEW_MONTHS}_months"] = QuantityDraws(
         new.reshape(-1, len(chosen)).astype(np.float64), np.repeat(used, NEW_BASE_MODELS)
     )
@@ -369,29 +341,21 @@ def quantity_draws(
 def _new_base_models(
     spec: GrowthSpec, posterior: xr.Dataset, organization: int, rng: np.random.Generator
 ) -> Integers:
-    """Fine-tunes of new base models of an organization after `NEW_MONTHS` months.
+    """Fine-tunes of new base models after `NEW_MONTHS` months; shape (draws, NEW_BASE_MODELS).
 
     Each draw brings the organization means and the scale of base models around them; from
-    these come `NEW_BASE_MODELS` base models, and the transition law runs each from birth;
-    with dormancy in the growth model, some of them never start.
-
-    Returns
-    -------
-    ndarray of int, shape (draws, NEW_BASE_MODELS)
+    these come base models, and the transition law runs each from birth; with dormancy in the
+    growth model, some of them never start.
     """
     own = posterior.isel(organization=[organization])
     columns = []
     for name in spec.parameters:
         mean = population_draws(own, name)
         mean = np.log(mean) if LOG_SCALE[name] else mean
-        scale = posterior[f"between_base_models_{name}"].transpose("chain", "draw").to_numpy()
-        offsets = rng.standard_normal((len(mean), NEW_BASE_MODELS))
-        columns.append(mean + scale.reshape(-1, 1) * offsets)
+        scale = _flat(posterior, f"between_base_models_{name}")[:, None]
+        columns.append(mean + scale * rng.standard_normal((len(mean), NEW_BASE_MODELS)))
     theta = np.stack(columns, axis=-1)
-    newborn = replace(
-        History.newborn(NEW_BASE_MODELS),
-        organization_of=np.zeros(NEW_BASE_MODELS, dtype=np.int64),
-    )
+    newborn = History.newborn(NEW_BASE_MODELS)
     # New base models of different organizations are compared in months that are all alike.
     shared = SharedDraws.of(spec, own)
     if shared.period is not None:
@@ -412,14 +376,9 @@ def _portfolio(
 ) -> tuple[Draws, Draws]:
     """Total of an organization's base models `NEW_MONTHS` months on, and without one of them."""
     own = np.flatnonzero(fit.history.organization_of == organization)
-    counts = futures(
-        fit.spec,
-        fit.history.subset(own),
-        base_model_parameters(fit.spec, posterior.isel(base_model=own)),
-        shared,
-        NEW_MONTHS,
-        rng,
-        dormancy_shares(fit.spec, posterior),
-    )[:, :, -1].astype(np.float64)
+    theta = base_model_parameters(fit.spec, posterior.isel(base_model=own))
+    shares, part = dormancy_shares(fit.spec, posterior), fit.history.subset(own)
+    paths = futures(fit.spec, part, theta, shared, NEW_MONTHS, rng, shares)
+    counts = paths[:, :, -1].astype(np.float64)
     total = counts.sum(axis=1)
     return total, total - counts[:, own == left_out].sum(axis=1)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayes_hfgrowth.comparison.claim import EarlyPeaks, early_peaks
+from bayes_hfgrowth.comparison.claim import CLAIMED, EarlyPeaks, early_peaks
 from bayes_hfgrowth.comparison.quantities import (
     NEW_MONTHS,
     QUANTITIES,
@@ -118,28 +118,20 @@ class Comparison:
     counted: Counted = FINETUNES
 
     def sections(self) -> dict[str, list[str]]:
-        """Plain statements under short headings.
+        """Plain statements under short headings; no section is empty.
 
-        Returns
-        -------
-        dict of str to list of str
-            First the probabilities of each pair, ordered as in `pairs`, then the `notes`. No
-            section is empty.
+        First the probabilities of each pair, ordered as in `pairs`, then the `notes`.
         """
         pairs = self.pairs.groupby(["first", "second"], sort=False)["sentence"]
-        return {
-            f"{first} and {second}": list(sentences) for (first, second), sentences in pairs
-        } | self.notes()
+        told = {f"{first} and {second}": list(said) for (first, second), said in pairs}
+        return told | self.notes()
 
     def notes(self) -> dict[str, list[str]]:
         """What there is to say besides the probabilities of pairs, under short headings.
 
-        Returns
-        -------
-        dict of str to list of str
-            The paper's claim, then how much of each organization hangs on its largest base
-            model, then, where the fit leaves out base models with few fine-tunes, a reminder
-            of it. No section is empty.
+        The paper's claim, then how much of each organization hangs on its largest base model,
+        then, where the fit leaves out base models with few fine-tunes, a reminder of it. No
+        section is empty.
         """
         cells = self.table.set_index(["organization", "quantity"])
         notes = {
@@ -158,22 +150,11 @@ class Comparison:
         return {heading: lines for heading, lines in notes.items() if lines}
 
     def sentences(self) -> list[str]:
-        """The statements of `sections`, one after another.
-
-        Returns
-        -------
-        list of str
-            The probabilities of the pairs come first, ordered as in `pairs`.
-        """
+        """The statements of `sections`, one after another."""
         return [line for lines in self.sections().values() for line in lines]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the table.
-
-        Parameters
-        ----------
-        path : path-like
-            Ends in ``.csv`` or ``.parquet``. The file appears whole or not at all.
+        """Write the table to a file (``.csv``, ``.parquet``), which appears whole or not at all.
 
         Raises
         ------
@@ -204,10 +185,6 @@ def compare(fit: FittedDraws, organizations: Sequence[str], seed: int | None = N
     seed : int, optional
         Same seed, same result; by default the seed of the fit.
 
-    Returns
-    -------
-    Comparison
-
     Raises
     ------
     ComparisonError
@@ -225,26 +202,23 @@ def compare(fit: FittedDraws, organizations: Sequence[str], seed: int | None = N
     peaks = peak_months(fit.spec, fit.posterior)
     draws, smaller = quantity_draws(fit, chosen, peaks, left_out, rng)
     # Their own randomness for each, so that one's numbers do not depend on who else is asked.
+    claimed = np.flatnonzero(np.isin(fit.organizations, CLAIMED))
     log_weights = {
         index: log_weights_without(
             fit, left_out[index], np.random.default_rng(np.random.SeedSequence([seed, 6, index]))
         )
-        for index in sorted({*map(int, chosen), *EarlyPeaks.claimed_in(fit.organizations)})
+        for index in np.union1d(chosen, claimed).tolist()
     }
-    own = [log_weights[int(index)] for index in chosen]
+    without = {index: Without.from_logarithms(each) for index, each in log_weights.items()}
+    own = [without[index] for index in chosen.tolist()]
     largest = largest.loc[list(names)].drop(columns="position")
-    without = [Without.from_logarithms(weights) for weights in own]
     return Comparison(
         organizations=names,
-        table=_table(names, draws, smaller, without, _counted(fit, names), fit.counted),
-        pairs=_pairs(names, draws, smaller, own, fit.counted),
+        table=_table(names, draws, smaller, own, _counted(fit, names), fit.counted),
+        pairs=_pairs(names, draws, smaller, [log_weights[i] for i in chosen.tolist()], fit.counted),
         ranks=rank_table(names, {name: of.sample for name, of in draws.items()}),
-        largest=largest.assign(pareto_k=[each.pareto_k for each in without]),
-        early=early_peaks(
-            fit.organizations,
-            peaks,
-            {index: Without.from_logarithms(each) for index, each in log_weights.items()},
-        ),
+        largest=largest.assign(pareto_k=[each.pareto_k for each in own]),
+        early=early_peaks(fit.organizations, peaks, without),
         min_finetunes=int(fit.history.finetunes.min()),
         counted=fit.counted,
     )
@@ -252,11 +226,6 @@ def compare(fit: FittedDraws, organizations: Sequence[str], seed: int | None = N
 
 def largest_base_models(fit: FittedDraws) -> pd.DataFrame:
     """Each organization's base model with most fine-tunes; the first of equals.
-
-    Parameters
-    ----------
-    fit : FittedDraws
-        The fit.
 
     Returns
     -------
@@ -270,8 +239,8 @@ def largest_base_models(fit: FittedDraws) -> pd.DataFrame:
     for index in range(len(fit.organizations)):
         own = np.flatnonzero(group == index)
         top, total = int(own[np.argmax(finetunes[own])]), int(finetunes[own].sum())
-        share = int(finetunes[top]) / total if total else np.nan
-        rows.append((fit.base_models[top], int(finetunes[top]), share, top))
+        most = int(finetunes[top])
+        rows.append((fit.base_models[top], most, most / total if total else np.nan, top))
     return pd.DataFrame(
         rows,
         index=pd.Index(fit.organizations, name="organization"),
@@ -324,33 +293,24 @@ def _table(
     counted: Counted,
 ) -> pd.DataFrame:
     """Medians and intervals."""
+    columns = [*_TAILS, *(f"{at}_without_largest" for at in _TAILS_WITHOUT), "pareto_k"]
     rows = []
     for position, name in enumerate(names):
         for key in QUANTITIES:
-            quantity = quantity_of(key, counted)
-            row: dict[str, Any] = {"organization": name, "quantity": key, "unit": quantity.unit}
-            without_largest, k = dict.fromkeys(_TAILS_WITHOUT, np.nan), 0.0
             if key in draws:
-                values = draws[key].sample[:, position]
-                row |= {
-                    at: float(np.quantile(values, probability, method=method))
-                    for at, (probability, method) in _TAILS.items()
-                }
+                sample, weights = draws[key].sample[:, position], without[position]
+                whole = [float(np.quantile(sample, p, method=way)) for p, way in _TAILS.values()]
                 left = smaller if key == _PORTFOLIO else draws[key]
                 probabilities = [_TAILS[at][0] for at in _TAILS_WITHOUT]
-                quantiles = without[position].quantiles(
+                part = weights.quantiles(
                     left.sample[:, position], probabilities, left.draw
-                )
-                without_largest = dict(zip(_TAILS_WITHOUT, quantiles, strict=True))
-                k = without[position].pareto_k
-            elif quantity.larger is not None:  # the growth model has no such thing
-                row |= dict.fromkeys(_TAILS, np.nan)
-            else:
-                everyone, fewer = sums[name, key]
-                row |= dict.fromkeys(_TAILS, everyone)
-                without_largest = dict.fromkeys(_TAILS_WITHOUT, fewer)
-            row |= {f"{at}_without_largest": float(value) for at, value in without_largest.items()}
-            rows.append(row | {"pareto_k": k})
+                ).tolist()
+                k = weights.pareto_k
+            else:  # counted, or the growth model has no such thing
+                both, k = sums.get((name, key), [np.nan, np.nan]), 0.0
+                whole, part = [both[0]] * len(_TAILS), [both[1]] * len(_TAILS_WITHOUT)
+            about = {"organization": name, "quantity": key, "unit": quantity_of(key, counted).unit}
+            rows.append(about | dict(zip(columns, [*whole, *part, k], strict=True)))
     return pd.DataFrame(rows)
 
 
@@ -366,6 +326,7 @@ def _pairs(
     for i, j in itertools.combinations(range(len(names)), 2):
         # Given the population base models are independent: of two, the weights multiply.
         without = Without.from_logarithms(log_weights[i] + log_weights[j])
+        first, second, k = names[i], names[j], without.pareto_k
         for key, of in draws.items():
             tied = float(np.mean(of.sample[:, i] == of.sample[:, j]))
             probability = float(np.mean(_larger(of, i, j)))
@@ -373,22 +334,15 @@ def _pairs(
             without_largest = without.mean(_larger(left, i, j), left.draw)
             rows.append(
                 {
-                    "first": names[i],
-                    "second": names[j],
+                    "first": first,
+                    "second": second,
                     "quantity": key,
                     "probability": probability,
                     "sentence": pair_sentence(
-                        key,
-                        names[i],
-                        names[j],
-                        probability,
-                        tied,
-                        without_largest,
-                        without.pareto_k,
-                        counted=counted,
+                        key, first, second, probability, tied, without_largest, k, counted=counted
                     ),
                     "probability_without_largest": without_largest,
-                    "pareto_k": without.pareto_k,
+                    "pareto_k": k,
                 }
             )
     return pd.DataFrame(rows)

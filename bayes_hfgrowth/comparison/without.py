@@ -93,7 +93,7 @@ class Without:
 
 
 def log_weights_without(fit: FittedDraws, base_model: int, rng: np.random.Generator) -> Floats:
-    """Logarithms of the weights that take a base model out of a posterior.
+    """Logarithms of the weights that take a base model out of the posterior of a fit.
 
     Parameters
     ----------
@@ -135,11 +135,9 @@ def log_weights_without(fit: FittedDraws, base_model: int, rng: np.random.Genera
     log_marginal = _integral(points, log_ratio, means, scales)
     if shares is not None:
         dormant = np.clip(shares[:, group], _RAREST, 1.0 - _RAREST)
-        log_at_risk = np.log1p(-dormant)
+        log_marginal += np.log1p(-dormant)
         if fit.history.finetunes[base_model] == 0:
-            log_marginal = np.logaddexp(log_at_risk + log_marginal, np.log(dormant))
-        else:
-            log_marginal = log_at_risk + log_marginal
+            log_marginal = np.logaddexp(log_marginal, np.log(dormant))
     return -log_marginal
 
 

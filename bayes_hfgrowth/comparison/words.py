@@ -12,15 +12,7 @@ __all__ = ["largest_sentence", "pair_sentence", "probability_words", "reliabilit
 def probability_words(probability: float) -> str:
     """Two digits, and never a certainty that a finite number of draws cannot give.
 
-    Parameters
-    ----------
-    probability : float
-        Between 0 and 1.
-
-    Returns
-    -------
-    str
-        ``"= 0.42"``, ``"< 0.01"`` or ``"> 0.99"``.
+    ``"= 0.42"``, ``"< 0.01"`` or ``"> 0.99"``.
     """
     if probability < 0.005:
         return "< 0.01"
@@ -32,15 +24,8 @@ def probability_words(probability: float) -> str:
 def reliability_words(pareto_k: float) -> str:
     """A warning where the draws cannot tell what would be without a base model.
 
-    Parameters
-    ----------
-    pareto_k : float
-        Of the weights that take it out.
-
-    Returns
-    -------
-    str
-        Empty up to `bayes_hfgrowth.posterior.importance.GOOD_K`.
+    Empty up to a Pareto k, of the weights that take it out, of
+    `bayes_hfgrowth.posterior.importance.GOOD_K`.
     """
     if pareto_k <= GOOD_K:
         return ""
@@ -72,8 +57,6 @@ def pair_sentence(
         The probability without the largest base model of each.
     pareto_k : float
         Of the weights that leave these out.
-    counted : Counted
-        What was counted.
     """
     statement = quantity_of(quantity, counted).larger
     assert statement is not None  # only quantities with draws come here
@@ -86,38 +69,23 @@ def pair_sentence(
 
 
 def largest_sentence(
-    organization: str,
-    largest: pd.Series,
-    cells: pd.DataFrame,
-    counted: Counted = FINETUNES,
+    organization: str, largest: pd.Series, cells: pd.DataFrame, counted: Counted = FINETUNES
 ) -> str:
     """Say how much of an organization hangs on its largest base model.
 
-    Parameters
-    ----------
-    organization : str
-        Its name.
-    largest : pandas.Series
-        Its row of `bayes_hfgrowth.comparison.Comparison.largest`.
-    cells : pandas.DataFrame
-        Its rows of the table, indexed by quantity.
-    counted : Counted
-        What was counted.
+    `largest` is its row of `bayes_hfgrowth.comparison.Comparison.largest`, and `cells` are its
+    rows of the table, indexed by quantity.
     """
     if largest["finetunes"] == 0:
         return f"No base model of {organization} in the fit has any {counted.one}."
-    warning = (
-        "; what is said of the total is mostly said of this one" if largest["share"] > 0.5 else ""
-    )
+    mostly = "; what is said of the total is mostly said of this one"
+    warning = mostly if largest["share"] > 0.5 else ""
+    new, total = f"share_passing_{MANY}", f"portfolio_after_{NEW_MONTHS}_months"
     parts = []
     for key, what, digits in (
         ("fitness", "median fitness", ".2f"),
-        (f"share_passing_{MANY}", f"the share of new ones that pass {MANY} {counted.many}", ".0%"),
-        (
-            f"portfolio_after_{NEW_MONTHS}_months",
-            f"the present total {NEW_MONTHS} months on",
-            ",.0f",
-        ),
+        (new, f"the share of new ones that pass {MANY} {counted.many}", ".0%"),
+        (total, f"the present total {NEW_MONTHS} months on", ",.0f"),
     ):
         before, after = cells.loc[key, ["median", "median_without_largest"]]
         parts.append(f"{what} is {after:{digits}} instead of {before:{digits}}")

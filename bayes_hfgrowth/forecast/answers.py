@@ -14,7 +14,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayes_hfgrowth.forecast.dated_series import DatedSeries
-from bayes_hfgrowth.forecast.totals import BASE_MODEL, WITH_NEW, checked_intervals, summaries
+from bayes_hfgrowth.forecast.totals import (
+    BASE_MODEL,
+    WITH_NEW,
+    checked_intervals,
+    quantile,
+    quantiles_of,
+    summaries,
+)
 from bayes_hfgrowth.panel.counted import Counted
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.horizon import Date
@@ -51,11 +58,8 @@ def checked_threshold(threshold: float) -> int:
         When it is not a whole number from 0 to `LARGEST_THRESHOLD`.
     """
     number = isinstance(threshold, (int, float, np.integer, np.floating))
-    if not number or isinstance(threshold, bool) or not 0 <= threshold <= LARGEST_THRESHOLD:
-        whole = False
-    else:
-        whole = float(threshold).is_integer()
-    if not whole:
+    number = number and not isinstance(threshold, bool)
+    if not number or not 0 <= threshold <= LARGEST_THRESHOLD or threshold % 1:
         raise ForecastError(
             f"threshold {threshold} is no count; give a whole number from 0 to {LARGEST_THRESHOLD}"
         )
@@ -70,17 +74,6 @@ def dated_table(
 ) -> pd.DataFrame:
     """Make the table of counts at calendar dates; see `Forecast.at_dates` for its columns.
 
-    Parameters
-    ----------
-    series : DatedSeries
-        Of what.
-    dates : iterable of date, optional
-        When; by default a month apart, and the last one that was asked for.
-    intervals : iterable of float
-        Probabilities of the intervals, in percent.
-    threshold : int, optional
-        Adds ``threshold`` and ``probability_above``.
-
     Raises
     ------
     ForecastError
@@ -88,9 +81,7 @@ def dated_table(
         threshold is no count.
     """
     levels = checked_intervals(intervals)
-    when = series.asked if dates is None else [series.date(date) for date in dates]
-    if not len(when):
-        raise ForecastError("no date is given; name at least one, or leave the choice out for all")
+    when = series.chosen(dates)
     limit = None if threshold is None else checked_threshold(threshold)
     values = np.stack([series.at(date) for date in when], axis=-1)
     shape = values.shape[1:]
@@ -110,17 +101,7 @@ def dated_table(
 def probability_above(
     series: DatedSeries, threshold: int, date: Date | None = None
 ) -> pd.DataFrame:
-    """Probability that counts are above a number; see `Forecast.probability_above`.
-
-    Parameters
-    ----------
-    series : DatedSeries
-        Of what.
-    threshold : int
-        The number.
-    date : date, optional
-        When; the last date that was asked for when not given.
-    """
+    """Probability that counts are above a number; see `Forecast.probability_above`."""
     limit, when = checked_threshold(threshold), series.date(date)
     above = series.at(when) > limit
     share = above.mean(axis=0)
@@ -167,12 +148,7 @@ class TimeTo:
         return np.asarray(np.isinf(self.days).mean(axis=0))
 
     def table(self, intervals: Iterable[float] = (80,)) -> pd.DataFrame:
-        """Quantiles of the date, over all draws.
-
-        Parameters
-        ----------
-        intervals : iterable of float
-            Probabilities of the intervals, in percent.
+        """Quantiles of the date, over all draws; intervals are given in percent.
 
         Returns
         -------
@@ -190,11 +166,9 @@ class TimeTo:
         ForecastError
             When an interval is not between 0 and 100 percent.
         """
-        quantiles = [("median", 0.5)]
-        for name, level in checked_intervals(intervals):
-            tail = (1.0 - level / 100.0) / 2.0
-            quantiles += [(f"lower_{name}", tail), (f"upper_{name}", 1.0 - tail)]
-        ordered, last = np.sort(self.days, axis=0), len(self.days) - 1
+        # The median is rounded to the later draw.
+        quantiles = quantiles_of(checked_intervals(intervals)) | {"median": (0.5, True)}
+        ordered = np.sort(self.days, axis=0).T
         columns: dict[str, Any] = named(self.series) | {
             "observed": self.series.observed,
             "threshold": self.threshold,
@@ -202,13 +176,8 @@ class TimeTo:
             "until": self.series.until,
             "never": self.never,
         }
-        for name, probability in quantiles:
-            # Outwards to a draw, so that an interval holds enough; the median to the later one.
-            down = name.startswith("lower")
-            place = (
-                np.floor(probability * last + 1e-9) if down else np.ceil(probability * last - 1e-9)
-            )
-            days = ordered[int(place)]
+        for name, (probability, upper) in quantiles.items():
+            days = quantile(ordered, probability, upper=upper)
             known = np.where(np.isfinite(days), days, np.nan)
             columns[name] = self.series.start + pd.to_timedelta(known, unit="D").round("s")
             columns[f"{name}_months"] = known / DAYS_IN_MONTH
@@ -223,16 +192,15 @@ class TimeTo:
             One row for each series and date: ``base_model`` (not of sums), ``organization``,
             ``date`` (UTC), ``horizon`` (months), ``threshold``, ``probability``.
         """
-        series, dates = self.series, self.series.asked
+        series, dates, number = self.series, self.series.asked, len(self.series.names)
         ends = np.array([(date - series.start) / pd.Timedelta(days=1) for date in dates])
         # A hair more, as a date is known to the microsecond only.
         share = (self.days[:, :, None] <= ends + 1e-9).mean(axis=0)
-        number = len(dates)
         return pd.DataFrame(
-            named(series, np.repeat(np.arange(len(series.names)), number))
+            named(series, np.repeat(np.arange(number), len(dates)))
             | {
-                "date": pd.DatetimeIndex(list(dates) * len(series.names)),
-                "horizon": np.tile([series.horizon(d) for d in dates], len(series.names)),
+                "date": pd.DatetimeIndex(list(dates) * number),
+                "horizon": np.tile([series.horizon(date) for date in dates], number),
                 "threshold": self.threshold,
                 "probability": share.ravel(),
             }
@@ -240,9 +208,9 @@ class TimeTo:
 
     def sentences(self) -> list[str]:
         """One sentence for each series."""
-        found, until = [], f"{self.series.until:%Y-%m-%d}"
+        found, until, number = [], f"{self.series.until:%Y-%m-%d}", f"{self.threshold:,}"
         for row in self.table((80,)).to_dict("records"):
-            name, number = row.get(BASE_MODEL, row["organization"]), f"{self.threshold:,}"
+            name = row.get(BASE_MODEL, row["organization"])
             if row["already"]:
                 found.append(f"{name} is above {number} already, with {row['observed']:,}")
                 continue
@@ -260,26 +228,13 @@ class TimeTo:
 
 
 def time_to(series: DatedSeries, threshold: int) -> TimeTo:
-    """When counts pass a number.
-
-    Raises
-    ------
-    ForecastError
-        When the number is no count.
-    """
+    """When counts pass a number; errors are those of `checked_threshold`."""
     limit = checked_threshold(threshold)
     return TimeTo(series, limit, series.passing(limit))
 
 
 def sentence(row: dict[str, Any], level: str = "80") -> str:
-    """Say what a row of `dated_table` says.
-
-    Parameters
-    ----------
-    row : dict
-        A row, with the interval of that level.
-    level : str
-        Name of the interval, in percent.
+    """Say what a row of `dated_table` says, with its interval of that level in percent.
 
     Examples
     --------
@@ -293,8 +248,7 @@ def sentence(row: dict[str, Any], level: str = "80") -> str:
     counted = Counted.read(row)
     text = (
         f"by {row['date']:%Y-%m-%d}: {row['median']:,} {counted.noun(row['median'])}, "
-        f"{level}% between "
-        f"{row[f'lower_{level}']:,} and {row[f'upper_{level}']:,}"
+        f"{level}% between {row[f'lower_{level}']:,} and {row[f'upper_{level}']:,}"
     )
     if counted.metric == "authors" and BASE_MODEL not in row:  # a sum knows no names
         text += ", each counted once for every base model"
@@ -319,19 +273,10 @@ def percent(share: float) -> str:
 def named(
     series: DatedSeries, places: Sequence[int] | npt.NDArray[np.intp] | None = None
 ) -> dict[str, Any]:
-    """First columns of a table of series: their names.
-
-    Parameters
-    ----------
-    series : DatedSeries
-        Of what.
-    places : sequence of int, optional
-        Which series each row is of; each once by default.
-    """
+    """First columns of a table of series, at the `places` of the rows; each once by default."""
     chosen = np.arange(len(series.names)) if places is None else np.asarray(places)
-    organizations = np.array(series.organizations, dtype=object)[chosen]
-    if series.by != BASE_MODEL:
-        label = {WITH_NEW: True} if series.with_new_releases else {}
-        return {"organization": organizations, **series.counted.label, **label}
-    names = np.array(series.names, dtype=object)[chosen]
-    return {BASE_MODEL: names, "organization": organizations, **series.counted.label}
+    columns: dict[str, Any] = {"organization": np.array(series.organizations, dtype=object)[chosen]}
+    if series.by == BASE_MODEL:
+        columns = {BASE_MODEL: np.array(series.names, dtype=object)[chosen]} | columns
+    label = {WITH_NEW: True} if series.with_new_releases else {}
+    return columns | series.counted.label | label

@@ -19,12 +19,7 @@ import pandas as pd
 from scipy.special import ndtr
 
 from bayes_hfgrowth.panel.history import History
-from bayes_hfgrowth.support.months import (
-    anniversary,
-    completed_months,
-    month_end,
-    utc_microseconds,
-)
+from bayes_hfgrowth.support.months import anniversary, completed_months, month_end, utc_microseconds
 
 __all__ = [
     "Ages",
@@ -57,44 +52,22 @@ class Ages(NamedTuple):
 
 
 def last_date(history: History, observed_at: pd.Timestamp | None = None) -> pd.Timestamp:
-    """Date from which sums are forecast: that of the observation, where it is known.
+    """Date from which sums are forecast: that of the observation, UTC.
 
-    Parameters
-    ----------
-    history : History
-        All base models of the panel that was observed.
-    observed_at : pandas.Timestamp, optional
-        Observation date, UTC. Without it, the date is that at which the last observed month of
-        any base model ended.
+    Where it is not known, that at which the last observed month of any base model of the whole
+    panel ended.
     """
-    ends = month_end(history.created_at, history.months)
-    last = ends.max()
+    last = month_end(history.created_at, history.months).max()
     return last if observed_at is None else max(last, observed_at)
 
 
 def dates_ahead(date: pd.Timestamp, months: int) -> pd.DatetimeIndex:
-    """Dates 1, 2, ... calendar months after a date; see `bayes_hfgrowth.support.months.month_end`.
-
-    Parameters
-    ----------
-    date : pandas.Timestamp
-        UTC.
-    months : int
-        How many.
-    """
+    """Dates 1, 2, ... calendar months after a date, UTC; see `month_end`."""
     return month_end(date, np.arange(1, months + 1))
 
 
 def ages_at(created_at: pd.DatetimeIndex, dates: pd.DatetimeIndex) -> Ages:
-    """Ages of base models at calendar dates.
-
-    Parameters
-    ----------
-    created_at : pandas.DatetimeIndex, length n
-        Creation times, UTC.
-    dates : pandas.DatetimeIndex, length d
-        Dates, UTC.
-    """
+    """Ages of base models, by their creation times, at calendar dates, all UTC."""
     created = utc_microseconds(created_at)[:, None]
     date = utc_microseconds(dates)[None, :]
     months = completed_months(created, date)
@@ -103,15 +76,7 @@ def ages_at(created_at: pd.DatetimeIndex, dates: pd.DatetimeIndex) -> Ages:
 
 
 def months_needed(history: History, dates: pd.DatetimeIndex) -> Counts:
-    """Further months of age that `counts_at_dates` needs of each base model; (base models,).
-
-    Parameters
-    ----------
-    history : History
-        What was observed.
-    dates : pandas.DatetimeIndex
-        Rising, UTC.
-    """
+    """Further months of age that `counts_at_dates` needs of each base model; (base models,)."""
     months, elapsed = ages_at(history.created_at, dates[-1:])
     return np.maximum(months[:, 0] + (elapsed[:, 0] > 0.0) - history.months, 0)
 
@@ -206,19 +171,8 @@ def observed_at_dates(
 ) -> Floats:
     """Observed counts of a base model at calendar dates: each month spread evenly over its days.
 
-    Parameters
-    ----------
-    created_at : pandas.Timestamp
-        Creation, UTC.
-    finetunes : ndarray of int, shape (months,)
-        Cumulative counts at the end of months 1, 2, ...
-    dates : pandas.DatetimeIndex
-        UTC.
-
-    Returns
-    -------
-    ndarray, shape (dates,)
-        0 before the creation, the last known count after the last observed month.
+    From cumulative counts at the end of months 1, 2, ..., all times UTC. 0 before the creation,
+    the last known count after the last observed month.
     """
     ages = ages_at(pd.DatetimeIndex([created_at]), dates)
     age = ages.months[0] + ages.elapsed[0]

@@ -7,7 +7,7 @@ comes at a time that is Beta(j, n - j + 1). Both are read off at the same quanti
 and month: the count at a date exceeds n exactly in the draws in which n is passed by that date.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +17,18 @@ import xarray as xr
 from scipy.special import betaincinv
 from scipy.stats import binom
 
-from bayes_hfgrowth.forecast.totals import BASE_MODEL, FROM, UNTIL, Totals, checked_by
+from bayes_hfgrowth.forecast.totals import (
+    BASE_MODEL,
+    FROM,
+    UNTIL,
+    Totals,
+    checked_by,
+    dated_counts_of,
+)
 from bayes_hfgrowth.panel.counted import FINETUNES, Counted
 from bayes_hfgrowth.support.errors import ForecastError, PanelError
 from bayes_hfgrowth.support.horizon import Date
 from bayes_hfgrowth.support.months import as_utc, month_end, whole_months
-from bayes_hfgrowth.support.names import indices_of
 
 __all__ = ["DatedSeries"]
 
@@ -81,12 +87,8 @@ class DatedSeries:
 
         Parameters
         ----------
-        draws : xarray.Dataset
+        draws, by, base_models
             As in `bayes_hfgrowth.forecast.draws.Forecast`.
-        by : str
-            ``base_model``, or ``organization`` or ``all`` for sums.
-        base_models : iterable of str, optional
-            Which base models, or which to add up; all when not given.
 
         Raises
         ------
@@ -95,25 +97,14 @@ class DatedSeries:
             counts at dates.
         """
         if checked_by(by) != BASE_MODEL:
-            start = pd.Timestamp(draws.attrs[FROM]) if FROM in draws.attrs else pd.NaT
-            return cls.of_totals(
-                Totals.of(draws, by, base_models), by, start, draws.attrs.get(UNTIL)
-            )
-        if "finetunes_at_date" not in draws:
-            raise ForecastError(
-                "the forecast has no counts at calendar dates; forecast again with this version"
-            )
-        names = draws["base_model"].to_numpy().tolist()
-        chosen = indices_of(base_models, names, "base model", "forecast", ForecastError)
-        counts = draws["finetunes_at_date"].transpose("chain", "draw", "base_model", "horizon")
-        values = counts.to_numpy().reshape(-1, *counts.shape[2:])
+            totals = Totals.of(draws, by, base_models)
+            return cls.of_totals(totals, by, draws.attrs[FROM], draws.attrs.get(UNTIL))
+        values, dates, chosen = dated_counts_of(draws, base_models)
         created = pd.DatetimeIndex(draws["created_at"].to_numpy()[chosen]).tz_localize("UTC")
-        dates = pd.DatetimeIndex(draws["date"].to_numpy()).as_unit("us").tz_localize("UTC")
-        organizations = draws["organization"].to_numpy()[chosen]
         return cls(
             by=by,
-            names=tuple(names[i] for i in chosen),
-            organizations=tuple(str(name) for name in organizations),
+            names=tuple(draws["base_model"].to_numpy()[chosen].tolist()),
+            organizations=tuple(draws["organization"].to_numpy()[chosen].tolist()),
             created_at=created,
             observed=draws["observed"].to_numpy()[chosen],
             since=month_end(created, draws["months"].to_numpy()[chosen]),
@@ -126,22 +117,13 @@ class DatedSeries:
 
     @classmethod
     def of_totals(
-        cls, totals: Totals, by: str, start: pd.Timestamp, until: str | None = None
+        cls, totals: Totals, by: str, start: Date, until: Date | None = None
     ) -> "DatedSeries":
         """Take sums as series; their last known counts are those at the start.
 
-        Parameters
-        ----------
-        totals : Totals
-            The sums.
-        by : str
-            ``organization`` or ``all``.
-        start : pandas.Timestamp
-            Date that the forecast is from, UTC.
-        until : str, optional
-            Last date that it was asked for, ISO 8601.
+        `until` is the last date that was asked for, by default the last one of the sums.
         """
-        names = tuple(sorted(totals.counts))
+        names, start = tuple(sorted(totals.counts)), pd.Timestamp(start)
         return cls(
             by=by,
             names=names,
@@ -168,8 +150,7 @@ class DatedSeries:
         Raises
         ------
         ForecastError
-            When it is none, is not after the date that the forecast is from, or the forecast
-            does not go so far.
+            When it is none, or not one after the start that the forecast covers.
         """
         if date is None:
             return self.until
@@ -189,13 +170,31 @@ class DatedSeries:
             )
         return found
 
+    def chosen(self, dates: Iterable[Date] | None) -> Sequence[pd.Timestamp]:
+        """Check dates as `date` does; all that were asked for when None is given.
+
+        Raises
+        ------
+        ForecastError
+            As `date` does, or when there is none.
+        """
+        found = list(self.asked) if dates is None else [self.date(date) for date in dates]
+        if not found:
+            raise ForecastError(
+                "no date is given; name at least one, or leave the choice out for all"
+            )
+        return found
+
     def horizon(self, date: pd.Timestamp) -> int:
         """Months from the start to a date, a month that is not over counted in full."""
         return int(self.dates.searchsorted(date, "left")) + 1
 
     def at(self, date: pd.Timestamp) -> Counts:
         """Counts at a date, from `date`; ndarray of int, shape (draws, series)."""
-        place, elapsed = self._within(date)
+        place = int(self.dates.searchsorted(date, "left"))
+        begin = self.dates[place - 1] if place else self.since
+        elapsed = (date - begin) / (self.dates[place] - begin)  # share of the time that is over
+        elapsed = np.broadcast_to(np.asarray(elapsed, dtype=np.float64), len(self.names))
         after = self.counts[:, :, place]
         if (elapsed == 1.0).all():
             return after
@@ -204,8 +203,7 @@ class DatedSeries:
         for i in range(len(self.names)):
             new = (after[:, i] - before[:, i]).astype(np.int64)
             some = np.flatnonzero(new > 0)
-            quantiles = self._quantiles(i, place)[some]
-            part = binom.ppf(quantiles, new[some], elapsed[i])
+            part = binom.ppf(self._quantiles(i, place)[some], new[some], elapsed[i])
             found[some, i] += part.astype(found.dtype)
         return found
 
@@ -216,17 +214,9 @@ class DatedSeries:
         return np.asarray(whole_months(self.created_at, date))
 
     def passing(self, threshold: int) -> Floats:
-        """How long after the start a count first exceeds a threshold.
+        """Days after the start at which a count first exceeds a threshold; (draws, series).
 
-        Parameters
-        ----------
-        threshold : int
-            Count.
-
-        Returns
-        -------
-        ndarray, shape (draws, series)
-            Days; 0 where it did by the start, infinite where it does not by `until`.
+        0 where it did by the start, infinite where it does not by `until`.
         """
         found = np.full(self.counts.shape[:2], np.inf)
         found[:, self.observed > threshold] = 0.0
@@ -251,14 +241,6 @@ class DatedSeries:
             shape = self.counts.shape[:2]
             return np.broadcast_to(self.observed.astype(self.counts.dtype), shape)
         return self.counts[:, :, place - 1]
-
-    def _within(self, date: pd.Timestamp) -> tuple[int, Floats]:
-        """Which month a date lies in, and the share of its time that is over; by series."""
-        place = int(self.dates.searchsorted(date, "left"))
-        begin = self.since if place == 0 else pd.DatetimeIndex([self.dates[place - 1]])
-        begin = begin if len(begin) == len(self.names) else begin.repeat(len(self.names))
-        elapsed = np.asarray((date - begin) / (self.dates[place] - begin), dtype=np.float64)
-        return place, elapsed
 
     def _quantiles(self, series: int, place: int) -> Floats:
         """Where in its spread each draw is within a month: from the name, so always the same."""

@@ -17,11 +17,12 @@ from bayes_hfgrowth.forecast.races import Overtaking, overtaking, rank_table
 from bayes_hfgrowth.forecast.totals import (
     BASE_MODEL,
     FROM,
-    SUMS,
     UNTIL,
     Totals,
+    check_new_releases,
     checked_by,
     checked_intervals,
+    counts_of,
     observed_sums,
     summaries,
 )
@@ -60,6 +61,13 @@ class Forecast:
 
     Notes
     -----
+    Its methods take the same arguments. `intervals` are the probabilities of central intervals, in
+    percent. `by` is ``base_model``, or ``organization`` or ``all`` for sums over base models.
+    `base_models` are those that are told of or added up; all when not given. `with_new_releases`
+    adds to sums of all base models those that organizations have yet to release; see
+    `bayes_hfgrowth.forecast.releases`. `ForecastError` is raised when one of them is impossible
+    or not in the forecast, or counts at dates are asked for and it has none.
+
     Base models have their months at different days, so ``finetunes`` of one horizon is of as
     many dates as there are base models. The dates of ``finetunes_at_date`` are whole calendar
     months after the date of the observation; where that is not known, after the last observed
@@ -75,11 +83,6 @@ class Forecast:
     def table(self, intervals: Iterable[float] = (50, 80, 95)) -> pd.DataFrame:
         """Point forecasts and central intervals.
 
-        Parameters
-        ----------
-        intervals : iterable of float
-            Probabilities of the intervals, in percent.
-
         Returns
         -------
         pandas.DataFrame
@@ -89,33 +92,27 @@ class Forecast:
             ``lower_P`` and ``upper_P``, all in cumulative fine-tunes. Quantiles are whole
             counts; an interval holds at least its probability. The mean of a young or silent
             base model can hang on one path in a thousand; quote the median.
-
-        Raises
-        ------
-        ForecastError
-            When an interval is not between 0 and 100 percent.
         """
         levels = checked_intervals(intervals)
-        counts = self.draws["finetunes"].transpose("chain", "draw", "base_model", "horizon")
-        values = counts.to_numpy().reshape(-1, *counts.shape[2:])
-        horizon = counts["horizon"].to_numpy()
-        shape = values.shape[1:]
+        values = counts_of(self.draws, "finetunes")
 
         def column(name: str) -> np.ndarray:
-            return np.repeat(self.draws[name].to_numpy(), shape[1])
+            return np.repeat(self.draws[name].to_numpy(), values.shape[2])
 
-        horizons = np.tile(horizon, shape[0])
-        months = column("months") + horizons
-        columns: dict[str, Any] = {
-            "base_model": column("base_model"),
-            "organization": column("organization"),
-            **self.counted.label,
-            "month": months,
-            "date": month_end(pd.DatetimeIndex(column("created_at")).tz_localize("UTC"), months),
-            "horizon": horizons,
-            "observed": column("observed"),
-        }
-        return pd.DataFrame(columns | summaries(values, levels))
+        horizon = np.tile(self.draws["horizon"].to_numpy(), values.shape[1])
+        month = column("months") + horizon
+        return pd.DataFrame(
+            {
+                "base_model": column("base_model"),
+                "organization": column("organization"),
+                **self.counted.label,
+                "month": month,
+                "date": month_end(column("created_at"), month),
+                "horizon": horizon,
+                "observed": column("observed"),
+                **summaries(values, levels),
+            }
+        )
 
     @property
     def counted(self) -> Counted:
@@ -135,18 +132,6 @@ class Forecast:
         A sum is a count at a calendar date; the same draw of all base models is added up, so it
         carries what they share.
 
-        Parameters
-        ----------
-        by : str
-            ``organization``, one sum for each, or ``all``, one sum of all.
-        intervals : iterable of float
-            Probabilities of the intervals, in percent.
-        base_models : iterable of str, optional
-            Which base models to add up; all when not given.
-        with_new_releases : bool
-            Whether to add the base models that organizations have yet to release; see
-            `bayes_hfgrowth.forecast.releases`.
-
         Returns
         -------
         pandas.DataFrame
@@ -156,31 +141,16 @@ class Forecast:
             last known counts, which lack the months that are not over), and the other columns
             of `table`. With new releases, ``with_new_releases`` (true) and ``new_base_models``
             (median number of base models released by the date) stand behind ``observed``.
-
-        Raises
-        ------
-        ForecastError
-            When `by` is another, a base model is not in the forecast, the forecast has no
-            counts at dates, or an interval is not between 0 and 100 percent; and with new
-            releases when not all base models are added up.
         """
         return self._totals(by, base_models, with_new_releases).table(intervals)
 
     def _totals(self, by: str, base_models: Iterable[str] | None, with_new: bool) -> Totals:
         """Sums, with base models yet to be released or without."""
-        if not with_new:
-            return Totals.of(self.draws, by, base_models)
-        if by not in SUMS:
-            raise ForecastError(
-                f"base models yet to be released are in sums alone; take {' or '.join(SUMS)}"
-            )
-        if base_models is not None or self.releases is None:
-            raise ForecastError(
-                "base models yet to be released belong to sums of all base models of a fit or "
-                "panel; forecast all, and name none"
-            )
-        found = Totals.of(self.draws, by)
-        found.add(self.releases.totals(by))
+        if with_new:
+            check_new_releases(by, base_models is not None or self.releases is None)
+        found = Totals.of(self.draws, by, base_models)
+        if with_new and self.releases is not None:
+            found.add(self.releases.totals(by))
         return found
 
     def at_dates(
@@ -195,22 +165,17 @@ class Forecast:
     ) -> pd.DataFrame:
         """Point forecasts and central intervals of counts at calendar dates.
 
+        Between two dates a month apart, the month's fine-tunes are spread evenly over its time;
+        see `bayes_hfgrowth.forecast.dated_series`.
+
         Parameters
         ----------
         dates : iterable of date, optional
             When, between the date that the forecast is from and its last one. By default one,
             two, ... calendar months after the date that it is from, and last the date
             that the forecast was made until.
-        intervals : iterable of float
-            Probabilities of the intervals, in percent.
-        by : str
-            ``base_model``, or ``organization`` or ``all`` for sums.
         threshold : int, optional
             A count whose passing is asked about.
-        base_models : iterable of str, optional
-            Which base models, or which to add up; all when not given.
-        with_new_releases : bool
-            As in `total`; the table then has a column ``with_new_releases``.
 
         Returns
         -------
@@ -221,23 +186,11 @@ class Forecast:
             that is not over counted in full), ``observed`` (last known count), ``mean``,
             ``median``, ``lower_P`` and ``upper_P``; with a threshold, ``threshold`` and
             ``probability_above``: that the count is above it at the date, which is that it has
-            passed it by then.
-
-        Raises
-        ------
-        ForecastError
-            When a date is outside the forecast, `by`, a base model, an interval or the threshold
-            is impossible, or the forecast has no counts at dates.
-
-        Notes
-        -----
-        Between two dates a month apart, the month's fine-tunes are spread evenly over its time;
-        see `bayes_hfgrowth.forecast.dated_series`.
+            passed it by then. With new releases, ``with_new_releases`` (true).
         """
         if with_new_releases:
-            totals = self._totals(by, base_models, with_new_releases)
-            start, until = pd.Timestamp(self.draws.attrs[FROM]), self.draws.attrs.get(UNTIL)
-            series = DatedSeries.of_totals(totals, by, start, until)
+            totals, about = self._totals(by, base_models, True), self.draws.attrs
+            series = DatedSeries.of_totals(totals, by, about[FROM], about.get(UNTIL))
         else:
             series = DatedSeries.of(self.draws, by, base_models)
         return dated_table(series, dates, intervals, threshold)
@@ -250,16 +203,7 @@ class Forecast:
         by: str = BASE_MODEL,
         base_models: Iterable[str] | None = None,
     ) -> pd.DataFrame:
-        """Probability that the count is above a number at a date.
-
-        Parameters
-        ----------
-        n : int
-            The number.
-        date : date, optional
-            When; by default the date that the forecast was made until.
-        by, base_models
-            As in `at_dates`.
+        """Probability that the count is above `n` at a date, by default the last one.
 
         Returns
         -------
@@ -268,25 +212,13 @@ class Forecast:
             ``date``, ``observed``, ``threshold``, ``probability``, ``standard_error`` (of the
             probability, for so many independent draws), ``already`` (whether the last known
             count is above the number; the probability is then 1).
-
-        Raises
-        ------
-        ForecastError
-            As `at_dates` does.
         """
         return probability_above(DatedSeries.of(self.draws, by, base_models), n, date)
 
     def time_to(
         self, n: int, *, by: str = BASE_MODEL, base_models: Iterable[str] | None = None
     ) -> TimeTo:
-        """When the count passes a number, that is, is above it.
-
-        Parameters
-        ----------
-        n : int
-            The number.
-        by, base_models
-            As in `at_dates`.
+        """When the count passes a number, that is, is above `n`.
 
         Returns
         -------
@@ -294,11 +226,6 @@ class Forecast:
             ``table()`` has quantiles of the date and the share of draws that never pass the
             number within the horizon, ``by_date()`` the probability by date, ``sentences()`` says
             it, ``days`` are the draws.
-
-        Raises
-        ------
-        ForecastError
-            As `at_dates` does.
         """
         return time_to(DatedSeries.of(self.draws, by, base_models), n)
 
@@ -318,10 +245,6 @@ class Forecast:
             When; by default the date that the forecast was made until.
         top : int, optional
             Ranks from 1 to this; by default all, up to 20.
-        by : str
-            ``base_model`` or ``organization``.
-        base_models : iterable of str, optional
-            Which base models to rank, or to add up; all when not given.
 
         Returns
         -------
@@ -334,7 +257,7 @@ class Forecast:
         Raises
         ------
         ForecastError
-            As `at_dates` does, or when there are not two to rank or `top` is below 1.
+            Also when there are not two to rank or `top` is below 1.
         """
         series = DatedSeries.of(self.draws, by, base_models)
         if date is None or isinstance(date, (str, dt.date)):
@@ -349,8 +272,6 @@ class Forecast:
         a, b : str
             The one that overtakes, and the one that is overtaken; base models, or
             organizations.
-        by : str
-            ``base_model`` or ``organization``.
 
         Returns
         -------
@@ -362,8 +283,7 @@ class Forecast:
         Raises
         ------
         ForecastError
-            When a name or `by` is not known, both are the same, or the forecast has no counts at
-            dates.
+            Also when both are the same.
         """
         chosen = [a, b] if by == BASE_MODEL else None
         return overtaking(DatedSeries.of(self.draws, by, chosen), a, b)
@@ -376,55 +296,34 @@ class Forecast:
         *,
         with_new_releases: bool = False,
     ) -> None:
-        """Write a table (``.csv``, ``.parquet``) or the draws (``.nc``).
+        """Write `table` or `total` (``.csv``, ``.parquet``), or the draws (``.nc``).
 
-        Parameters
-        ----------
-        path : path-like
-            The file; it appears whole or not at all.
-        intervals : iterable of float
-            Intervals of the table, in percent.
-        by : str
-            ``base_model`` for `table`, ``organization`` or ``all`` for `total`. The draws are
-            those of base models in any case.
-        with_new_releases : bool
-            As in `total`; only for a table of sums.
+        The draws are those of base models in any case. The file appears whole or not at all.
 
         Raises
         ------
         ForecastError
-            When the ending or `by` is another, or the file cannot be written.
+            Also when the ending is another, or the file cannot be written.
         """
         checked_by(by)
-        if with_new_releases and (Path(path).suffix.lower() == ".nc" or by == BASE_MODEL):
-            raise ForecastError(
-                "base models yet to be released are in tables of sums alone; write a .csv or "
-                f".parquet by {' or '.join(SUMS)}"
-            )
+        if with_new_releases:
+            check_new_releases(by, self.releases is None, path)
         if Path(path).suffix.lower() == ".nc":
             packed = {"zlib": True, "complevel": 1, "shuffle": True}
             names = {"finetunes", "finetunes_at_date"} & set(map(str, self.draws.data_vars))
+            encoding = dict.fromkeys(names, packed)
             with whole_file(path, ForecastError) as temporary:
-                self.draws.to_netcdf(
-                    temporary, engine="h5netcdf", encoding=dict.fromkeys(names, packed)
-                )
+                self.draws.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+        elif by == BASE_MODEL:
+            write_table(self.table(intervals), path, ForecastError)
         else:
-            table = (
-                self.table(intervals)
-                if by == BASE_MODEL
-                else self.total(by, intervals, with_new_releases=with_new_releases)
-            )
+            table = self.total(by, intervals, with_new_releases=with_new_releases)
             write_table(table, path, ForecastError)
 
     def plot(self, base_models: Sequence[str] | None = None, **options: Any) -> "Figure":
-        """Fan chart; see `bayes_hfgrowth.figures.fan.fan_chart`.
+        """Fan chart of at most twelve base models; by default the six with most fine-tunes.
 
-        Parameters
-        ----------
-        base_models : sequence of str, optional
-            Which to draw, at most twelve; by default the six with most fine-tunes.
-        **options
-            Passed on.
+        Options are passed on to `bayes_hfgrowth.figures.fan.fan_chart`.
         """
         from bayes_hfgrowth.figures.fan import fan_chart  # a view of this, not a part of it
 
@@ -441,46 +340,26 @@ class Forecast:
     ) -> "Figure":
         """Fan chart of sums over base models, by calendar month.
 
-        Parameters
-        ----------
-        by : str
-            ``organization`` or ``all``.
-        organizations : sequence of str, optional
-            Which sums to draw, at most twelve; by default the six with most fine-tunes.
-        with_new_releases : bool
-            As in `total`; the figure then says so.
-        **options
-            Passed on to `bayes_hfgrowth.figures.fan.fan_chart`.
+        Of at most twelve `organizations`, by default the six with most fine-tunes. Options are
+        passed on to `bayes_hfgrowth.figures.fan.fan_chart`.
 
         Notes
         -----
         The observed months of base models end at different days, so the fine-tunes of each are
         spread evenly over its days to be added up by calendar month. The last observed point
         lacks, as ``observed`` does, the months that are not over; the forecast makes up for them.
-
-        Raises
-        ------
-        ForecastError
-            As `total` does, or when a sum is not in the forecast, or too many are given.
         """
         from bayes_hfgrowth.figures.fan import fan_chart
 
-        table = self.total(by, with_new_releases=with_new_releases).rename(
-            columns={"organization": "base_model"}
-        )
+        table = self.total(by, with_new_releases=with_new_releases)
+        table = table.rename(columns={"organization": "base_model"})
         history, before = observed_sums(self.draws, self.history, by)
-        counted = f"Cumulative {self.counted.many}" + (f", {LABEL}" if with_new_releases else "")
-        options = {"counted": counted} | options
         # Months are counted from the birth of the first base model of each sum.
         table["month"] += table["base_model"].map(before)
-        return fan_chart(
-            table,
-            history,
-            organizations,
-            what="organization",
-            along="Months since the first base model",
-            **options,
-        )
+        label = f", {LABEL}" if with_new_releases else ""
+        options = {"counted": f"Cumulative {self.counted.many}{label}"} | options
+        along = "Months since the first base model"
+        return fan_chart(table, history, organizations, what="organization", along=along, **options)
 
 
 def joined(parts: Sequence[Forecast]) -> Forecast:

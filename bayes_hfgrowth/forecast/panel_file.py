@@ -2,13 +2,17 @@
 
 import os
 from collections.abc import Callable, Collection, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bayes_hfgrowth.forecast.answers import checked_threshold, dated_table
+from bayes_hfgrowth.forecast.dated_counts import dates_ahead
 from bayes_hfgrowth.forecast.dated_series import DatedSeries
 from bayes_hfgrowth.forecast.paths import (
     CHUNK,
@@ -19,7 +23,14 @@ from bayes_hfgrowth.forecast.paths import (
     until_attribute,
 )
 from bayes_hfgrowth.forecast.releases import Releases
-from bayes_hfgrowth.forecast.totals import BASE_MODEL, SUMS, Totals, checked_by, interval_columns
+from bayes_hfgrowth.forecast.totals import (
+    BASE_MODEL,
+    SUMS,
+    Totals,
+    check_new_releases,
+    checked_by,
+    interval_columns,
+)
 from bayes_hfgrowth.panel.chunks import PanelChunks
 from bayes_hfgrowth.panel.counted import Relation
 from bayes_hfgrowth.panel.history import History
@@ -32,7 +43,7 @@ from bayes_hfgrowth.support.files import growing_table, write_table
 from bayes_hfgrowth.support.horizon import Date, months_ahead, until_date
 from bayes_hfgrowth.support.progress import Progress
 
-__all__ = ["ForecastFile", "check_new_releases", "forecast_file", "largest_at_end"]
+__all__ = ["ForecastFile", "forecast_file", "largest_at_end"]
 
 MOST_BYTES = 2**30
 """Size of forecast draws up to which they are kept; a table of base models has no such limit."""
@@ -111,18 +122,10 @@ def forecast_file(
         Forecast from what was known at this date; base models created after it are left out.
     relation : {"finetune", "adapter", "merge", "quantized", "all"}, optional
         Which rows to take from a file of several relations.
-    intervals : iterable of float
-        Intervals of the table, in percent. With `until` or `threshold` the table is one of
-        counts at calendar dates, `bayes_hfgrowth.forecast.draws.Forecast.at_dates`.
-    by : str
-        ``base_model``, or ``organization`` or ``all`` for a table of sums, as in
-        `bayes_hfgrowth.forecast.draws.Forecast.total`. The draws are those of base models in
-        any case.
-    base_models : collection of str, optional
-        Which base models; all when not given.
-    with_new_releases : bool
-        Whether to add to sums the base models that organizations have yet to release, as in
-        `bayes_hfgrowth.forecast.draws.Forecast.total`.
+    intervals, by, base_models, with_new_releases
+        As in `bayes_hfgrowth.forecast.draws.Forecast`. With `until` or `threshold` the table is one
+        of counts at calendar dates, `at_dates`; else `table`, or `total` of sums. The draws are
+        those of base models in any case.
     chunk : int
         Base models that are forecast at a time.
 
@@ -133,8 +136,7 @@ def forecast_file(
         at the date.
     ForecastError
         When a number or `by` is out of range, the panel counts something else than the
-        population, the draws are too many, or the file cannot be
-        written.
+        population, the draws are too many, or the file cannot be written.
     ClusterError
         When the Dask cluster does not do its work.
     """
@@ -142,7 +144,7 @@ def forecast_file(
     interval_columns(levels)  # refuses impossible ones
     checked_by(by)
     if with_new_releases:
-        check_new_releases(by, base_models, out)
+        check_new_releases(by, base_models is not None, out)
     last = until_date(months, until)
     limit = None if threshold is None else checked_threshold(threshold)
     if last is None:  # a wrong number is refused before a large file is read
@@ -170,57 +172,45 @@ def forecast_file(
         )
     dated = last is not None or limit is not None
     kept: list[Forecast] = []
-    total: Totals | None = None
+    total = Totals(dates_ahead(start, months), np.arange(1, months + 1), counted=source.counted)
     answers: pd.DataFrame | None = None
+    make: Callable[[Forecast], Any] | None
+    take: AbstractContextManager[Callable[[Any], None]]
+    if keep:
+        make, take = None, nullcontext(kept.append)
+    elif by in SUMS:
+        make, take = partial(_sums, by=by), nullcontext(total.add)
+    else:
+        make = partial(Forecast.table, intervals=levels)
+        if dated:
+            make = partial(_dated, levels=levels, until=last, threshold=limit)
+        take = growing_table(path, ForecastError)
     unlike = done = 0
     with (
         workers(dask, jobs) as (submit, share, hands),
         shown.stage("base models", number) as advance,
+        take as append,
     ):
         shared = share(conditional)
-        work: tuple[Callable[..., Any], tuple[Any, ...]] = (
-            (forecast_chunk, ())
-            if keep
-            else (_dated, (levels, last, limit))
-            if by == BASE_MODEL and dated
-            else (_table, (levels,))
-            if by == BASE_MODEL
-            else (_sums, (by,))
-        )
-        options = (months, start, *work[1])
-        pieces = ((work[0], shared, History.from_panel(part), *options) for part in source)
-        results = in_order(submit, pieces, 2 * hands)
-        if keep:
-            for result in results:
-                kept.append(result)
-                advance(sum(part.draws.sizes["base_model"] for part in kept), "")
-        elif by in SUMS:
-            for part, few, some in results:
-                if total is None:
-                    total = part
-                else:
-                    total.add(part)
-                unlike, done = unlike + few, done + some
-                advance(done, "")
-        else:
-            with growing_table(path, ForecastError) as append:
-                for table, few, some in results:
-                    append(table)
-                    answers = largest_at_end(table, answers) if dated else None
-                    unlike, done = unlike + few, done + some
-                    advance(done, "")
+        pieces = ((_made, make, shared, History.from_panel(part), months, start) for part in source)
+        for made, few, some in in_order(submit, pieces, 2 * hands):
+            append(made)
+            if dated and isinstance(made, pd.DataFrame):
+                answers = largest_at_end(made, answers)
+            unlike, done = unlike + few, done + some
+            advance(done, "")
     if keep:
-        whole = until_attribute(joined(kept), last)
-        unlike = _unlike(whole)
-        whole.save(path)
-    elif total is not None:
+        until_attribute(joined(kept), last).save(path)
+    elif by in SUMS:
         if with_new_releases:
             with shown.stage("new releases"):
-                total.add(_releases(population, source, start, months, conditional).totals(by))
+                born = pd.concat([part.base_models for part in source])
+                created, names = pd.DatetimeIndex(born["created_at"]), tuple(born["organization"])
+                seed = conditional.seed
+                releases = Releases(population, created, names, start, months, seed, draws)
+                total.add(releases.totals(by))
         if dated:
-            until_text = None if last is None else last.isoformat()
-            series = DatedSeries.of_totals(total, by, start, until_text)
-            table = dated_table(series, None, levels, limit)
+            table = dated_table(DatedSeries.of_totals(total, by, start, last), None, levels, limit)
             answers = largest_at_end(table)
         else:
             table = total.table(levels)
@@ -229,102 +219,34 @@ def forecast_file(
     return ForecastFile(path, number, unlike, unknown, answers)
 
 
-def check_new_releases(
-    by: str, base_models: Collection[str] | None, out: str | os.PathLike[str]
-) -> None:
-    """Check that base models yet to be released can be in what is asked for.
-
-    Raises
-    ------
-    ForecastError
-        When it is no table of sums of all base models.
-    """
-    if by not in SUMS or Path(out).suffix.lower() == ".nc":
-        raise ForecastError(
-            "base models yet to be released (--with-new-releases) are in tables of sums alone; "
-            "take --by organization or --by all, and write a .csv or .parquet"
-        )
-    if base_models is not None:
-        raise ForecastError(
-            "base models yet to be released (--with-new-releases) belong to sums of all base "
-            "models; name none"
-        )
-
-
-def _releases(
-    population: PopulationPosterior,
-    source: PanelChunks,
-    start: pd.Timestamp,
-    months: int,
-    conditional: Conditional,
-) -> Releases:
-    """Base models that the organizations of a panel have yet to release."""
-    born = pd.concat([part.base_models[["created_at", "organization"]] for part in source])
-    return Releases(
-        population,
-        pd.DatetimeIndex(born["created_at"]),
-        tuple(born["organization"]),
-        start,
-        months,
-        conditional.seed,
-        conditional.draws,
-    )
-
-
-def _dated(
+def _made(
+    make: Callable[[Forecast], Any] | None,
     conditional: Conditional,
     history: History,
     months: int,
     start: pd.Timestamp,
-    levels: list[float],
-    until: pd.Timestamp | None,
-    threshold: int | None,
-) -> tuple[pd.DataFrame, int, int]:
-    """Table at calendar dates, and of how many base models, unlike the population and in all."""
+) -> tuple[Any, int, int]:
+    """What is made of a forecast, and of how many base models, unlike the population and in all."""
     found = forecast_chunk(conditional, history, months, start)
-    series = DatedSeries.of(until_attribute(found, until).draws)
-    table = dated_table(series, None, levels, threshold)
-    return table, _unlike(found), len(history.base_models)
+    unlike = int((found.draws["pareto_k"] > GOOD_K).sum())
+    return found if make is None else make(found), unlike, len(history.base_models)
+
+
+def _dated(
+    found: Forecast, levels: list[float], until: pd.Timestamp | None, threshold: int | None
+) -> pd.DataFrame:
+    return until_attribute(found, until).at_dates(None, levels, threshold=threshold)
+
+
+def _sums(found: Forecast, by: str) -> Totals:
+    return Totals.of(found.draws, by)
 
 
 def largest_at_end(table: pd.DataFrame, so_far: pd.DataFrame | None = None) -> pd.DataFrame:
     """Rows of the last date with most fine-tunes so far, at most `MOST_ANSWERS`.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        From `bayes_hfgrowth.forecast.answers.dated_table`.
-    so_far : pandas.DataFrame, optional
-        Rows found in another table, which are taken in.
+    Of a table from `bayes_hfgrowth.forecast.answers.dated_table`, and the rows found in others.
     """
     rows = table[table["date"] == table["date"].max()]
     rows = rows if so_far is None else pd.concat([so_far, rows], ignore_index=True)
     return rows.sort_values("observed", ascending=False, kind="stable").head(MOST_ANSWERS)
-
-
-def _table(
-    conditional: Conditional,
-    history: History,
-    months: int,
-    start: pd.Timestamp,
-    levels: list[float],
-) -> tuple[pd.DataFrame, int, int]:
-    """Table of some forecasts, and of how many base models, unlike the population and in all."""
-    found = forecast_chunk(conditional, history, months, start)
-    return found.table(levels), _unlike(found), len(history.base_models)
-
-
-def _sums(
-    conditional: Conditional,
-    history: History,
-    months: int,
-    start: pd.Timestamp,
-    by: str,
-) -> tuple[Totals, int, int]:
-    """Sums of some forecasts, and of how many base models, unlike the population and in all."""
-    found = forecast_chunk(conditional, history, months, start)
-    return Totals.of(found.draws, by), _unlike(found), len(history.base_models)
-
-
-def _unlike(found: Forecast) -> int:
-    return int((found.draws["pareto_k"] > GOOD_K).sum())

@@ -17,6 +17,8 @@ from bayes_hfgrowth.forecast.dated_counts import (
 from bayes_hfgrowth.forecast.draws import Forecast, joined
 from bayes_hfgrowth.forecast.releases import Releases
 from bayes_hfgrowth.forecast.totals import FROM, UNTIL, interval_columns
+from bayes_hfgrowth.growth.law import Floats, Integers
+from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.posterior.common_random_numbers import OF_FIT, OF_POPULATION, random_of
@@ -43,12 +45,14 @@ __all__ = [
     "assembled",
     "check_request",
     "conditional_on",
+    "followed",
     "forecast",
     "forecast_chunk",
     "forecast_new",
     "interval_columns",
     "joined",
     "put",
+    "simulated",
     "until_attribute",
     "with_releases",
 ]
@@ -56,9 +60,10 @@ __all__ = [
 LONGEST = 600
 """Largest horizon in months; fifty years of a growth curve mean nothing any more."""
 
-
 CHUNK = 250
 """Base models that are forecast at a time; their draws are in memory together."""
+
+type Counts = npt.NDArray[np.integer]
 
 
 def forecast(
@@ -115,22 +120,17 @@ def forecast(
     shared = SharedDraws.of(fit.spec, posterior)
     shared = shared.ahead_of(history, int(needed.max()), random_of(seed, OF_FIT))
 
-    def paths(i: int) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]:
-        one, name = part.subset(np.array([i])), part.base_models[i].encode()
-        own, ahead, rng = theta[:, [i]], int(needed[chosen[i]]), random_of(seed, 3, name)
-        path = futures(fit.spec, one, own, shared, ahead, rng, shares)
-        dated = counts_at_dates(one, path, own, dates, random_of(seed, 12, name))
-        return narrowed(path[:, 0, :months]), narrowed(dated[:, 0])
+    def paths(i: int) -> Counts:
+        one, ahead = part.subset(np.array([i])), int(needed[chosen[i]])
+        return simulated(fit.spec, one, theta[:, [i]], shared, ahead, dates, seed, 3, shares)
 
-    shape = (len(theta), len(chosen), months)
-    counts: npt.NDArray[np.integer] = np.empty(shape, np.int32)
-    at_dates: npt.NDArray[np.integer] = np.empty(shape, np.int32)
+    counts: Counts = np.empty((2, len(theta), len(chosen), months), np.int32)
     with workers(None) as (submit, _, hands):
         pieces = ((paths, i) for i in range(len(chosen)))
-        for i, (path, dated) in enumerate(in_order(submit, pieces, 8 * hands)):
-            counts, at_dates = put(counts, i, path), put(at_dates, i, dated)
-    whole = (posterior.sizes["chain"], posterior.sizes["draw"], *shape[1:])
-    found = assembled(part, counts.reshape(whole), at_dates.reshape(whole), start)
+        for i, both in enumerate(in_order(submit, pieces, 8 * hands)):
+            counts = put(counts, i, both)
+    shape = (2, posterior.sizes["chain"], posterior.sizes["draw"], *counts.shape[2:])
+    found = assembled(part, counts.reshape(shape), start)
     if base_models is None:
         population = PopulationPosterior.from_fit(fit)
         found = with_releases(found, population, history, seed, OF_FIT)
@@ -144,30 +144,50 @@ def until_attribute(found: Forecast, until: pd.Timestamp | None) -> Forecast:
     return found
 
 
-def put(
-    counts: npt.NDArray[np.integer],
-    i: int | npt.NDArray[np.int64],
-    one: npt.NDArray[np.integer],
-) -> npt.NDArray[np.integer]:
-    """Put counts of base models among the others', which are widened where they must be.
+def simulated(
+    spec: GrowthSpec,
+    one: History,
+    theta: Floats,
+    shared: SharedDraws,
+    ahead: int,
+    dates: pd.DatetimeIndex,
+    seed: int,
+    purpose: int,
+    shares: Floats | None = None,
+) -> Counts:
+    """Simulate a base model by month of age and at calendar dates.
 
     Parameters
     ----------
-    counts : ndarray of int, shape (draws, base models, months)
-        All, 32 bits wide as long as that will do.
-    i : int or ndarray of int
-        Which base models.
-    one : ndarray of int
-        Theirs.
+    spec, one, theta, shared, shares
+        As `bayes_hfgrowth.posterior.simulation.futures` takes them, of one base model.
+    ahead : int
+        Months of age to simulate, enough for all dates.
+    dates : pandas.DatetimeIndex
+        UTC, as many as months are wanted.
+    seed, purpose : int
+        Of the random numbers of the months of age, as in `random_of`.
 
     Returns
     -------
-    ndarray of int
-        The same array, or a wider copy.
+    ndarray of int, shape (2, draws, months)
+        Cumulative counts by age and at the dates, 32 bits wide where that will do.
     """
-    if one.dtype.itemsize > counts.dtype.itemsize:
-        counts = counts.astype(one.dtype)
-    counts[:, i] = one
+    name = one.base_models[0].encode()
+    paths = futures(spec, one, theta, shared, ahead, random_of(seed, purpose, name), shares)
+    dated = counts_at_dates(one, paths, theta, dates, random_of(seed, 12, name))
+    return narrowed(np.stack([paths[:, 0, : len(dates)], dated[:, 0]]))
+
+
+def put(counts: Counts, i: int | npt.NDArray[np.int64], some: Counts) -> Counts:
+    """Put counts from `simulated` at position `i` of those of all base models.
+
+    `counts`, shape (2, draws, base models, months), are 32 bits wide as long as that will do; what
+    is returned is the same array, or a wider copy. Several base models have several positions.
+    """
+    if some.dtype.itemsize > counts.dtype.itemsize:
+        counts = counts.astype(some.dtype)
+    counts[:, :, i] = some
     return counts
 
 
@@ -195,12 +215,8 @@ def forecast_new(
     panel : Panel
         The new base models. An organization that the population does not know is drawn from
         the global level.
-    months : int, optional
-        How far ahead, in months; at least 1.
-    seed : int, optional
-        Same seed, same forecast; by default the seed of the population's fit.
-    until : date, optional
-        How far ahead as a date, in place of `months`: the forecast covers it.
+    months, seed, until
+        As in `forecast`; the seed is by default that of the population's fit.
     draws : int
         Paths of each base model. Path j of every base model goes with draw j of the population,
         as far as the base model's months allow, and with the same period effects ahead, so that
@@ -254,8 +270,7 @@ def forecast_new(
             found.append(result)
             done += result.draws.sizes["base_model"]
             advance(done, "")
-    seed = conditional.seed
-    whole = with_releases(joined(found), population, history, seed, OF_POPULATION)
+    whole = with_releases(joined(found), population, history, conditional.seed, OF_POPULATION)
     return until_attribute(whole, last)
 
 
@@ -264,43 +279,22 @@ def with_releases(
 ) -> Forecast:
     """Give a forecast the base models that organizations have yet to release.
 
-    Parameters
-    ----------
-    found : Forecast
-        Of all base models of a fit or panel.
-    population : PopulationPosterior
-        What it is from.
-    history : History
-        All base models, whose creation tells how many organizations release.
-    seed, ahead : int
-        As in `bayes_hfgrowth.forecast.releases.Releases`.
+    The forecast and history are of all base models of a fit or panel; the rest is as in
+    `bayes_hfgrowth.forecast.releases.Releases`.
     """
-    sizes = found.draws.sizes
+    sizes, start = found.draws.sizes, pd.Timestamp(found.draws.attrs[FROM])
+    number, months = sizes["chain"] * sizes["draw"], sizes["horizon"]
     organizations = tuple(history.organizations[o] for o in history.organization_of)
-    return replace(
-        found,
-        releases=Releases(
-            population,
-            history.created_at,
-            organizations,
-            pd.Timestamp(found.draws.attrs[FROM]),
-            sizes["horizon"],
-            seed,
-            sizes["chain"] * sizes["draw"],
-            ahead,
-        ),
+    releases = Releases(
+        population, history.created_at, organizations, start, months, seed, number, ahead
     )
+    return replace(found, releases=releases)
 
 
 def conditional_on(
     population: PopulationPosterior, months: int, seed: int | None, draws: int
 ) -> Conditional:
-    """Make a population ready to forecast from.
-
-    Parameters
-    ----------
-    population, months, seed, draws
-        As in `forecast_new`.
+    """Make a population ready to forecast from; arguments are those of `forecast_new`.
 
     Raises
     ------
@@ -319,96 +313,73 @@ def forecast_chunk(
 ) -> Forecast:
     """Forecast some base models that were in no fit.
 
-    Parameters
-    ----------
-    conditional : Conditional
-        From `conditional_on`.
-    history : History
-        Their months.
-    months : int
-        As in `forecast_new`.
-    start : pandas.Timestamp
-        Date from which sums are forecast; see `bayes_hfgrowth.forecast.dated_counts.last_date`.
+    `conditional` is from `conditional_on`, and `start` the date from which sums are forecast; see
+    `bayes_hfgrowth.forecast.dated_counts.last_date`.
     """
-    found, seed = condition(conditional, history), conditional.seed
-    number = len(history.base_models)
+    found, number = condition(conditional, history), len(history.base_models)
     awake = replace(conditional.spec, dormancy=None)
     dates = dates_ahead(start, months)
     needed = np.maximum(months_needed(history, dates), months)
-    counts = np.empty((1, conditional.draws, number, months), dtype=np.int64)
+    counts = np.empty((2, 1, conditional.draws, number, months), dtype=np.int64)
     counts[:] = history.finetunes[:, None]
-    at_dates = counts.copy()
     alone = replace(history, organizations=("",), organization_of=np.zeros(number, np.int64))
     for i in range(number):
-        one = alone.subset(np.array([i]))
-        name, ahead, some = one.base_models[0].encode(), int(needed[i]), ~found.dormant[:, i]
+        one, ahead, some = alone.subset(np.array([i])), int(needed[i]), ~found.dormant[:, i]
         theta = found.theta[some, i][:, None]
-        first, span = calendar_needed(one, ahead)
-        known = sum(one.calendar_span) - 1 if len(one.month) else first
-        shared = conditional.shared_of(found.draw[:, i], first, span, known)
-        shared = shared.take(np.flatnonzero(some))
-        paths = futures(awake, one, theta, shared, ahead, random_of(seed, 9, name))
-        counts[0, some, i] = paths[:, 0, :months]
-        dated = counts_at_dates(one, paths, theta, dates, random_of(seed, 12, name))
-        at_dates[0, some, i] = dated[:, 0]
-    result = assembled(history, counts, at_dates, start)
-    pareto_k = ("base_model", found.pareto_k)
-    return Forecast(result.draws.assign(pareto_k=pareto_k), result.history)
+        shared = followed(conditional, one, found.draw[:, i], ahead).take(np.flatnonzero(some))
+        both = simulated(awake, one, theta, shared, ahead, dates, conditional.seed, 9)
+        counts[:, 0, some, i] = both
+    result = assembled(history, counts, start)
+    return replace(result, draws=result.draws.assign(pareto_k=("base_model", found.pareto_k)))
+
+
+def followed(conditional: Conditional, one: History, draw: Integers, ahead: int) -> SharedDraws:
+    """What a base model shares with all others, over its months and some ahead.
+
+    `draw`, of shape (draws,), is the draw of the population that each of its draws belongs to.
+    """
+    first, number = calendar_needed(one, ahead)
+    known = sum(one.calendar_span) - 1 if len(one.month) else first
+    return conditional.shared_of(draw, first, number, known)
 
 
 def check_request(months: int, seed: int) -> None:
-    """Check a horizon and a seed.
-
-    Raises
-    ------
-    ForecastError
-        When one is out of range.
-    """
+    """Raise `ForecastError` when a horizon or a seed is out of range."""
     if seed < 0:
         raise ForecastError(f"the seed is {seed}; give a number from 0 on")
     if not 1 <= months <= LONGEST:
         raise ForecastError(f"{months} months ahead is out of range; give 1 to {LONGEST}")
 
 
-def assembled(
-    part: History,
-    counts: npt.NDArray[np.integer],
-    at_dates: npt.NDArray[np.integer],
-    start: pd.Timestamp,
-) -> Forecast:
+def assembled(part: History, counts: Counts, start: pd.Timestamp) -> Forecast:
     """Make a forecast of simulated counts.
 
     Parameters
     ----------
     part : History
         What was observed of the base models.
-    counts, at_dates : ndarray of int, shape (chains, draws, base models, months)
+    counts : ndarray of int, shape (2, chains, draws, base models, months)
         At the ends of months of age, and at the dates 1, 2, ... calendar months after `start`.
     start : pandas.Timestamp
         Date that the forecast is from, UTC.
     """
-    dims, months = ("chain", "draw", "base_model", "horizon"), counts.shape[3]
-    what = part.counted.many
+    dims, months = ("chain", "draw", "base_model", "horizon"), counts.shape[4]
+    name = f"cumulative {part.counted.many}"
+    base_models = np.array(part.base_models, dtype=object)
+    organizations = np.array(part.organizations, dtype=object)[part.organization_of]
     dataset = xr.Dataset(
         {
-            "finetunes": (dims, _narrow(counts), {"long_name": f"cumulative {what}"}),
-            "finetunes_at_date": (
-                dims,
-                _narrow(at_dates),
-                {"long_name": f"cumulative {what} at the date"},
-            ),
+            "finetunes": (dims, _narrow(counts[0]), {"long_name": name}),
+            "finetunes_at_date": (dims, _narrow(counts[1]), {"long_name": f"{name} at the date"}),
             "observed": ("base_model", part.finetunes),
             "months": ("base_model", part.months),
-            "organization": (
-                "base_model",
-                np.array([part.organizations[i] for i in part.organization_of], dtype=object),
-            ),
+            "organization": ("base_model", organizations),
             "created_at": ("base_model", part.created_at.tz_convert("UTC").tz_localize(None)),
         },
         coords={
-            "chain": np.arange(counts.shape[0]),
-            "draw": np.arange(counts.shape[1]),
-            "base_model": np.array(part.base_models, dtype=object),
+            "chain": np.arange(counts.shape[1]),
+            "draw": np.arange(counts.shape[2]),
+            "base_model": base_models,
             "horizon": ("horizon", np.arange(1, months + 1), {"units": "months"}),
             "date": ("horizon", dates_ahead(start, months).tz_localize(None)),
         },
@@ -416,7 +387,7 @@ def assembled(
     )
     observed = pd.DataFrame(
         {
-            "base_model": np.array(part.base_models, dtype=object)[part.base_model_of],
+            "base_model": base_models[part.base_model_of],
             "month": part.month.astype(np.int64),
             "finetunes": (part.previous + part.new).astype(np.int64),
         }
@@ -424,6 +395,6 @@ def assembled(
     return Forecast(dataset, observed)
 
 
-def _narrow(counts: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+def _narrow(counts: Counts) -> Counts:
     """32-bit integers where they fit; not copied where they are already."""
     return counts if counts.dtype == np.int32 else narrowed(counts)

@@ -60,14 +60,7 @@ def rank_table(
 ) -> pd.DataFrame:
     """Probabilities of ranks at dates; see `Forecast.rank` for the columns.
 
-    Parameters
-    ----------
-    series : DatedSeries
-        Whose ranks.
-    dates : iterable of date, optional
-        When; by default a month apart, and the last one that was asked for.
-    top : int, optional
-        Ranks from 1 to this; by default all, up to `MOST_RANKS`.
+    Dates are by default those a month apart, and the last one that was asked for.
 
     Raises
     ------
@@ -81,11 +74,8 @@ def rank_table(
     if top < 1:
         raise ForecastError(f"top is {top}; give a number from 1 on")
     top = min(top, number)
-    when = series.asked if dates is None else [series.date(date) for date in dates]
-    if not len(when):
-        raise ForecastError("no date is given; name at least one, or leave the choice out for all")
     tables = []
-    for date in when:
+    for date in series.chosen(dates):
         counts = series.at(date)
         shares = rank_shares(counts, top)
         # The likeliest leaders first; then by the count that is as likely as not.
@@ -172,14 +162,7 @@ class Overtaking:
 
 
 def overtaking(series: DatedSeries, name: str, other: str) -> Overtaking:
-    """Whether one series overtakes another, draw by draw.
-
-    Parameters
-    ----------
-    series : DatedSeries
-        Holds both.
-    name, other : str
-        The one that overtakes, and the one that is overtaken.
+    """Whether the series of that name overtakes the other one, draw by draw.
 
     Raises
     ------
@@ -192,10 +175,5 @@ def overtaking(series: DatedSeries, name: str, other: str) -> Overtaking:
     both = indices_of([name, other], series.names, what, "forecast", ForecastError)
     when = series.asked
     counts = np.stack([series.at(date)[:, both] for date in when], axis=-1)
-    return Overtaking(
-        name=name,
-        other=other,
-        already=bool(series.observed[both[0]] > series.observed[both[1]]),
-        dates=when,
-        ahead=counts[:, 0] > counts[:, 1],
-    )
+    already = bool(series.observed[both[0]] > series.observed[both[1]])
+    return Overtaking(name, other, already, when, counts[:, 0] > counts[:, 1])

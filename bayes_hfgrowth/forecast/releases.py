@@ -11,7 +11,6 @@ Organizations that have no base model yet are not foreseen, and base models of o
 more in common than those of one organization.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -21,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayes_hfgrowth.forecast.dated_counts import counts_at_dates, dates_ahead, months_needed
-from bayes_hfgrowth.forecast.totals import SUMS, Totals
+from bayes_hfgrowth.forecast.totals import Totals, checked_sum
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.births import Births, births_of
@@ -29,7 +28,6 @@ from bayes_hfgrowth.posterior.common_random_numbers import OF_POPULATION, random
 from bayes_hfgrowth.posterior.conditional import Conditional
 from bayes_hfgrowth.posterior.population import PopulationPosterior
 from bayes_hfgrowth.posterior.simulation import Floats, SharedDraws, calendar_needed, futures
-from bayes_hfgrowth.support.errors import ForecastError
 
 __all__ = ["Released", "Releases"]
 
@@ -57,35 +55,6 @@ class Released(NamedTuple):
 
     base_models: Counts
     finetunes: Counts
-
-
-class _Parents(NamedTuple):
-    """What base models of organizations are drawn from.
-
-    Parameters
-    ----------
-    means : ndarray, shape (draws, organizations, parameters)
-        On the scale that is normal.
-    scales : ndarray, shape (draws, parameters)
-        Standard deviations of base models within organizations.
-    dormant : ndarray, shape (draws, organizations)
-        Shares of dormant base models; 0 where the growth model has none.
-    """
-
-    means: Floats
-    scales: Floats
-    dormant: Floats
-
-    @classmethod
-    def of(cls, conditional: Conditional, organizations: Sequence[str]) -> "_Parents":
-        """Take them from a population."""
-        parts = [conditional.of_organization(name) for name in organizations]
-        none = np.zeros(conditional.draws)
-        return cls(
-            np.stack([mean for mean, _ in parts], axis=1),
-            conditional.scales,
-            np.stack([none if share is None else share for _, share in parts], axis=1),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +109,10 @@ class Releases:
         rates = births.draw(self.draws, random_of(self.seed, _RATES))
         numbers = rates.simulate(self.months, random_of(self.seed, _NUMBERS))
         conditional = Conditional(self.population, self.seed, self.draws, self.ahead)
-        parents = _Parents.of(conditional, births.organizations)
+        parts = [conditional.of_organization(name) for name in births.organizations]
+        means = np.stack([mean for mean, _ in parts], axis=1)
+        ones = np.ones(self.draws)  # shares of base models that are not dormant
+        active = np.stack([ones if share is None else 1.0 - share for _, share in parts], axis=1)
         shared, awake = self._shared(conditional), replace(conditional.spec, dormancy=None)
         dates, rng = dates_ahead(self.start, self.months), random_of(self.seed, _PATHS)
         edges = pd.DatetimeIndex([self.start]).append(dates)
@@ -149,43 +121,30 @@ class Releases:
             slots = rng.multinomial(numbers[:, :, month], np.full(SLOTS, 1.0 / SLOTS))
             length = edges[month + 1] - edges[month]
             for slot in range(SLOTS):
-                number = rng.binomial(slots[:, :, slot], 1.0 - parents.dormant)
+                number = rng.binomial(slots[:, :, slot], active)
                 if number.any():
                     born = edges[month] + (slot + 0.5) / SLOTS * length
                     finetunes[:, :, month:] += _grown(
-                        awake, born, number, parents, shared, dates[month:], rng
+                        awake, born, number, means, conditional.scales, shared, dates[month:], rng
                     )
         return Released(np.cumsum(numbers, axis=2), finetunes)
 
     def totals(self, by: str) -> Totals:
-        """Sums of the fine-tunes of base models to come.
-
-        Parameters
-        ----------
-        by : str
-            ``organization`` or ``all``.
+        """Sums of the fine-tunes of base models to come, by ``organization`` or ``all``.
 
         Raises
         ------
         ForecastError
             When `by` is another, or nothing is known of releases.
         """
-        if by not in SUMS:
-            raise ForecastError(
-                f"base models yet to be released are in sums alone; take {' or '.join(SUMS)}, "
-                f"not {by!r}"
-            )
-        released = self.released
-        dates = dates_ahead(self.start, self.months)
-        found = Totals(dates, np.arange(1, self.months + 1))
-        names = self.births.organizations if by == SUMS[0] else (SUMS[1],)
-        for o, name in enumerate(names):
-            base_models, finetunes = (
-                part[:, o] if by == SUMS[0] else part.sum(axis=1) for part in released
-            )
-            found.observed[name], found.counts[name] = 0, finetunes
-            found.released[name] = base_models
-        return found
+        parts, names = self.released, self.births.organizations
+        if checked_sum(by) == "all":
+            parts, names = Released(*(part.sum(axis=1, keepdims=True) for part in parts)), (by,)
+        base_models, finetunes = (
+            {name: part[:, o] for o, name in enumerate(names)} for part in parts
+        )
+        dates, horizon = dates_ahead(self.start, self.months), np.arange(1, self.months + 1)
+        return Totals(dates, horizon, dict.fromkeys(names, 0), finetunes, base_models)
 
     def _shared(self, conditional: Conditional) -> SharedDraws:
         """What all base models share over the calendar months ahead, and no others."""
@@ -201,31 +160,17 @@ def _grown(
     spec: GrowthSpec,
     born: pd.Timestamp,
     number: Counts,
-    parents: _Parents,
+    means: Floats,
+    scales: Floats,
     shared: SharedDraws,
     dates: pd.DatetimeIndex,
     rng: np.random.Generator,
 ) -> Counts:
-    """Fine-tunes of base models released at one time, summed up.
+    """Sum up fine-tunes of base models released at one time; (draws, organizations, dates).
 
-    Parameters
-    ----------
-    spec : GrowthSpec
-        The growth model without dormancy.
-    born : pandas.Timestamp
-        When they are released, UTC.
-    number : ndarray of int, shape (draws, organizations)
-        How many that are not dormant.
-    parents, shared
-        What they are drawn from, and the period effects ahead.
-    dates : pandas.DatetimeIndex
-        Dates after that, UTC.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    ndarray of int64, shape (draws, organizations, dates)
+    `number` of them, (draws, organizations), are not dormant, and `spec` has no dormancy. On the
+    scale that is normal they are spread by `scales`, (draws, parameters), around the `means` of
+    their organizations, (draws, organizations, parameters).
     """
     one = replace(History.newborn(1), created_at=pd.DatetimeIndex([born]).as_unit("us"))
     needed = int(months_needed(one, dates)[0])
@@ -237,8 +182,8 @@ def _grown(
     for first in range(0, len(draws), _CHUNK):
         some = slice(first, first + _CHUNK)
         d, o = draws[some], organizations[some]
-        normal = rng.standard_normal((len(d), parents.means.shape[2]))
-        theta = (parents.means[d, o] + parents.scales[d] * normal)[:, None]
+        normal = rng.standard_normal((len(d), means.shape[2]))
+        theta = (means[d, o] + scales[d] * normal)[:, None]
         path = futures(spec, one, theta, shared.take(d), needed, rng)
         np.add.at(found, (d, o), counts_at_dates(one, path, theta, dates, rng)[:, 0])
     each = np.divide(number, paths, out=np.ones(paths.shape), where=paths > 0)

@@ -1,7 +1,9 @@
 """Sums over base models, draw by draw, and the columns that all forecast tables share."""
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,10 +24,16 @@ __all__ = [
     "UNTIL",
     "WITH_NEW",
     "Totals",
+    "check_new_releases",
     "checked_by",
     "checked_intervals",
+    "checked_sum",
+    "counts_of",
+    "dated_counts_of",
     "interval_columns",
     "observed_sums",
+    "quantile",
+    "quantiles_of",
     "summaries",
 ]
 
@@ -44,7 +52,6 @@ BASE_MODEL = "base_model"
 SUMS = ("organization", "all")
 """What base models can be added up by."""
 
-_ALL = "all"
 _MOST = 2**53  # largest sum; beyond it a double is no longer exact
 _BLOCK = 25  # draws that are added up at a time
 _SORTED = 16  # series whose draws are sorted at a time, few enough for a processor's cache
@@ -86,10 +93,8 @@ class Totals:
 
         Parameters
         ----------
-        draws : xarray.Dataset
-            As in `Forecast`.
-        by, base_models
-            As in `Forecast.total`.
+        draws, by, base_models
+            As in `bayes_hfgrowth.forecast.draws.Forecast`.
 
         Raises
         ------
@@ -97,19 +102,9 @@ class Totals:
             When `by` is another, a base model is not in the forecast, or the forecast has no
             counts at dates.
         """
-        if by not in SUMS:
-            raise ForecastError(f"there is no sum by {by!r}; take {' or '.join(SUMS)}")
-        if "finetunes_at_date" not in draws:
-            raise ForecastError(
-                "the forecast has no counts at calendar dates, which sums are made of; "
-                "forecast again with this version"
-            )
-        names = draws["base_model"].to_numpy().tolist()
-        chosen = indices_of(base_models, names, "base model", "forecast", ForecastError)
-        counts = draws["finetunes_at_date"].transpose("chain", "draw", "base_model", "horizon")
-        values = counts.to_numpy().reshape(-1, *counts.shape[2:])
+        checked_sum(by)
+        values, dates, chosen = dated_counts_of(draws, base_models)
         observed = draws["observed"].to_numpy()
-        dates = pd.DatetimeIndex(draws["date"].to_numpy()).as_unit("us").tz_localize("UTC")
         found = cls(dates, draws["horizon"].to_numpy(), counted=Counted.read(draws.attrs))
         for name, own in _members(draws, by, chosen):
             total = np.empty((values.shape[0], values.shape[2]), dtype=np.int64)
@@ -121,13 +116,7 @@ class Totals:
         return found
 
     def add(self, other: "Totals") -> None:
-        """Add the sums of other base models to these.
-
-        Parameters
-        ----------
-        other : Totals
-            Of the same dates and draws.
-        """
+        """Add the sums of other base models to these, of the same dates and draws."""
         for name, counts in other.counts.items():
             if name in self.counts:
                 self.observed[name] += other.observed[name]
@@ -138,57 +127,91 @@ class Totals:
             self.released[name] = self.released[name] + number if name in self.released else number
 
     def table(self, intervals: Iterable[float] = (50, 80, 95)) -> pd.DataFrame:
-        """Make the table of `Forecast.total`.
-
-        Raises
-        ------
-        ForecastError
-            When an interval is not between 0 and 100 percent.
-        """
+        """Make the table of `Forecast.total`; intervals as in `checked_intervals`."""
         levels = checked_intervals(intervals)
-        tables = [
-            pd.DataFrame(
-                {
-                    "organization": name,
-                    **self.counted.label,
-                    "month": self.horizon,
-                    "date": self.dates,
-                    "horizon": self.horizon,
-                    "observed": self.observed[name],
-                    **self._label(name),
-                    **summaries(self.counts[name][:, None], levels),
-                }
-            )
-            for name in sorted(self.counts)
-        ]
+        tables = []
+        for name in sorted(self.counts):
+            columns: dict[str, Any] = {
+                "organization": name,
+                **self.counted.label,
+                "month": self.horizon,
+                "date": self.dates,
+                "horizon": self.horizon,
+                "observed": self.observed[name],
+            }
+            if self.released:
+                born = np.floor(np.median(self.released[name], axis=0)).astype(np.int64)
+                columns |= {WITH_NEW: True, "new_base_models": born}
+            columns |= summaries(self.counts[name][:, None], levels)
+            tables.append(pd.DataFrame(columns))
         return pd.concat(tables, ignore_index=True)
 
-    def _label(self, name: str) -> dict[str, Any]:
-        """Columns that say that base models yet to be released are in."""
-        if not self.released:
-            return {}
-        released = np.median(self.released[name], axis=0)
-        return {WITH_NEW: True, "new_base_models": np.floor(released).astype(np.int64)}
+
+def counts_of(draws: xr.Dataset, name: str) -> npt.NDArray[np.integer]:
+    """Counts of a forecast under that name; (draws of all chains, base models, horizons)."""
+    counts = draws[name].transpose("chain", "draw", "base_model", "horizon").to_numpy()
+    return counts.reshape(-1, *counts.shape[2:])
 
 
-def checked_by(by: str) -> str:
-    """What a table is by: a base model, or a sum over base models.
+def dated_counts_of(
+    draws: xr.Dataset, base_models: Iterable[str] | None
+) -> tuple[npt.NDArray[np.integer], pd.DatetimeIndex, npt.NDArray[np.int64]]:
+    """Counts of a forecast at calendar dates, the dates, and positions of some base models.
+
+    The counts are those of all base models, as in `counts_of`; all are positions of None.
 
     Raises
     ------
     ForecastError
-        When it is something else.
+        When a base model is not in the forecast, or it has no counts at dates.
     """
+    if "finetunes_at_date" not in draws:
+        raise ForecastError(
+            "the forecast has no counts at calendar dates; forecast again with this version"
+        )
+    names = draws["base_model"].to_numpy().tolist()
+    chosen = indices_of(base_models, names, "base model", "forecast", ForecastError)
+    dates = pd.DatetimeIndex(draws["date"].to_numpy()).as_unit("us").tz_localize("UTC")
+    return counts_of(draws, "finetunes_at_date"), dates, chosen
+
+
+def checked_by(by: str) -> str:
+    """What a table is by; `ForecastError` when it is neither a base model nor one of `SUMS`."""
     if by not in (BASE_MODEL, *SUMS):
         raise ForecastError(f"there is no table by {by!r}; take base_model, {' or '.join(SUMS)}")
     return by
 
 
+def checked_sum(by: str) -> str:
+    """What base models are added up by; `ForecastError` when it is none of `SUMS`."""
+    if by not in SUMS:
+        raise ForecastError(f"there is no sum by {by!r}; take {' or '.join(SUMS)}")
+    return by
+
+
+def check_new_releases(by: str, some_only: bool, out: str | os.PathLike[str] | None = None) -> None:
+    """Check that base models yet to be released can be in what is asked for.
+
+    Raises
+    ------
+    ForecastError
+        When it is no table of sums, or one of some of the base models of a fit or panel only.
+    """
+    if by not in SUMS or (out is not None and Path(out).suffix.lower() == ".nc"):
+        raise ForecastError(
+            "base models yet to be released (--with-new-releases) are in tables of sums alone; "
+            "take them by organization or all, and write a .csv or .parquet"
+        )
+    if some_only:
+        raise ForecastError(
+            "base models yet to be released (--with-new-releases) belong to sums of all base "
+            "models of a fit or panel; forecast all, and name none"
+        )
+
+
 def interval_columns(intervals: Iterable[float] = (50, 80, 95)) -> list[str]:
     """Names of the interval columns of a forecast table, in order."""
-    return [
-        f"{side}_{name}" for name, _ in checked_intervals(intervals) for side in ("lower", "upper")
-    ]
+    return [name for name in quantiles_of(checked_intervals(intervals)) if name != "median"]
 
 
 def observed_sums(
@@ -249,6 +272,22 @@ def checked_intervals(intervals: Iterable[float]) -> list[tuple[str, float]]:
     return [(np.format_float_positional(level, trim="-"), level) for level in sorted(set(levels))]
 
 
+def quantiles_of(levels: list[tuple[str, float]]) -> dict[str, tuple[float, bool]]:
+    """Median and ends of intervals: by column, the probability and whether it is rounded up."""
+    found = {"median": (0.5, False)}
+    for name, level in levels:
+        tail = (1.0 - level / 100.0) / 2.0
+        found |= {f"lower_{name}": (tail, False), f"upper_{name}": (1.0 - tail, True)}
+    return found
+
+
+def quantile(ordered: np.ndarray, probability: float, *, upper: bool) -> np.ndarray:
+    """Quantile that is itself a draw, the last axis: rounded outwards, so intervals hold enough."""
+    position = probability * (ordered.shape[-1] - 1)
+    index = np.ceil(position - 1e-9) if upper else np.floor(position + 1e-9)
+    return np.asarray(ordered[..., int(index)])
+
+
 def summaries(values: npt.NDArray[np.integer], levels: list[tuple[str, float]]) -> dict[str, Any]:
     """Columns of mean, median and intervals of a forecast table.
 
@@ -264,17 +303,14 @@ def summaries(values: npt.NDArray[np.integer], levels: list[tuple[str, float]]) 
     dict
         Columns by name, one row for each series and horizon.
     """
-    quantiles = {"median": (0.5, False)}
-    for name, level in levels:
-        tail = (1.0 - level / 100.0) / 2.0
-        quantiles |= {f"lower_{name}": (tail, False), f"upper_{name}": (1.0 - tail, True)}
+    quantiles = quantiles_of(levels)
     shape = values.shape[1:]
     found = np.empty((len(quantiles), *shape), dtype=np.int64)
     for first in range(0, shape[0], _SORTED):
         some = slice(first, first + _SORTED)
         ordered = np.sort(np.ascontiguousarray(np.moveaxis(values[:, some], 0, -1)), axis=-1)
         for out, (probability, upper) in zip(found, quantiles.values(), strict=True):
-            out[some] = _quantile(ordered, probability, upper=upper)
+            out[some] = quantile(ordered, probability, upper=upper)
     columns = {name: column.ravel() for name, column in zip(quantiles, found, strict=True)}
     return {"mean": values.mean(axis=0).ravel(), **columns}
 
@@ -285,16 +321,8 @@ def _members(
     """Names of the sums, and the positions of the base models of each."""
     names = draws["organization"].to_numpy().astype(object)
     chosen = np.arange(len(names)) if chosen is None else chosen
-    if by == _ALL:
-        yield _ALL, chosen
+    if by == "all":
+        yield "all", chosen
         return
     for name in sorted(set(names[chosen].tolist())):
         yield name, chosen[names[chosen] == name]
-
-
-def _quantile(ordered: np.ndarray, probability: float, *, upper: bool) -> np.ndarray:
-    """Quantile that is itself a draw, the last axis: rounded outwards, so intervals hold enough."""
-    last = ordered.shape[-1] - 1
-    position = probability * last
-    index = int(np.ceil(position - 1e-9)) if upper else int(np.floor(position + 1e-9))
-    return np.asarray(ordered[..., min(max(index, 0), last)])

@@ -1,33 +1,31 @@
 """A fit and the months that came after it: new forecasts without a new fit."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayes_hfgrowth.forecast.dated_counts import (
-    counts_at_dates,
-    dates_ahead,
-    last_date,
-    months_needed,
-)
+from bayes_hfgrowth.forecast.dated_counts import dates_ahead, last_date, months_needed
 from bayes_hfgrowth.forecast.draws import Forecast
 from bayes_hfgrowth.forecast.paths import (
     CHUNK,
     assembled,
     check_request,
+    followed,
     forecast,
     forecast_chunk,
     put,
+    simulated,
     until_attribute,
     with_releases,
 )
+from bayes_hfgrowth.forecast.totals import counts_of
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.panel.table import Panel
-from bayes_hfgrowth.posterior.common_random_numbers import OF_FIT, random_of
+from bayes_hfgrowth.posterior.common_random_numbers import OF_FIT
 from bayes_hfgrowth.posterior.conditional import Conditional
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.posterior.importance import GOOD_K
@@ -38,16 +36,11 @@ from bayes_hfgrowth.posterior.simulation import (
     base_model_parameters,
     calendar_needed,
     dormancy_shares,
-    futures,
-    narrowed,
 )
 from bayes_hfgrowth.support.cluster import in_order, workers
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.horizon import Date, months_ahead, until_date
 from bayes_hfgrowth.support.progress import Progress
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["POPULATION", "REFIT", "REWEIGHTED", "UNCHANGED", "Update", "update"]
 
@@ -105,28 +98,20 @@ class Update:
             ``new_months`` and ``new`` (months and fine-tunes since the fit; of base models that
             it does not know, all).
         """
-        history, old = self.history, self.fit.history
+        history, old, known = self.history, self.fit.history, self.in_panel
         number = len(history.base_models)
         pareto_k, effective = np.full(number, np.nan), np.full(number, np.nan)
         new_months, new = history.months.copy(), history.finetunes.copy()
-        pareto_k[self.in_panel] = self.reweighted.pareto_k
-        effective[self.in_panel] = self.reweighted.effective
-        new_months[self.in_panel] -= old.months[self.in_fit]
-        new[self.in_panel] -= old.finetunes[self.in_fit]
+        pareto_k[known] = self.reweighted.pareto_k
+        effective[known] = self.reweighted.effective
+        new_months[known] -= old.months[self.in_fit]
+        new[known] -= old.finetunes[self.in_fit]
         source = np.full(number, POPULATION, dtype=object)
-        source[self.in_panel] = np.where(
-            new_months[self.in_panel] == 0,
-            UNCHANGED,
-            np.where(self.reweighted.pareto_k > GOOD_K, REFIT, REWEIGHTED),
-        )
+        weighed = np.where(pareto_k[known] > GOOD_K, REFIT, REWEIGHTED)
+        source[known] = np.where(new_months[known] == 0, UNCHANGED, weighed)
+        columns = {"source": source, "pareto_k": pareto_k, "effective": effective}
         return pd.DataFrame(
-            {
-                "source": source,
-                "pareto_k": pareto_k,
-                "effective": effective,
-                "new_months": new_months,
-                "new": new,
-            },
+            columns | {"new_months": new_months, "new": new},
             index=pd.Index(history.base_models, name="base_model"),
         )
 
@@ -157,10 +142,8 @@ class Update:
 
         Parameters
         ----------
-        months : int, optional
-            How far ahead, in months; at least 1.
-        until : date, optional
-            How far ahead as a date, in place of `months`.
+        months, until
+            As in `bayes_hfgrowth.forecast.paths.forecast`.
         progress : bool
             Whether to show progress on standard error.
 
@@ -181,10 +164,7 @@ class Update:
         check_request(months, self.conditional.seed)
         dates = dates_ahead(start, months)
         number = len(self.history.base_models)
-        shape = (len(self.theta), number, months)
-        counts: Counts = np.empty(shape, np.int32)
-        at_dates: Counts = np.empty(shape, np.int32)
-        done = 0
+        counts: Counts = np.empty((2, len(self.theta), number, months), np.int32)
         pareto_k = np.full(number, np.nan)
         pareto_k[self.in_panel] = self.reweighted.pareto_k
         new = np.setdiff1d(np.arange(number), self.in_panel)
@@ -195,67 +175,50 @@ class Update:
             workers(None) as (submit, _, hands),
             Progress(progress).stage("base models", number) as advance,
         ):
-            pieces = ((self._paths, k, months, dates) for k in range(len(self.in_panel)))
-            for place, (path, dated) in zip(
-                self.in_panel, in_order(submit, pieces, 8 * hands), strict=True
-            ):
-                counts, at_dates = put(counts, place, path), put(at_dates, place, dated)
-                done += 1
+            pieces = ((self._paths, k, dates) for k in range(len(self.in_panel)))
+            paths = in_order(submit, pieces, 8 * hands)
+            for done, (place, both) in enumerate(zip(self.in_panel, paths, strict=True), 1):
+                counts = put(counts, place, both)
                 advance(done, "")
             for first in range(0, len(new), CHUNK):
                 some = new[first : first + CHUNK]
                 part = forecast_chunk(self.conditional, self.history.subset(some), months, start)
-                counts = put(counts, some, part.draws["finetunes"].to_numpy()[0])
-                at_dates = put(at_dates, some, part.draws["finetunes_at_date"].to_numpy()[0])
+                both = [counts_of(part.draws, name) for name in ("finetunes", "finetunes_at_date")]
+                counts = put(counts, some, np.stack(both))
                 pareto_k[some] = part.draws["pareto_k"].to_numpy()
-                done += len(some)
-                advance(done, "")
+                advance(len(self.in_panel) + first + len(some), "")
         sizes = self.fit.posterior.sizes
-        whole = (sizes["chain"], sizes["draw"], number, months)
-        found = assembled(self.history, counts.reshape(whole), at_dates.reshape(whole), start)
+        shape = (2, sizes["chain"], sizes["draw"], number, months)
+        found = assembled(self.history, counts.reshape(shape), start)
         source = self.base_models["source"].to_numpy(dtype=object)
         draws = found.draws.assign(pareto_k=("base_model", pareto_k), source=("base_model", source))
-        found = with_releases(
-            Forecast(draws, found.history),
-            self.conditional.population,
-            self.history,
-            self.conditional.seed,
-            OF_FIT,
-        )
+        known, seed = self.conditional.population, self.conditional.seed
+        found = with_releases(replace(found, draws=draws), known, self.history, seed, OF_FIT)
         return until_attribute(found, last)
 
     def earlier(self) -> Forecast | None:
         """The forecast that the fit made, without what came, of base models with new months.
 
-        Returns
-        -------
-        Forecast or None
-            As far as the panel's months go; None where no base model has a new month.
+        It goes as far as the panel's months do; None where no base model has a new month.
         """
         table = self.base_models
         some = table[table["source"].isin([REWEIGHTED, REFIT])]
         if not len(some):
             return None
-        return forecast(
-            self.fit, int(some["new_months"].max()), list(some.index), self.conditional.seed
-        )
+        months = int(some["new_months"].max())
+        return forecast(self.fit, months, list(some.index), self.conditional.seed)
 
-    def _paths(self, k: int, months: int, dates: pd.DatetimeIndex) -> tuple[Counts, Counts]:
-        """Paths of a base model that the fit knows; (draws, months) by age and by date."""
-        conditional, seed = self.conditional, self.conditional.seed
-        one = alone(self.history, int(self.in_panel[k]))
-        name, draw = one.base_models[0].encode(), self.reweighted.draw[:, k]
+    def _paths(self, k: int, dates: pd.DatetimeIndex) -> Counts:
+        """Counts of a base model that the fit knows, as `simulated` gives them."""
+        conditional, one = self.conditional, alone(self.history, int(self.in_panel[k]))
+        draw = self.reweighted.draw[:, k]
         theta = self.theta[draw, k][:, None]
         shares = None if self.shares is None else self.shares[draw, k][:, None]
-        ahead = max(int(months_needed(one, dates)[0]), months)
-        first, span = calendar_needed(one, ahead)
-        known = sum(one.calendar_span) - 1 if len(one.month) else first
-        shared = conditional.shared_of(draw, first, span, known)
-        path = futures(
-            conditional.spec, one, theta, shared, ahead, random_of(seed, 3, name), shares
+        ahead = max(int(months_needed(one, dates)[0]), len(dates))
+        shared = followed(conditional, one, draw, ahead)
+        return simulated(
+            conditional.spec, one, theta, shared, ahead, dates, conditional.seed, 3, shares
         )
-        dated = counts_at_dates(one, path, theta, dates, random_of(seed, 12, name))
-        return narrowed(path[:, 0, :months]), narrowed(dated[:, 0])
 
 
 def update(fit: FittedDraws, panel: Panel, seed: int | None = None) -> Update:
@@ -289,16 +252,14 @@ def update(fit: FittedDraws, panel: Panel, seed: int | None = None) -> Update:
             f"the panel counts {panel.counted.many} and the fit {fit.counted.many}; give a panel "
             "that counts the same, or fit this one"
         )
-    position = {name: i for i, name in enumerate(old.base_models)}
-    in_panel = np.array(
-        [p for p, name in enumerate(history.base_models) if name in position], dtype=np.int64
-    )
+    place = pd.Index(old.base_models).get_indexer(list(history.base_models))  # -1 if unknown
+    in_panel = np.flatnonzero(place >= 0)
     if not len(in_panel):
         raise ForecastError(
             "the panel holds no base model of the fit, so there is nothing to update; forecast "
             "new ones with hfgrowth forecast FIT --panel PANEL"
         )
-    in_fit = np.array([position[history.base_models[p]] for p in in_panel], dtype=np.int64)
+    in_fit = place[in_panel]
     _check_past(fit, panel, history, zip(in_panel.tolist(), in_fit.tolist(), strict=True))
     sizes = fit.posterior.sizes
     population = PopulationPosterior.from_fit(fit)
@@ -313,7 +274,7 @@ def update(fit: FittedDraws, panel: Panel, seed: int | None = None) -> Update:
 
 
 def _check_past(
-    fit: FittedDraws, panel: Panel, history: History, pairs: "Iterable[tuple[int, int]]"
+    fit: FittedDraws, panel: Panel, history: History, pairs: Iterable[tuple[int, int]]
 ) -> None:
     """Refuse a panel that says otherwise than the fit of what both know."""
     old = fit.history
