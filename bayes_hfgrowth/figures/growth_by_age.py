@@ -60,10 +60,6 @@ def growth_by_age(months: pd.DataFrame, counted: Counted = FINETUNES) -> Figure:
     counted : Counted
         What was counted.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     FitError

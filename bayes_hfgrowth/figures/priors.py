@@ -8,7 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bayes_hfgrowth.figures.style import COLOURS, counts_on, log_ticks, new_figure, styled
+from bayes_hfgrowth.figures.style import (
+    COLOURS,
+    counts_on,
+    key_line,
+    log_ticks,
+    new_figure,
+    styled,
+)
 
 __all__ = ["prior_posterior"]
 
@@ -41,10 +48,6 @@ def prior_posterior(table: pd.DataFrame) -> Figure:
     ----------
     table : pandas.DataFrame
         From `bayes_hfgrowth.diagnostics.prior_posterior_table`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     named = [(_split(str(name)), row) for name, row in table.set_index("parameter").iterrows()]
     # Each growth parameter begins a row of panels, and so do those that all base models share.
@@ -112,14 +115,8 @@ def _draw(axes: Axes, row: pd.Series) -> None:
 
 def _legend() -> list[Line2D]:
     return [
-        Line2D(
-            [],
-            [],
-            color=COLOURS[colour],
-            marker="o",
-            markersize=3.5,
-            linewidth=1.6,
-            label=f"{kind}, median and 95% interval",
+        key_line(
+            f"{kind}, median and 95% interval", colour, marker="o", markersize=3.5, linewidth=1.6
         )
         for kind, colour in (("prior", "muted"), ("posterior", "model"))
     ]
