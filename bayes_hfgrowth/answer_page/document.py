@@ -1,17 +1,16 @@
 """Put the page together and write it."""
 
-import base64
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from bayes_hfgrowth import __version__
-from bayes_hfgrowth.answer_page.comparables import months_of
 from bayes_hfgrowth.answer_page.content import LEVELS, PageContent, Subject
 from bayes_hfgrowth.evaluation.calibration import COMMAND
 from bayes_hfgrowth.figures.dated import (
@@ -23,22 +22,19 @@ from bayes_hfgrowth.figures.dated import (
 )
 from bayes_hfgrowth.forecast.answers import percent
 from bayes_hfgrowth.panel.relations import RECENT
-from bayes_hfgrowth.report.inline import Drawing, drawing
+from bayes_hfgrowth.report.inline import (
+    Drawing,
+    data_address,
+    drawing,
+    page_environment,
+    text_of,
+)
 from bayes_hfgrowth.support.months import month_end
+from bayes_hfgrowth.support.names import numbered
 
 __all__ = ["answer_style", "render_answer", "render_page"]
 
-
-class _Section(NamedTuple):
-    """A subject and what is drawn of it."""
-
-    subject: Subject
-    fan: Drawing
-    fan_text: str
-    alike: Drawing | None
-    alike_text: str
-    relations: Drawing | None
-    relations_text: str
+_PLACE = ("bayes_hfgrowth.answer_page", "template")
 
 
 def render_page(content: PageContent) -> str:
@@ -75,17 +71,10 @@ def render_answer(content: PageContent) -> str:
         page; `answer_style` is its style.
     """
     shared = _shared(content)
-    whole = base64.b64encode(_page(content, shared).encode()).decode("ascii")
+    whole = data_address("text/html", _page(content, shared).encode())
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(content.asked.names))[:80].strip("-.")
-    return (
-        _environment()
-        .get_template("answer.html.jinja")
-        .render(
-            **shared,
-            whole_page=f"data:text/html;base64,{whole}",
-            file_name=f"{name or 'forecast'}.html",
-        )
-    )
+    template = _environment().get_template("answer.html.jinja")
+    return template.render(**shared, whole_page=whole, file_name=f"{name or 'forecast'}.html")
 
 
 def answer_style() -> str:
@@ -93,50 +82,37 @@ def answer_style() -> str:
 
     Colours are for whoever takes it up to set, as ``--ink``, ``--ground`` and so on.
     """
-    return f".hfgrowth {{\n{_text(_environment(), 'content.css')}}}\n"
+    return f".hfgrowth {{\n{text_of(*_PLACE, 'content.css')}}}\n"
 
 
 def _page(content: PageContent, shared: dict[str, Any]) -> str:
-    environment = _environment()
-    style = _text(environment, "page.css") + _text(environment, "content.css")
     leaders = content.leaders
-    return environment.get_template("page.html.jinja").render(
-        **shared,
-        about=content.population.about,
-        recent=RECENT,
-        title=_title(content),
-        leaders_figure=None if leaders is None else drawing(leaders_chart(leaders)),
-        leaders_text="" if leaders is None else _leaders_text(leaders),
-        address=_address([*content.sums, *content.subjects]),
-        command=COMMAND,
-        version=__version__,
-        style=Markup(style),
+    return (
+        _environment()
+        .get_template("page.html.jinja")
+        .render(
+            **shared,
+            about=content.population.about,
+            recent=RECENT,
+            title=_title(content),
+            leaders_figure=None if leaders is None else _leaders_figure(leaders),
+            address=_address([*content.sums, *content.subjects]),
+            command=COMMAND,
+            version=__version__,
+            style=Markup(text_of(*_PLACE, "page.css") + text_of(*_PLACE, "content.css")),
+        )
     )
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("bayes_hfgrowth.answer_page", "template"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment(*_PLACE)
     environment.filters |= {
-        "count": lambda value: f"{value:,.0f}",
-        "day": lambda value: f"{pd.Timestamp(value):%Y-%m-%d}",
-        "months": months_of,
+        "months": partial(numbered, what="month"),
         "percent": percent,
         "signed": lambda value: f"{100 * value:+.0f}%",
         "share": lambda value: f"{100 * value:.0f}%",
     }
     return environment
-
-
-def _text(environment: Environment, name: str) -> str:
-    """Text of a file beside the templates."""
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, name)[0]
 
 
 def _shared(content: PageContent) -> dict[str, Any]:
@@ -156,7 +132,8 @@ def _title(content: PageContent) -> str:
     return f"{counted[0].upper()}{counted[1:]}{several} by {content.until:%Y-%m-%d}"
 
 
-def _section(subject: Subject, content: PageContent) -> _Section:
+def _section(subject: Subject, content: PageContent) -> dict[str, Any]:
+    """A subject and what is drawn of it."""
     fan = dated_fan(
         subject.table,
         subject.dates,
@@ -170,23 +147,34 @@ def _section(subject: Subject, content: PageContent) -> _Section:
         "the median forecast and bands of 50, 80 and 95%. "
         f"{subject.answer[0].upper()}{subject.answer[1:]}."
     )
-    alike, alike_text = None, ""
+    return {
+        "subject": subject,
+        "fan": drawing(fan, text),
+        "alike": _alike(subject),
+        "relations": _relations(subject, content),
+    }
+
+
+def _alike(subject: Subject) -> Drawing | None:
     found = subject.comparables
-    if found is not None and found.paths:
-        alike = drawing(alike_chart(subject.counts, found.paths))
-        later = [f"{row.base_model} had {row.later:,}" for row in found.nearest.itertuples()]
-        alike_text = (
-            f"Fine-tunes by age: {subject.name} up to {months_of(subject.months)}, and base models "
-            f"that had as many then, to {months_of(found.age + found.months)}, when "
-            f"{', '.join(later)}."
-        )
-    relations, relations_text = None, ""
-    if subject.relations is not None:
-        relations = drawing(relations_chart(_series(subject, content)))
-        last = subject.relations
-        counts = [f"{n:,} {what}" for n, what in zip(last["count"], last["counted"], strict=True)]
-        relations_text = f"{subject.name} by relation: {', '.join(counts)}."
-    return _Section(subject, drawing(fan), text, alike, alike_text, relations, relations_text)
+    if found is None or not found.paths:
+        return None
+    later = [f"{row.base_model} had {row.later:,}" for row in found.nearest.itertuples()]
+    text = (
+        f"Fine-tunes by age: {subject.name} up to {numbered(subject.months, 'month')}, and base "
+        f"models that had as many then, to {numbered(found.age + found.months, 'month')}, when "
+        f"{', '.join(later)}."
+    )
+    return drawing(alike_chart(subject.counts, found.paths), text)
+
+
+def _relations(subject: Subject, content: PageContent) -> Drawing | None:
+    last = subject.relations
+    if last is None:
+        return None
+    counts = [f"{n:,} {what}" for n, what in zip(last["count"], last["counted"], strict=True)]
+    text = f"{subject.name} by relation: {', '.join(counts)}."
+    return drawing(relations_chart(_series(subject, content)), text)
 
 
 def _series(subject: Subject, content: PageContent) -> list[RelationSeries]:
@@ -210,14 +198,14 @@ def _series(subject: Subject, content: PageContent) -> list[RelationSeries]:
     return found
 
 
-def _leaders_text(shares: pd.DataFrame) -> str:
-    """What the chart of leaders shows, in words."""
+def _leaders_figure(shares: pd.DataFrame) -> Drawing:
     last = shares.iloc[-1]
     parts = [f"{name} {percent(last[name])}" for name in last.index]
-    return (
+    text = (
         f"Probability of leading by date, from {shares.index[0]:%Y-%m-%d} to "
         f"{shares.index[-1]:%Y-%m-%d}. At the end: {', '.join(parts)}."
     )
+    return drawing(leaders_chart(shares), text)
 
 
 def _address(subjects: Sequence[Subject]) -> str:
@@ -234,5 +222,4 @@ def _address(subjects: Sequence[Subject]) -> str:
     for name in front:
         risky = table[name].str[:1].isin(list("=+-@\t\r"))
         table[name] = np.where(risky, "'" + table[name], table[name])
-    text = table.to_csv(index=False)
-    return "data:text/csv;base64," + base64.b64encode(text.encode()).decode("ascii")
+    return data_address("text/csv", table.to_csv(index=False).encode())
