@@ -13,13 +13,7 @@ from bayes_hfgrowth.panel.rules import DOWNLOADS
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.support.errors import FitError, ForecastError
 
-__all__ = [
-    "MOST",
-    "concentration",
-    "download_concentration",
-    "lorenz_curve",
-    "share_holding",
-]
+__all__ = ["MOST", "concentration", "download_concentration", "lorenz_curve", "share_holding"]
 
 MOST = 0.8
 """Share of the fine-tunes whose holders are counted."""

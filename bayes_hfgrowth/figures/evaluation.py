@@ -34,12 +34,7 @@ from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.names import indices_of
 
-__all__ = [
-    "calibration_curves",
-    "extreme_forecasts",
-    "pit_histograms",
-    "score_by_horizon",
-]
+__all__ = ["calibration_curves", "extreme_forecasts", "pit_histograms", "score_by_horizon"]
 
 _CIRCLES: Any = {"markersize": 3, "markerfacecolor": "none"}
 _CAME: Any = {"marker": "o", "markerfacecolor": "none", "linewidth": 0.9}
@@ -80,7 +75,7 @@ def calibration_curves(scores: pd.DataFrame, method: str) -> Figure:
     ForecastError
         When the method is not among the scores or gives point forecasts only.
     """
-    own = _at_the_end(_calibrated(scores, method))
+    own = _calibrated(scores, method)
     dates = sorted(own["as_of"].unique())
     classes = _classes_in(own)
     levels = np.linspace(0.0, 100.0, 41)[1:-1]
@@ -93,14 +88,13 @@ def calibration_curves(scores: pd.DataFrame, method: str) -> Figure:
             axes.plot([0, 100], [0, 100], color=COLOURS["muted"], linewidth=0.6)
             low, high = stats.binom.interval(_BAND, min(sizes), levels / 100.0)
             band(axes, levels, 100 * low / min(sizes), 100 * high / min(sizes), 0.2, "muted")
-            for place, part in enumerate(parts):
+            for colour, part in zip(np.resize(CYCLE, len(parts)), parts, strict=True):
                 if len(part) == 0:
                     continue
                 share = [
                     100 * central_share(part["pit_lower"], part["pit_upper"], level).mean()
                     for level in levels
                 ]
-                colour = CYCLE[place % len(CYCLE)]
                 axes.plot(levels, share, color=colour)
                 plain = [100 * part[f"inside_{level}"].mean() for level in LEVELS]
                 axes.plot(LEVELS, plain, "o", color=colour, clip_on=False, zorder=3, **_CIRCLES)
@@ -110,8 +104,8 @@ def calibration_curves(scores: pd.DataFrame, method: str) -> Figure:
         figure.supxlabel("Nominal probability of the central interval (%)", fontsize=8)
         figure.supylabel("Outcomes in it (%)", fontsize=8)
         handles = [
-            Line2D([], [], color=CYCLE[place % len(CYCLE)], label=f"as of {date}")
-            for place, date in enumerate(dates)
+            Line2D([], [], color=colour, label=f"as of {date}")
+            for colour, date in zip(np.resize(CYCLE, len(dates)), dates, strict=True)
         ]
         circle = key_line("plain interval", "observed", linestyle="none", marker="o", **_CIRCLES)
         figure.legend(handles=[*handles, circle], loc="outside upper left", ncols=5)
@@ -137,7 +131,7 @@ def pit_histograms(scores: pd.DataFrame, method: str) -> Figure:
     ForecastError
         As `calibration_curves`.
     """
-    own = _at_the_end(_calibrated(scores, method))
+    own = _calibrated(scores, method)
     edges = np.linspace(0.0, 1.0, _BINS + 1)
     classes = _classes_in(own)
     with styled():
@@ -314,14 +308,14 @@ def _fans(
 
 
 def _calibrated(scores: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Scores of one method that has distributions."""
+    """Scores of one method that has distributions, at the longest horizon of each as-of date."""
     indices_of([method], list(scores["method"].unique()), "method", "backtest", ForecastError)
     own = scores[(scores["method"] == method) & scores["pit"].notna()]
     if own.empty:
         raise ForecastError(
             f"{method} gives point forecasts, which have no calibration; name another method"
         )
-    return own
+    return own[own["horizon"] == own.groupby("as_of")["horizon"].transform("max")]
 
 
 def _classes_in(scores: pd.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
@@ -334,11 +328,6 @@ def _class_name(name: str, scores: pd.DataFrame) -> str:
     """What a class of counts is called, in the words of what was counted."""
     text = Counted.read(scores.iloc[0]).said(_CLASSES[name])
     return textwrap.fill(text, 28, break_on_hyphens=False)
-
-
-def _at_the_end(scores: pd.DataFrame) -> pd.DataFrame:
-    """Rows at the longest horizon of each as-of date."""
-    return scores[scores["horizon"] == scores.groupby("as_of")["horizon"].transform("max")]
 
 
 def _shares(

@@ -9,14 +9,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from bayes_hfgrowth.figures.parameters import parameter_draws
-from bayes_hfgrowth.figures.style import (
-    COLOURS,
-    counts_on,
-    key_line,
-    name_rows,
-    new_figure,
-    styled,
-)
+from bayes_hfgrowth.figures.style import COLOURS, counts_on, key_line, name_rows, new_figure, styled
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.support.errors import FitError
 

@@ -7,17 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from bayes_hfgrowth.comparison.quantities import NEW_MONTHS, QUANTITIES, quantity_of
-from bayes_hfgrowth.figures.style import (
-    COLOURS,
-    counts_on,
-    key_line,
-    name_rows,
-    new_figure,
-    styled,
-)
+from bayes_hfgrowth.figures.style import COLOURS, counts_on, key_line, name_rows, new_figure, styled
 from bayes_hfgrowth.panel.counted import FINETUNES, Counted
 from bayes_hfgrowth.support.errors import ComparisonError
 from bayes_hfgrowth.support.names import indices_of
@@ -82,14 +74,11 @@ def organization_forest(
             quantity = quantity_of(key, counted)
             unit = textwrap.fill(quantity.unit, 24)
             axes.set_xlabel(f"{textwrap.fill(quantity.label, 16)}\n({unit})")
-        figure.legend(handles=_legend(), loc="outside upper left", ncols=3)
+        keys = [
+            key_line("median", "observed", marker="o", markersize=3, linestyle="none"),
+            key_line("50% interval", "model", linewidth=3.0),
+            key_line("95% interval", "model", linewidth=1.0),
+        ]
+        figure.legend(handles=keys, loc="outside upper left", ncols=3)
         name_rows(panels, names)
     return figure
-
-
-def _legend() -> list[Line2D]:
-    return [
-        key_line("median", "observed", marker="o", markersize=3, linestyle="none"),
-        key_line("50% interval", "model", linewidth=3.0),
-        key_line("95% interval", "model", linewidth=1.0),
-    ]

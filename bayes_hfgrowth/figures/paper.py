@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
-from matplotlib.lines import Line2D
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from bayes_hfgrowth.figures.parameters import flat_draws
@@ -186,10 +185,20 @@ def paper_comparison(fit: FittedDraws, paper_fits: pd.DataFrame) -> Figure:
         parts = figure.subfigures(1, 2, squeeze=False)[0]
         for part, (heading, chosen) in zip(parts, blocks.items(), strict=True):
             part.suptitle(heading, fontsize=8.5)
-            _block(part, fit, paper_fits, chosen)
+            panels = panel_grid(part, _SIX // 2, 2, len(chosen))
+            for axes, (name, kind) in zip(panels, chosen.items(), strict=True):
+                _draw(axes, fit, name, paper_fits.loc[name])
+                axes.set_title(panel_title(name, 24), fontsize=6.5)
+                note_on(axes, kind, "paper", 0.97)
         figure.supxlabel("Age of the base model (months)", fontsize=8)
         figure.supylabel("Cumulative fine-tunes", fontsize=8)
-        figure.legend(handles=_legend(ours), loc="outside upper center", ncols=4)
+        keys = [
+            key_line("observed", "observed", marker="o", markersize=2, linestyle="none"),
+            key_line("published curve", "paper", linestyle="--"),
+            key_line(f"our {ours}: median", "model"),
+            Patch(facecolor=COLOURS["model"], alpha=0.2, label="95% interval"),
+        ]
+        figure.legend(handles=keys, loc="outside upper center", ncols=4)
     return figure
 
 
@@ -228,16 +237,6 @@ def _ours(fit: FittedDraws, name: str) -> tuple[np.ndarray, np.ndarray]:
     return age, cumulative(age, fitness, immediacy, longevity, fit.spec.m)
 
 
-def _block(
-    figure: SubFigure, fit: FittedDraws, paper_fits: pd.DataFrame, chosen: dict[str, str]
-) -> None:
-    panels = panel_grid(figure, _SIX // 2, 2, len(chosen))
-    for axes, (name, kind) in zip(panels, chosen.items(), strict=True):
-        _draw(axes, fit, name, paper_fits.loc[name])
-        axes.set_title(panel_title(name, 24), fontsize=6.5)
-        note_on(axes, kind, "paper", 0.97)
-
-
 def _draw(axes: Axes, fit: FittedDraws, name: str, parameters: pd.Series) -> None:
     age, count = _observed(fit, name)
     fine, draws = _ours(fit, name)
@@ -255,12 +254,3 @@ def _draw(axes: Axes, fit: FittedDraws, name: str, parameters: pd.Series) -> Non
     axes.locator_params(axis="x", nbins=4, integer=True)
     axes.locator_params(axis="y", nbins=4)
     counts_on(axes, y=True)
-
-
-def _legend(ours: str) -> list[Line2D | Patch]:
-    return [
-        key_line("observed", "observed", marker="o", markersize=2, linestyle="none"),
-        key_line("published curve", "paper", linestyle="--"),
-        key_line(f"our {ours}: median", "model"),
-        Patch(facecolor=COLOURS["model"], alpha=0.2, label="95% interval"),
-    ]

@@ -8,14 +8,7 @@ from matplotlib.patches import Patch
 
 from bayes_hfgrowth.diagnostics.period import LEVELS, MONTHS, period_table
 from bayes_hfgrowth.figures.fan import draw_bands, keys_of_bands
-from bayes_hfgrowth.figures.style import (
-    COLOURS,
-    counts_on,
-    key_line,
-    log_ticks,
-    new_figure,
-    styled,
-)
+from bayes_hfgrowth.figures.style import COLOURS, counts_on, key_line, log_ticks, new_figure, styled
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.support.errors import FitError
 

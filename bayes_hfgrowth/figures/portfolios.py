@@ -1,12 +1,12 @@
 """All base models of each organization together: data, fit and forecast."""
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from bayes_hfgrowth.figures.fan import draw_bands
@@ -82,13 +82,16 @@ def organization_portfolios(fit: FittedDraws, forecast: Forecast) -> Figure:
             axes.set_title(f"{panel_title(name, 20)}\n{number}", fontsize=7.5)
         figure.supxlabel("Months from the last count", fontsize=8.0)
         figure.supylabel(f"Cumulative {fit.counted.many}", fontsize=8.0)
-        figure.legend(
-            handles=_legend(),
-            loc="outside upper left",
-            ncols=5,
-            columnspacing=1.3,
-            handlelength=1.6,
-        )
+        blue = COLOURS["model"]
+        keys = [
+            key_line("observed", "observed", linewidth=1.0),
+            Patch(facecolor=COLOURS["muted"], alpha=0.4, linewidth=0, label="fit, 95%"),
+            key_line("median forecast", "model"),
+            Patch(facecolor=blue, alpha=0.6, linewidth=0, label="50%"),
+            Patch(facecolor=blue, alpha=0.35, linewidth=0, label="80 and 95%"),
+        ]
+        spacing: Any = {"columnspacing": 1.3, "handlelength": 1.6}
+        figure.legend(handles=keys, loc="outside upper left", ncols=5, **spacing)
     return figure
 
 
@@ -134,14 +137,3 @@ def _fan(axes: Axes, totals: npt.NDArray[np.int64], today: int) -> None:
     axes.locator_params(axis="x", nbins=5, integer=True)
     axes.locator_params(axis="y", nbins=4)
     counts_on(axes, y=True)
-
-
-def _legend() -> list[Line2D | Patch]:
-    model = COLOURS["model"]
-    return [
-        key_line("observed", "observed", linewidth=1.0),
-        Patch(facecolor=COLOURS["muted"], alpha=0.4, linewidth=0, label="fit, 95%"),
-        key_line("median forecast", "model"),
-        Patch(facecolor=model, alpha=0.6, linewidth=0, label="50%"),
-        Patch(facecolor=model, alpha=0.35, linewidth=0, label="80 and 95%"),
-    ]

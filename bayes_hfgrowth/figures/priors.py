@@ -1,21 +1,14 @@
 """Prior against posterior of the population's parameters."""
 
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from bayes_hfgrowth.figures.style import (
-    COLOURS,
-    counts_on,
-    key_line,
-    log_ticks,
-    new_figure,
-    styled,
-)
+from bayes_hfgrowth.figures.style import COLOURS, counts_on, key_line, log_ticks, new_figure, styled
 
 __all__ = ["prior_posterior"]
 
@@ -69,7 +62,12 @@ def prior_posterior(table: pd.DataFrame) -> Figure:
                 words = level.replace("_", " ")
                 axes.set_title(f"{title}, {words}" if level else title, fontsize=7.5)
                 axes.set_xlabel(_unit(level, name), fontsize=7.0)
-        figure.legend(handles=_legend(), loc="outside upper left", ncols=2)
+        look: Any = {"marker": "o", "markersize": 3.5, "linewidth": 1.6}
+        keys = [
+            key_line(f"{kind}, median and 95% interval", colour, **look)
+            for kind, colour in (("prior", "muted"), ("posterior", "model"))
+        ]
+        figure.legend(handles=keys, loc="outside upper left", ncols=2)
     return figure
 
 
@@ -111,12 +109,3 @@ def _draw(axes: Axes, row: pd.Series) -> None:
         axes.locator_params(axis="x", nbins=_TICKS)
     axes.set_xlim(low, high)
     counts_on(axes, x=True)
-
-
-def _legend() -> list[Line2D]:
-    return [
-        key_line(
-            f"{kind}, median and 95% interval", colour, marker="o", markersize=3.5, linewidth=1.6
-        )
-        for kind, colour in (("prior", "muted"), ("posterior", "model"))
-    ]

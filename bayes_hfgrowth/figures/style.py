@@ -215,9 +215,7 @@ def panel_title(name: str, longest: int) -> str:
 
 
 def save_figure(
-    figure: Figure,
-    path: str | os.PathLike[str],
-    error: type[HFGrowthError] = HFGrowthError,
+    figure: Figure, path: str | os.PathLike[str], error: type[HFGrowthError] = HFGrowthError
 ) -> None:
     """Write a figure, whole or not at all; the same figure gives the same file.
 
