@@ -1,5 +1,7 @@
 """How few base models hold most of the fine-tunes."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -113,14 +115,9 @@ def concentration(forecast: Forecast, counted: str | None = None) -> Figure:
         left.plot(share, 100.0 * lorenz_curve(now), color=COLOURS["observed"], label="today")
         _if_equal(left)
         holders = today["(all)"]
-        left.plot(
-            [0, holders, holders],
-            [100 * MOST, 100 * MOST, 0],
-            color=COLOURS["paper"],
-            linewidth=0.8,
-            linestyle="--",
-            label=f"{holders:.1f}% hold {MOST:.0%} today",
-        )
+        label = f"{holders:.1f}% hold {MOST:.0%} today"
+        look: Any = {"color": COLOURS["paper"], "linewidth": 0.8, "linestyle": "--"}
+        left.plot([0, holders, holders], [100 * MOST, 100 * MOST, 0], label=label, **look)
         left.set_ylabel(f"Share of all {counted} (%)")
         left.legend(loc="lower right")
         for row, name in enumerate(rows):
@@ -189,24 +186,12 @@ def download_concentration(panel: Panel) -> Figure:
         share = 100.0 * np.arange(len(counts) + 1) / len(counts)
         for place, (kind, what) in enumerate(kinds.items()):
             colour, marker = looks[kind]
-            left.plot(
-                share,
-                100.0 * lorenz_curve(counts[kind]),
-                color=COLOURS[colour],
-                marker=marker,
-                markersize=3.5,
-                markevery=[],
-                label=f"{what}: {held['(all)'][kind]:.1f}%",
-            )
+            look: Any = {"color": COLOURS[colour], "marker": marker, "markersize": 3.5}
+            label = f"{what}: {held['(all)'][kind]:.1f}%"
+            left.plot(share, 100.0 * lorenz_curve(counts[kind]), markevery=[], label=label, **look)
             apart = 0.22 * (place - (len(kinds) - 1) / 2)  # so that none hides another
-            right.plot(
-                [held[name][kind] for name in rows],
-                np.arange(len(rows)) + apart,
-                marker,
-                color=COLOURS[colour],
-                markersize=3.5,
-                linestyle="none",
-            )
+            places = np.arange(len(rows)) + apart
+            right.plot([held[name][kind] for name in rows], places, linestyle="none", **look)
         _if_equal(left)
         left.axhline(100 * MOST, color=COLOURS["muted"], linewidth=0.5, linestyle="--")
         left.set_ylabel("Share of the total (%)")

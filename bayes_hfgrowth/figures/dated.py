@@ -202,16 +202,11 @@ def leaders_chart(shares: pd.DataFrame) -> Figure:
         figure = new_figure(2.6 + 0.2 * len(shares.columns), WIDTH)
         axes = figure.subplots()
         for name, (colour, dashes) in zip(shares.columns, LINES, strict=False):
-            axes.plot(
-                when,
-                100.0 * shares[name].to_numpy(),
-                color=colour,
-                linestyle=dashes,
-                linewidth=1.8,
-                marker="o" if len(when) < 3 else "",
-                markersize=4,
-                label=_plain(shortened(str(name), 44)),
-            )
+            # No formulas are read between dollar signs.
+            label = shortened(str(name), 44).replace("$", r"\$")
+            marker = "o" if len(when) < 3 else ""
+            look: Any = {"color": colour, "linestyle": dashes, "linewidth": 1.8, "markersize": 4}
+            axes.plot(when, 100.0 * shares[name], marker=marker, label=label, **look)
         axes.set_ylim(0, 100)
         axes.set_ylabel("Probability of leading (%)", fontsize=_FONT)
         _by_date(axes)
@@ -283,8 +278,3 @@ def _by_date(axes: Axes, most: float = 5.5) -> None:
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     axes.tick_params(labelsize=_FONT)
-
-
-def _plain(text: str) -> str:
-    """Keep matplotlib from reading formulas between dollar signs."""
-    return text.replace("$", r"\$")

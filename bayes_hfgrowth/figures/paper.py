@@ -120,7 +120,7 @@ def choose_base_models(
     counts = pd.DataFrame(
         {"finetunes": history.finetunes, "months": history.months}, index=list(history.base_models)
     )
-    counts = counts.query("finetunes >= 10")
+    counts = counts[counts["finetunes"] >= 10]
     counts = counts.sort_values("finetunes", ascending=False, kind="stable")
     kind = published_kind(paper_fits).reindex(counts.index).fillna("none")
     interior = [

@@ -3,8 +3,6 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from bayes_hfgrowth.diagnostics.period import LEVELS, MONTHS, period_table
 from bayes_hfgrowth.figures.fan import draw_bands, keys_of_bands
@@ -61,6 +59,7 @@ def attention_chart(table: pd.DataFrame) -> Figure:
     time = table["calendar_month"].to_numpy().astype("M8[M]").astype(np.int64)
     fitted = table["fitted"].to_numpy(dtype=bool)
     last = int(fitted.sum()) - 1
+    known = table["calendar_month"].iloc[last]
     blue, muted = COLOURS["model"], COLOURS["muted"]
     with styled():
         figure = new_figure(3.1)
@@ -88,22 +87,13 @@ def attention_chart(table: pd.DataFrame) -> Figure:
         axes.set_xticks(ticks, [str(month) for month in ticks.astype("M8[M]")])
         axes.set_xlabel("Calendar month (year-month)")
         axes.set_ylabel("Attention relative to the last\n12 months with data (ratio)")
-        figure.legend(
-            handles=_legend(str(table["calendar_month"].iloc[last])),
-            loc="outside upper left",
-            ncols=3,
-            columnspacing=1.5,
-        )
+        lines = [
+            key_line("median, estimated", "model"),
+            key_line("median, continued", "model", linestyle=(0, (3, 1.5))),
+            key_line(f"last month with data, {known}", "observed", linewidth=0.8, linestyle=":"),
+        ]
+        # A legend fills its columns from the top down.
+        pairs = zip(lines, keys_of_bands(_WIDEST_FIRST), strict=True)
+        keys = [key for pair in pairs for key in pair]
+        figure.legend(handles=keys, loc="outside upper left", ncols=3, columnspacing=1.5)
     return figure
-
-
-def _legend(last: str) -> list[Line2D | Patch]:
-    label = f"last month with data, {last}"
-    lines = [
-        key_line("median, estimated", "model"),
-        key_line("median, continued", "model", linestyle=(0, (3, 1.5))),
-        key_line(label, "observed", linewidth=0.8, linestyle=":"),
-    ]
-    # A legend fills its columns from the top down.
-    bands = keys_of_bands(_WIDEST_FIRST)
-    return [handle for pair in zip(lines, bands, strict=True) for handle in pair]

@@ -73,10 +73,8 @@ def prior_posterior(table: pd.DataFrame) -> Figure:
 
 def _split(variable: str) -> tuple[str, str]:
     """Level and parameter of a posterior variable; no level where all base models share it."""
-    for level in _LEVELS:
-        if variable.startswith(f"{level}_"):
-            return level, variable.removeprefix(f"{level}_")
-    return "", variable
+    level = next((level for level in _LEVELS if variable.startswith(f"{level}_")), "")
+    return level, variable.removeprefix(f"{level}_")
 
 
 def _unit(level: str, name: str) -> str:
