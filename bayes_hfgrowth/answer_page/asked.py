@@ -52,14 +52,9 @@ class Asked:
 
     def as_of(self, date: Date, note: str) -> "Asked":
         """What was known at a date, and a note of it."""
-        return Asked(
-            names=self.names,
-            panel=self.panel.as_of(date),
-            source=self.source,
-            notes=(*self.notes, note),
-            whole=self.whole,
-            by_relation=self.by_relation and _known(self.by_relation, date),
-        )
+        by_relation = self.by_relation and _known(self.by_relation, date)
+        panel, notes = self.panel.as_of(date), (*self.notes, note)
+        return replace(self, panel=panel, notes=notes, today={}, by_relation=by_relation)
 
 
 def check_asked(relations: Iterable[Relation], metric: Metric, counted: Counted) -> None:
@@ -88,13 +83,7 @@ def check_asked(relations: Iterable[Relation], metric: Metric, counted: Counted)
         )
 
 
-def from_hub(
-    names: Iterable[str],
-    *,
-    forecast: Relation,
-    metric: Metric,
-    **options: Any,
-) -> Asked:
+def from_hub(names: Iterable[str], *, forecast: Relation, metric: Metric, **options: Any) -> Asked:
     """Collect what is asked for from the Hub.
 
     Parameters
@@ -261,9 +250,9 @@ def _known(panels: RelationPanels, date: Date) -> RelationPanels:
 
 def _kind(counted: Counted) -> str:
     """What is counted, in the Hub's words."""
-    kinds = (
-        "children of any relation" if counted.relation == "all" else f"{counted.relation} children"
-    )
+    kinds = f"{counted.relation} children"
+    if counted.relation == "all":
+        kinds = "children of any relation"
     return kinds if counted.metric == "finetunes" else f"namespaces with {kinds}"
 
 

@@ -38,7 +38,7 @@ HINDSIGHT = 6
 """Months that the forecast is held against, at most."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Subject:
     """A base model, or a sum over all of an organization, with its answers.
 
@@ -54,7 +54,7 @@ class Subject:
         Age in whole months, the count at it, and that of the observation date, which is the same
         where it is not known.
     answer, passing, pace : str
-        Sentences; `passing` is empty without a threshold.
+        Sentences; `passing` is empty without a threshold, `pace` for a sum.
     dates, counts : pandas.DatetimeIndex and ndarray of int
         The months so far, from birth on.
     table : pandas.DataFrame
@@ -71,20 +71,20 @@ class Subject:
 
     name: str
     organization: str
-    created_at: pd.Timestamp | None
-    base_models: int
+    created_at: pd.Timestamp | None = None
+    base_models: int = 1
     months: int
     observed: int
     today: int
     answer: str
     passing: str
-    pace: str
+    pace: str = ""
     dates: pd.DatetimeIndex
     counts: npt.NDArray[np.int64]
     table: pd.DataFrame
-    comparables: Comparables | None
+    comparables: Comparables | None = None
     calibration: pd.DataFrame
-    checks: tuple[Check, ...]
+    checks: tuple[Check, ...] = ()
     relations: pd.DataFrame | None = None
 
     @property
@@ -266,7 +266,6 @@ def _subjects(
                 name=name,
                 organization=organization,
                 created_at=created,
-                base_models=1,
                 months=age,
                 observed=observed,
                 today=today,
@@ -314,24 +313,21 @@ def _sums(
         rows = dated_table(series, None, LEVELS, threshold)
         table, before = observed_sums(forecast.draws.sel(base_model=own), forecast.history, "all")
         counts = np.floor(table["finetunes"].to_numpy()).astype(np.int64)
+        observed = int(series.observed[0])
         found.append(
             Subject(
                 name=organization,
                 organization=organization,
-                created_at=None,
                 base_models=len(own),
                 months=len(table),
-                observed=int(series.observed[0]),
-                today=int(series.observed[0]),
+                observed=observed,
+                today=observed,
                 answer=sentence(rows.iloc[-1].to_dict()),
                 passing=_passed(series, threshold)[0],
-                pace="",
                 dates=month_end(series.start, table["month"].to_numpy() - before["all"]),
                 counts=counts,
                 table=rows,
-                comparables=None,
                 calibration=calibration.table.iloc[:0],
-                checks=(),
             )
         )
     return tuple(found)

@@ -21,14 +21,8 @@ from bayes_hfgrowth.figures.dated import (
     relations_chart,
 )
 from bayes_hfgrowth.forecast.answers import percent
-from bayes_hfgrowth.panel.relations import RECENT
-from bayes_hfgrowth.report.inline import (
-    Drawing,
-    data_address,
-    drawing,
-    page_environment,
-    text_of,
-)
+from bayes_hfgrowth.panel.relations import RECENT, RelationPanels
+from bayes_hfgrowth.report.inline import Drawing, data_address, drawing, page_environment, text_of
 from bayes_hfgrowth.support.months import month_end
 from bayes_hfgrowth.support.names import numbered
 
@@ -38,7 +32,7 @@ _PLACE = ("bayes_hfgrowth.answer_page", "template")
 
 
 def render_page(content: PageContent) -> str:
-    """Render the page: one file, which asks nothing of any network and runs no script.
+    """Render the page: an HTML document that asks nothing of any network and runs no script.
 
     Names are untrusted text: the template engine escapes them, and figures are images in which
     letters are shapes.
@@ -47,11 +41,6 @@ def render_page(content: PageContent) -> str:
     ----------
     content : PageContent
         What it tells.
-
-    Returns
-    -------
-    str
-        An HTML document.
     """
     return _page(content, _shared(content))
 
@@ -87,20 +76,17 @@ def answer_style() -> str:
 
 def _page(content: PageContent, shared: dict[str, Any]) -> str:
     leaders = content.leaders
-    return (
-        _environment()
-        .get_template("page.html.jinja")
-        .render(
-            **shared,
-            about=content.population.about,
-            recent=RECENT,
-            title=_title(content),
-            leaders_figure=None if leaders is None else _leaders_figure(leaders),
-            address=_address([*content.sums, *content.subjects]),
-            command=COMMAND,
-            version=__version__,
-            style=Markup(text_of(*_PLACE, "page.css") + text_of(*_PLACE, "content.css")),
-        )
+    template = _environment().get_template("page.html.jinja")
+    return template.render(
+        **shared,
+        about=content.population.about,
+        recent=RECENT,
+        title=_title(content),
+        leaders_figure=None if leaders is None else _leaders_figure(leaders),
+        address=_address([*content.sums, *content.subjects]),
+        command=COMMAND,
+        version=__version__,
+        style=Markup(text_of(*_PLACE, "page.css") + text_of(*_PLACE, "content.css")),
     )
 
 
@@ -126,7 +112,7 @@ def _shared(content: PageContent) -> dict[str, Any]:
 
 
 def _title(content: PageContent) -> str:
-    names = [*(sum_.name for sum_ in content.sums), *(s.name for s in content.subjects)]
+    names = [subject.name for subject in (*content.sums, *content.subjects)]
     several = f" and {len(names) - 1} more" if len(names) > 1 else ""
     counted = content.counted.of(names[0])
     return f"{counted[0].upper()}{counted[1:]}{several} by {content.until:%Y-%m-%d}"
@@ -134,13 +120,8 @@ def _title(content: PageContent) -> str:
 
 def _section(subject: Subject, content: PageContent) -> dict[str, Any]:
     """A subject and what is drawn of it."""
-    fan = dated_fan(
-        subject.table,
-        subject.dates,
-        subject.counts,
-        threshold=content.threshold,
-        counted=content.counted,
-    )
+    counts = (subject.table, subject.dates, subject.counts)
+    fan = dated_fan(*counts, threshold=content.threshold, counted=content.counted)
     start = f"{subject.dates[-1]:%Y-%m-%d}"
     text = (
         f"{content.counted.title} by date, {subject.name}: {subject.observed:,} on {start}, then "
@@ -169,18 +150,17 @@ def _alike(subject: Subject) -> Drawing | None:
 
 
 def _relations(subject: Subject, content: PageContent) -> Drawing | None:
-    last = subject.relations
-    if last is None:
+    last, panels = subject.relations, content.asked.by_relation
+    if last is None or panels is None:
         return None
     counts = [f"{n:,} {what}" for n, what in zip(last["count"], last["counted"], strict=True)]
     text = f"{subject.name} by relation: {', '.join(counts)}."
-    return drawing(relations_chart(_series(subject, content)), text)
+    return drawing(relations_chart(_series(panels, subject, content)), text)
 
 
-def _series(subject: Subject, content: PageContent) -> list[RelationSeries]:
+def _series(panels: RelationPanels, subject: Subject, content: PageContent) -> list[RelationSeries]:
     """The relations of a base model as they are drawn."""
-    panels, found = content.asked.by_relation, []
-    assert panels is not None
+    found = []
     for panel in panels.panels.values():
         own = panel.table[panel.table["base_model"] == subject.name]
         if own.empty:
