@@ -76,27 +76,28 @@ def ask(
     last = until_date(months, until)
     limit = None if threshold is None else checked_threshold(threshold)
     population = load_population() if population is None else population
-    # What is wrong is said before the Hub is asked.
     known_at = None if as_of is None else as_utc(as_of, "as-of date")
-    latest = pd.Timestamp(dt.datetime.now(dt.UTC)).normalize().as_unit("us")
-    chosen = None if relation is None else _several(relation)
-    panels = None if panel is None else _panels(panel, chosen, metric)
-    counts: Metric = population.counted.metric if metric is None else metric
-    if panels is not None:
-        counts = next(iter(panels.panels.values())).counted.metric
+    chosen = [relation] if isinstance(relation, str) else relation
+    chosen = None if chosen is None else checked_relations(chosen)
     main = population.counted.relation
-    relations = (chosen or (main,)) if panels is None else panels.relations
+    if panel is None:
+        panels, relations = None, chosen or (main,)
+        counts: Metric = population.counted.metric if metric is None else metric
+    else:
+        panels = _panels(panel, chosen, metric)
+        relations, counts = panels.relations, panels[panels.relations[0]].counted.metric
     check_asked(relations, counts, population.counted)
-    if panels is None and example is not True:
-        start = latest if known_at is None else min(latest, known_at)
-        conditional_on(population, months_ahead(months, last, start), seed, 1)
     wanted = [names] if isinstance(names, str) else list(names)
     shipped = partial(from_example, wanted, known_at, relations=relations, metric=counts)
     if panels is not None:
-        asked = from_relations(panels, wanted, known_at, "a panel file", main)
+        asked = from_relations(panels, wanted, known_at, main)
     elif example is True:
         asked = shipped()
     else:
+        # What is wrong is said before the Hub is asked.
+        latest = pd.Timestamp(dt.datetime.now(dt.UTC)).normalize().as_unit("us")
+        start = latest if known_at is None else min(latest, known_at)
+        conditional_on(population, months_ahead(months, last, start), seed, 1)
         try:
             asked = from_hub(
                 wanted,
@@ -222,10 +223,6 @@ def page(
     with whole_file(path, ForecastError) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return content
-
-
-def _several(relation: Relation | Iterable[Relation]) -> tuple[Relation, ...]:
-    return checked_relations([relation] if isinstance(relation, str) else relation)
 
 
 def _panels(

@@ -1,15 +1,16 @@
 """What a page is asked about: base models and namespaces, and their counts from the Hub."""
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import pandas as pd
 from huggingface_hub.constants import HUGGINGFACE_CO_URL_HOME
 
 from bayes_hfgrowth.panel.counted import Counted, Metric, Relation
 from bayes_hfgrowth.panel.relations import RelationPanels
 from bayes_hfgrowth.panel.table import Panel
-from bayes_hfgrowth.sources.client import Patience, UnreachableError
+from bayes_hfgrowth.sources.client import UnreachableError
 from bayes_hfgrowth.sources.example import load_example
 from bayes_hfgrowth.sources.hub import collect_relations, lines_of
 from bayes_hfgrowth.support.errors import ForecastError, PanelError, SourceError
@@ -52,10 +53,8 @@ class Asked:
     def as_of(self, date: Date, note: str) -> "Asked":
         """What was known at a date, and a note of it."""
         by_relation = self.by_relation and _known(self.by_relation, date)
-        return Asked(
-            self.names, self.panel.as_of(date), self.source, (*self.notes, note), self.whole,
-            by_relation=by_relation,
-        )  # fmt: skip
+        panel, notes = self.panel.as_of(date), (*self.notes, note)
+        return replace(self, panel=panel, notes=notes, today={}, by_relation=by_relation)
 
 
 def check_asked(relations: Iterable[Relation], metric: Metric, counted: Counted) -> None:
@@ -84,19 +83,7 @@ def check_asked(relations: Iterable[Relation], metric: Metric, counted: Counted)
         )
 
 
-def from_hub(
-    names: Iterable[str],
-    *,
-    relations: Iterable[Relation] = ("finetune",),
-    forecast: Relation = "finetune",
-    metric: Metric = "finetunes",
-    cache: str | os.PathLike[str] | None = None,
-    refresh: bool = False,
-    token: str | bool | None = None,
-    endpoint: str | None = None,
-    patience: Patience | None = None,
-    progress: bool = True,
-) -> Asked:
+def from_hub(names: Iterable[str], *, forecast: Relation, metric: Metric, **options: Any) -> Asked:
     """Collect what is asked for from the Hub.
 
     Parameters
@@ -105,9 +92,11 @@ def from_hub(
         Ids, ``namespace/name``, or namespaces, for all their base models.
     forecast : str
         Which of the relations is to be forecast.
-    relations, metric, cache, refresh, token, endpoint, patience, progress
-        As in `bayes_hfgrowth.sources.hub.collect_relations`, which goes on where it stopped
-        after an interruption.
+    metric : str
+        What is counted.
+    **options
+        Passed on to `bayes_hfgrowth.sources.hub.collect_relations`, which goes on where it
+        stopped after an interruption.
 
     Raises
     ------
@@ -117,18 +106,7 @@ def from_hub(
     asked = _checked(names)
     ids = [name for name in asked if "/" in name]
     namespaces = [name for name in asked if "/" not in name]
-    by_relation = collect_relations(
-        ids,
-        namespaces=namespaces,
-        relations=relations,
-        metric=metric,
-        cache=cache,
-        refresh=refresh,
-        token=token,
-        endpoint=endpoint,
-        patience=patience,
-        progress=progress,
-    )
+    by_relation = collect_relations(ids, namespaces=namespaces, metric=metric, **options)
     found = by_relation[forecast]
     told = found.summary.table.set_index("base_model")
     status = told["status"]
@@ -139,13 +117,16 @@ def from_hub(
         gone = status[status.isin(["unknown age", "too new"]) & status.index.isin(ids)]
         reasons = {"unknown age": "the Hub does not know its age", "too new": "it is of today"}
         notes += [f"{name} is not on this page: {reasons[why]}" for name, why in gone.items()]
-    whole = _organizations(found.panel, namespaces)
     panels = {name: one.panel for name, one in by_relation.items()}
     return Asked(
-        asked, found.panel, f"the Hugging Face Hub ({_kind(found.panel.counted)})", tuple(notes),
-        whole, today if metric == "finetunes" else {},
-        RelationPanels(panels) if len(panels) > 1 else None,
-    )  # fmt: skip
+        names=asked,
+        panel=found.panel,
+        source=f"the Hugging Face Hub ({_kind(found.panel.counted)})",
+        notes=tuple(notes),
+        whole=_organizations(found.panel, namespaces),
+        today=today if metric == "finetunes" else {},
+        by_relation=RelationPanels(panels) if len(panels) > 1 else None,
+    )
 
 
 def from_panel(panel: Panel, names: Iterable[str], as_of: Date | None, source: str) -> Asked:
@@ -181,10 +162,8 @@ def from_panel(panel: Panel, names: Iterable[str], as_of: Date | None, source: s
     ids = [name for name in asked if "/" in name or name in models.index]
     groups = [name for name in asked if name not in ids]
     chosen = list(ids)
-    owners = models.index.str.split("/").str[0].str.lower()
-    labels = models["organization"].str.lower()
     for name in groups:
-        own = models.index[(owners == name.lower()) | (labels == name.lower())]
+        own = models.index[_owned(models, [name])]
         if not len(own):
             raise PanelError(
                 f"organization or namespace {name!r} is not in the panel; it holds "
@@ -192,24 +171,19 @@ def from_panel(panel: Panel, names: Iterable[str], as_of: Date | None, source: s
             )
         chosen += own.tolist()
     part = known.select(base_models=dict.fromkeys(chosen) if asked else None)
-    whole = _organizations(part, groups)
-    return Asked(asked, part, source, (), whole)
+    return Asked(asked, part, source, (), _organizations(part, groups))
 
 
 def from_relations(
-    panels: RelationPanels,
-    names: Iterable[str],
-    as_of: Date | None,
-    source: str,
-    forecast: Relation,
+    panels: RelationPanels, names: Iterable[str], as_of: Date | None, forecast: Relation
 ) -> Asked:
-    """Take what is asked for from panels of several relations.
+    """Take what is asked for from a panel file of one or several relations.
 
     Parameters
     ----------
     panels : RelationPanels
         Hold it.
-    names, as_of, source
+    names, as_of
         As in `from_panel`; names are looked up in the panel that is forecast.
     forecast : str
         Which of the relations is to be forecast.
@@ -219,7 +193,7 @@ def from_relations(
     PanelError
         As `from_panel` does.
     """
-    asked = from_panel(panels[forecast], names, as_of, source)
+    asked = from_panel(panels[forecast], names, as_of, "a panel file")
     by_relation = panels if as_of is None else _known(panels, as_of)
     return replace(asked, by_relation=by_relation if len(panels.relations) > 1 else None)
 
@@ -228,8 +202,8 @@ def from_example(
     names: Iterable[str],
     as_of: Date | None,
     *,
-    relations: Iterable[Relation] = ("finetune",),
-    metric: Metric = "finetunes",
+    relations: Iterable[Relation],
+    metric: Metric,
     failure: UnreachableError | None = None,
 ) -> Asked:
     """Take what is asked for from the data that come with the package.
@@ -253,9 +227,9 @@ def from_example(
     asked = _checked(names)
     panel = load_example()
     models = panel.base_models
-    owners = {name.partition("/")[0].lower() for name in models.index}
-    groups = owners | set(models["organization"].str.lower())
-    unknown = [name for name in asked if name not in models.index and name.lower() not in groups]
+    unknown = [
+        name for name in asked if name not in models.index and not _owned(models, [name]).any()
+    ]
     counted = [Counted(metric, relation) for relation in relations]
     uncounted = [each.many for each in counted if each != panel.counted]
     shipped = "the data that come with the package"
@@ -269,21 +243,17 @@ def from_example(
 
 def _known(panels: RelationPanels, date: Date) -> RelationPanels:
     """What was known at a date, of the relations of which anything was."""
-    found: dict[Relation, Panel] = {}
-    for relation, panel in panels.panels.items():
-        if (panel.base_models["created_at"] <= as_utc(date)).any():
-            found[relation] = panel.as_of(date)
-    return RelationPanels(found)
+    when = as_utc(date)
+    born = {name: panel.base_models["created_at"].min() for name, panel in panels.panels.items()}
+    return panels.chosen(name for name, first in born.items() if first <= when).as_of(date)
 
 
 def _kind(counted: Counted) -> str:
     """What is counted, in the Hub's words."""
-    models = (
-        "children of any relation"
-        if counted.relation == "all"
-        else (f"{counted.relation} children")
-    )
-    return models if counted.metric == "finetunes" else f"namespaces with {models}"
+    kinds = f"{counted.relation} children"
+    if counted.relation == "all":
+        kinds = "children of any relation"
+    return kinds if counted.metric == "finetunes" else f"namespaces with {kinds}"
 
 
 def _checked(names: Iterable[str]) -> tuple[str, ...]:
@@ -304,12 +274,14 @@ def _id(name: str) -> str:
     return name if found == name else found.rstrip("/")
 
 
+def _owned(models: pd.DataFrame, names: Iterable[str]) -> pd.Series:
+    """Whether base models are of one of these organizations or namespaces, in any case."""
+    wanted = {name.lower() for name in names}
+    owners = models.index.str.split("/").str[0].str.lower()
+    return models["organization"].str.lower().isin(wanted) | owners.isin(wanted)
+
+
 def _organizations(panel: Panel, namespaces: Iterable[str]) -> tuple[str, ...]:
     """Organizations of the panel that namespaces or labels name."""
-    wanted = {name.lower() for name in namespaces}
-    if not wanted:
-        return ()
     models = panel.base_models
-    owners = models.index.str.split("/").str[0].str.lower()
-    own = owners.isin(wanted) | models["organization"].str.lower().isin(wanted)
-    return tuple(sorted(set(models.loc[own, "organization"])))
+    return tuple(sorted(set(models.loc[_owned(models, namespaces), "organization"])))

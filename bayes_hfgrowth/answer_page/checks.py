@@ -1,7 +1,8 @@
 """How far a forecast can be trusted, in sentences."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import pandas as pd
@@ -13,6 +14,7 @@ from bayes_hfgrowth.posterior.importance import GOOD_K
 from bayes_hfgrowth.posterior.population import PopulationPosterior
 from bayes_hfgrowth.sources.events import BURST_CHILDREN, BURST_SHARE, LINEAGE_SINCE
 from bayes_hfgrowth.support.months import as_utc
+from bayes_hfgrowth.support.names import numbered
 
 __all__ = ["Check", "checks_of_base_model", "checks_of_forecast"]
 
@@ -39,12 +41,12 @@ class Check:
     text: str
 
 
+_good, _mind, _bad = (partial(Check, verdict) for verdict in ("good", "mind", "bad"))
+
+
 def checks_of_forecast(
-    population: PopulationPosterior,
-    start: pd.Timestamp,
-    horizon: int,
-    calibration: Calibration,
-) -> tuple[Check, ...]:
+    population: PopulationPosterior, start: pd.Timestamp, horizon: int, calibration: Calibration
+) -> Iterator[Check]:
     """Say what concerns all base models of a page.
 
     Parameters
@@ -60,63 +62,43 @@ def checks_of_forecast(
     """
     verdict = population.convergence
     if verdict.converged:
-        found = [Check("good", f"The population's sampler {verdict}.")]
+        yield _good(f"The population's sampler {verdict}.")
     else:
         problems = "; ".join(verdict.problems)
-        found = [Check("bad", f"The population's sampler did not converge: {problems}.")]
+        yield _bad(f"The population's sampler did not converge: {problems}.")
     last = as_utc(population.about["panel"]["last_month"])
     behind = (start - last).days / DAYS_IN_MONTH
     text = f"The population was learned from months up to {last:%Y-%m-%d}"
     if behind > OLD:
-        found.append(
-            Check(
-                "mind",
-                f"{text}, {behind:.0f} months before this forecast: what has changed "
-                "all over the Hub since then is not in it.",
-            )
+        yield _mind(
+            f"{text}, {behind:.0f} months before this forecast: what has changed "
+            "all over the Hub since then is not in it."
         )
     else:
-        found.append(Check("good", f"{text}."))
+        yield _good(f"{text}.")
+    measured = f"Calibration has been measured up to {calibration.longest} months ahead"
     if not calibration.longest:
-        found.append(
-            Check(
-                "bad",
-                "The calibration of this growth model has not been measured in what ships "
-                f"with the package; {COMMAND} measures it.",
-            )
+        yield _bad(
+            "The calibration of this growth model has not been measured in what ships "
+            f"with the package; {COMMAND} measures it."
         )
     elif horizon > calibration.longest:
-        found.append(
-            Check(
-                "mind",
-                f"Calibration has been measured up to {calibration.longest} months "
-                f"ahead; this forecast goes {horizon}. Of what lies beyond, nothing has "
-                "been measured.",
-            )
+        yield _mind(
+            f"{measured}; this forecast goes {horizon}. Of what lies beyond, nothing has "
+            "been measured."
         )
     else:
-        found.append(
-            Check(
-                "good", f"Calibration has been measured up to {calibration.longest} months ahead."
-            )
-        )
+        yield _good(f"{measured}.")
     if calibration.r_hat >= MAX_R_HAT:
-        found.append(
-            Check(
-                "mind",
-                "The fits behind the measured calibration had not fully converged: their "
-                f"largest R-hat was {calibration.r_hat:.3f}, where {MAX_R_HAT} is asked for.",
-            )
+        yield _mind(
+            "The fits behind the measured calibration had not fully converged: their "
+            f"largest R-hat was {calibration.r_hat:.3f}, where {MAX_R_HAT} is asked for."
         )
-    return tuple(found)
 
 
 def checks_of_base_model(
-    rows: pd.DataFrame,
-    pareto_k: float,
-    population: PopulationPosterior,
-    learned: Collection[str],
-) -> tuple[Check, ...]:
+    rows: pd.DataFrame, pareto_k: float, population: PopulationPosterior, learned: Collection[str]
+) -> Iterator[Check]:
     """Say what concerns one base model.
 
     Parameters
@@ -134,75 +116,49 @@ def checks_of_base_model(
     counted = population.counted
     age, count = int(last["month"]), int(last[counted.metric])
     organization = str(last["organization"])
-    found = []
     if organization in population.organizations:
-        found.append(Check("good", f"The population knows {organization}."))
+        yield _good(f"The population knows {organization}.")
     else:
-        found.append(
-            Check(
-                "mind",
-                f"The population does not know {organization}; it is drawn from all "
-                "organizations, so the interval is wider.",
-            )
+        yield _mind(
+            f"The population does not know {organization}; it is drawn from all "
+            "organizations, so the interval is wider."
         )
     if age == 0:
-        found.append(
-            Check(
-                "mind",
-                "It has no whole month of data: the forecast is that of a new base "
-                f"model of {organization}, whatever this one is.",
-            )
+        yield _mind(
+            "It has no whole month of data: the forecast is that of a new base "
+            f"model of {organization}, whatever this one is."
         )
     elif count == 0:
-        found.append(
-            Check(
-                "mind",
-                f"It has no {counted.one} after {age} month{'s' if age > 1 else ''}; "
-                "most base models like that never get one.",
-            )
+        yield _mind(
+            f"It has no {counted.one} after {numbered(age, 'month')}; "
+            "most base models like that never get one."
         )
     elif age < YOUNG:
-        found.append(
-            Check(
-                "mind",
-                "It is younger than three whole months: the forecast rests on its "
-                "organization more than on its counts.",
-            )
+        yield _mind(
+            "It is younger than three whole months: the forecast rests on its "
+            "organization more than on its counts."
         )
     if pareto_k > GOOD_K:
-        found.append(
-            Check(
-                "bad",
-                "It is so unlike the population that the stored draws are too few for "
-                "it; a fit of your own (hfgrowth fit) would be surer.",
-            )
+        yield _bad(
+            "It is so unlike the population that the stored draws are too few for "
+            "it; a fit of your own (hfgrowth fit) would be surer."
         )
     else:
-        found.append(Check("good", "The stored draws of the population are enough for it."))
+        yield _good("The stored draws of the population are enough for it.")
     share = float(last.get("largest_author_share", 0.0) or 0.0)
     bursts = counted.metric == "finetunes"  # else a burst by one author counts once
     if bursts and count >= BURST_CHILDREN and share >= BURST_SHARE:
-        found.append(
-            Check(
-                "mind",
-                f"One author made {percent(share)} of its {counted.many}; such bursts "
-                "end and begin unforeseen.",
-            )
+        yield _mind(
+            f"One author made {percent(share)} of its {counted.many}; such bursts "
+            "end and begin unforeseen."
         )
     if last["created_at"] < LINEAGE_SINCE:
-        found.append(
-            Check(
-                "mind",
-                f"It is from before {LINEAGE_SINCE:%Y-%m}, when lineage was hardly "
-                "declared: its early counts are too low.",
-            )
+        yield _mind(
+            f"It is from before {LINEAGE_SINCE:%Y-%m}, when lineage was hardly "
+            "declared: its early counts are too low."
         )
     if str(last["base_model"]) in learned:
-        found.append(
-            Check(
-                "mind",
-                "It is in the data that the population was learned from, so its months "
-                "until then count twice, a little.",
-            )
+        yield _mind(
+            "It is in the data that the population was learned from, so its months "
+            "until then count twice, a little."
         )
-    return tuple(found)

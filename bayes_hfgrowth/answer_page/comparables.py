@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.support.names import numbered
 
 __all__ = ["MOST_NAMED", "Comparables", "comparables"]
 
@@ -57,25 +58,20 @@ class Comparables:
 
     def sentence(self) -> str:
         """Say what came to them."""
-        later, number = months_of(self.months), len(self.new)
+        later, number = numbered(self.months, "month"), len(self.new)
         if not number:
             near = "; the nearest are shown" if len(self.nearest) else ""
             return (
                 "No base model of the shipped data that was observed "
                 f"{later} beyond this age had about as many fine-tunes{near}."
             )
-        band = (
-            f"{self.lowest:,} fine-tunes"
-            if self.lowest == self.highest
-            else f"{self.lowest:,} to {self.highest:,} fine-tunes"
-        )
+        band = f"{_range(self.lowest, self.highest)} fine-tunes"
         had = (
-            f"{number:,} base model{'' if number == 1 else 's'} of the shipped data had {band} at "
-            f"the age of {months_of(self.age)}."
+            f"{numbered(number, 'base model')} of the shipped data had {band} at "
+            f"the age of {numbered(self.age, 'month')}."
         )
         if number < FEW:
-            low, high = int(self.new.min()), int(self.new.max())
-            gained = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+            gained = _range(int(self.new.min()), int(self.new.max()))
             return f"Only {had} Within the next {later} they gained {gained}."
         low, middle, high = np.quantile(self.new, [0.1, 0.5, 0.9], method="nearest")
         return (
@@ -110,33 +106,24 @@ def comparables(
         (models["months"] >= age + months) & (models.index.str.lower() != base_model.lower())
     ]
     rows = table[table["base_model"].isin(long_enough)]
-    at_age = rows[rows["month"] == age].set_index("base_model")["finetunes"]
-    later = rows[rows["month"] == age + months].set_index("base_model")["finetunes"]
-    later = later.reindex(at_age.index)
-    counts = at_age.to_numpy()
+    then, later = (
+        rows[rows["month"] == at].set_index("base_model")["finetunes"] for at in (age, age + months)
+    )
+    found = models.loc[then.index, ["organization"]].assign(finetunes=then, later=later)
+    found["new"] = found["later"] - found["finetunes"]
     for factor in _FACTORS:
         low = min(finetunes, int(np.ceil(finetunes / factor)))
         high = max(finetunes, int(np.floor(finetunes * factor)))
-        alike = (counts >= low) & (counts <= high)
+        alike = found["finetunes"].between(low, high)
         if alike.sum() >= ENOUGH:
             break
-    chosen = at_age.index[alike]
-    new = (later[chosen] - at_age[chosen]).to_numpy(np.int64)
-    if not alike.any():  # the nearest are shown all the same
-        chosen = at_age.index
-    distance = np.abs(np.log1p(at_age[chosen].to_numpy()) - np.log1p(finetunes))
-    other = (models.loc[chosen, "organization"] != organization).to_numpy()
-    names = chosen.astype(object).to_numpy()
-    order = np.lexsort((names.astype(str), other, distance))[:MOST_NAMED]
-    nearest = pd.DataFrame(
-        {
-            "base_model": names[order],
-            "organization": models.loc[chosen[order], "organization"].to_numpy(),
-            "finetunes": at_age[chosen[order]].to_numpy(),
-            "later": later[chosen[order]].to_numpy(),
-        }
-    )
-    nearest["new"] = nearest["later"] - nearest["finetunes"]
+    new = found.loc[alike, "new"].to_numpy(np.int64)
+    if alike.any():  # else the nearest are shown all the same
+        found = found[alike]
+    distance = np.abs(np.log1p(found["finetunes"]) - np.log1p(finetunes))
+    other = found["organization"] != organization
+    order = np.lexsort((found.index.to_numpy(str), other, distance))[:MOST_NAMED]
+    nearest = found.iloc[order].rename_axis("base_model").reset_index()
     paths = []
     for name in nearest["base_model"]:
         own = rows[(rows["base_model"] == name) & (rows["month"] <= age + months)]
@@ -144,6 +131,5 @@ def comparables(
     return Comparables(age, finetunes, months, low, high, new, nearest, paths)
 
 
-def months_of(number: int) -> str:
-    """A number of months in words."""
-    return f"{number:,} month{'' if number == 1 else 's'}"
+def _range(low: int, high: int) -> str:
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

@@ -12,13 +12,12 @@ from bayes_hfgrowth.answer_page.comparables import Comparables, comparables
 from bayes_hfgrowth.answer_page.hindsight import Hindsight, hindsight
 from bayes_hfgrowth.evaluation.calibration import Calibration, load_calibration, size_class
 from bayes_hfgrowth.figures.dated import LINES
-from bayes_hfgrowth.forecast.answers import dated_table, sentence, time_to
+from bayes_hfgrowth.forecast.answers import DAYS_IN_MONTH, dated_table, sentence, time_to
 from bayes_hfgrowth.forecast.dated_series import DatedSeries
 from bayes_hfgrowth.forecast.paths import Forecast, forecast_new
 from bayes_hfgrowth.forecast.races import overtaking, rank_table
 from bayes_hfgrowth.forecast.totals import observed_sums
 from bayes_hfgrowth.panel.counted import Counted
-from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.posterior.population import PopulationPosterior
 from bayes_hfgrowth.sources.example import load_example
 from bayes_hfgrowth.support.months import month_end
@@ -39,7 +38,7 @@ HINDSIGHT = 6
 """Months that the forecast is held against, at most."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Subject:
     """A base model, or a sum over all of an organization, with its answers.
 
@@ -55,7 +54,7 @@ class Subject:
         Age in whole months, the count at it, and that of the observation date, which is the same
         where it is not known.
     answer, passing, pace : str
-        Sentences; `passing` is empty without a threshold.
+        Sentences; `passing` is empty without a threshold, `pace` for a sum.
     dates, counts : pandas.DatetimeIndex and ndarray of int
         The months so far, from birth on.
     table : pandas.DataFrame
@@ -72,20 +71,20 @@ class Subject:
 
     name: str
     organization: str
-    created_at: pd.Timestamp | None
-    base_models: int
+    created_at: pd.Timestamp | None = None
+    base_models: int = 1
     months: int
     observed: int
     today: int
     answer: str
     passing: str
-    pace: str
+    pace: str = ""
     dates: pd.DatetimeIndex
     counts: npt.NDArray[np.int64]
     table: pd.DataFrame
-    comparables: Comparables | None
+    comparables: Comparables | None = None
     calibration: pd.DataFrame
-    checks: tuple[Check, ...]
+    checks: tuple[Check, ...] = ()
     relations: pd.DataFrame | None = None
 
     @property
@@ -194,29 +193,11 @@ def gather(
         calibration = load_calibration(population.spec)
         if not panel.counted.usual:  # it was measured on fine-tunes
             calibration = Calibration(calibration.table.iloc[:0])
-        order = np.lexsort((-_last_median(series), -series.observed))
+        median = np.median(series.counts[:, :, -1], axis=0)
+        order = np.lexsort((-median, -series.observed))
         first = [series.names[i] for i in order[:MOST_SHOWN]]
         few = DatedSeries.of(forecast.draws, base_models=first)
-        example = load_example()
-        same = population.about["panel"].get("digest") == example.digest
-        learned = frozenset(example.base_models.index) if same else frozenset()
-        passed = _passed(few, threshold)
-        table = dated_table(few, None, LEVELS, threshold)
-        subjects = tuple(
-            _subject(
-                i,
-                few,
-                table,
-                passed[i],
-                asked=asked,
-                forecast=forecast,
-                population=population,
-                example=example,
-                learned=learned,
-                calibration=calibration,
-            )
-            for i in range(len(first))
-        )
+        subjects = _subjects(asked, forecast, few, threshold, population, calibration)
         listed = dated_table(series, [series.until], LEVELS, threshold).iloc[order[:MOST_LISTED]]
         leaders, races = _leaders(few) if len(first) > 1 else (None, ())
         sums = _sums(asked, forecast, threshold, calibration)
@@ -238,12 +219,8 @@ def gather(
         races=races,
         hindsight=past,
         calibration=calibration,
-        checks=checks_of_forecast(population, series.start, horizon, calibration),
+        checks=tuple(checks_of_forecast(population, series.start, horizon, calibration)),
     )
-
-
-def _last_median(series: DatedSeries) -> npt.NDArray[np.float64]:
-    return np.asarray(np.median(series.counts[:, :, -1], axis=0))
 
 
 def _passed(series: DatedSeries, threshold: int | None) -> list[str]:
@@ -253,64 +230,65 @@ def _passed(series: DatedSeries, threshold: int | None) -> list[str]:
     return [f"It{said.removeprefix(name)}" for name, said in told]
 
 
-def _subject(
-    i: int,
-    series: DatedSeries,
-    table: pd.DataFrame,
-    passing: str,
-    *,
+def _subjects(
     asked: Asked,
     forecast: Forecast,
+    series: DatedSeries,
+    threshold: int | None,
     population: PopulationPosterior,
-    example: Panel,
-    learned: frozenset[str],
     calibration: Calibration,
-) -> Subject:
-    """A base model with all that the page tells of it."""
-    name = series.names[i]
-    own = asked.panel.table[asked.panel.table["base_model"] == name]
-    rows = table[table["base_model"] == name]
-    created, age = own["created_at"].iloc[0], int(own["month"].iloc[-1])
-    counts = own[asked.panel.counted.metric].to_numpy()
+) -> tuple[Subject, ...]:
+    """Base models with all that the page tells of them."""
+    example, counted = load_example(), asked.panel.counted
+    same = population.about["panel"].get("digest") == example.digest
+    learned = frozenset(example.base_models.index) if same else frozenset()
+    table = dated_table(series, None, LEVELS, threshold)
     horizon = series.horizon(series.until)
-    alike = None
-    if asked.panel.counted.usual:  # as the example is
-        alike = comparables(
-            example, name, series.organizations[i], age, int(counts[-1]), min(horizon, HINDSIGHT)
+    told = zip(series.names, series.organizations, _passed(series, threshold), strict=True)
+    found = []
+    for i, (name, organization, passing) in enumerate(told):
+        own = asked.panel.table[asked.panel.table["base_model"] == name]
+        rows = table[table["base_model"] == name]
+        created, age = own["created_at"].iloc[0], int(own["month"].iloc[-1])
+        counts = own[counted.metric].to_numpy()
+        observed = int(counts[-1])
+        alike = None
+        if counted.usual:  # as the example is
+            later = min(horizon, HINDSIGHT)
+            alike = comparables(example, name, organization, age, observed, later)
+        today = asked.today.get(name, observed)
+        if threshold is not None and observed <= threshold < today:
+            date = f"{series.start:%Y-%m-%d}"
+            passing = f"It is above {threshold:,} already by the count of {date}, {today:,}"
+        pareto_k = float(forecast.draws["pareto_k"].sel(base_model=name))
+        found.append(
+            Subject(
+                name=name,
+                organization=organization,
+                created_at=created,
+                months=age,
+                observed=observed,
+                today=today,
+                answer=sentence(rows.iloc[-1].to_dict()),
+                passing=passing,
+                pace=_pace(series, i, counts),
+                dates=month_end(created, own["month"].to_numpy()),
+                counts=counts,
+                table=rows,
+                comparables=alike,
+                calibration=calibration.near(observed, horizon),
+                checks=tuple(checks_of_base_model(own, pareto_k, population, learned)),
+                relations=asked.by_relation and asked.by_relation.last_counts([name]),
+            )
         )
-    today = asked.today.get(name, int(counts[-1]))
-    threshold = None if "threshold" not in rows else int(rows["threshold"].iloc[0])
-    if threshold is not None and counts[-1] <= threshold < today:
-        passing = (
-            f"It is above {threshold:,} already by the count of {series.start:%Y-%m-%d}, {today:,}"
-        )
-    pareto_k = float(forecast.draws["pareto_k"].sel(base_model=name))
-    return Subject(
-        name=name,
-        organization=series.organizations[i],
-        created_at=created,
-        base_models=1,
-        months=age,
-        observed=int(counts[-1]),
-        today=today,
-        answer=sentence(rows.iloc[-1].to_dict()),
-        passing=passing,
-        pace=_pace(series, i, counts),
-        dates=month_end(created, own["month"].to_numpy()),
-        counts=counts,
-        table=rows,
-        comparables=alike,
-        calibration=calibration.near(int(counts[-1]), horizon),
-        checks=checks_of_base_model(own, pareto_k, population, learned),
-        relations=None if asked.by_relation is None else asked.by_relation.last_counts([name]),
-    )
+    return tuple(found)
 
 
 def _pace(series: DatedSeries, i: int, counts: npt.NDArray[np.int64]) -> str:
     """Fine-tunes a month, lately and to come."""
     ahead = min(3, len(series.dates))
     end = series.dates[ahead - 1]
-    months = (end - series.since[i]) / pd.Timedelta(days=30.4375)
+    months = (end - series.since[i]) / pd.Timedelta(days=DAYS_IN_MONTH)
     coming = float(np.median(series.counts[:, i, ahead - 1]) - counts[-1]) / months
     text = f"{coming:,.1f} a month until {end:%Y-%m-%d} by the median forecast"
     back = min(3, len(counts) - 1)
@@ -333,38 +311,26 @@ def _sums(
             continue
         series = DatedSeries.of(forecast.draws, "organization", own)
         rows = dated_table(series, None, LEVELS, threshold)
-        dates, counts = _observed_sum(forecast, own, series.start)
+        table, before = observed_sums(forecast.draws.sel(base_model=own), forecast.history, "all")
+        counts = np.floor(table["finetunes"].to_numpy()).astype(np.int64)
+        observed = int(series.observed[0])
         found.append(
             Subject(
                 name=organization,
                 organization=organization,
-                created_at=None,
                 base_models=len(own),
-                months=len(dates),
-                observed=int(series.observed[0]),
-                today=int(series.observed[0]),
+                months=len(table),
+                observed=observed,
+                today=observed,
                 answer=sentence(rows.iloc[-1].to_dict()),
                 passing=_passed(series, threshold)[0],
-                pace="",
-                dates=dates,
+                dates=month_end(series.start, table["month"].to_numpy() - before["all"]),
                 counts=counts,
                 table=rows,
-                comparables=None,
                 calibration=calibration.table.iloc[:0],
-                checks=(),
             )
         )
     return tuple(found)
-
-
-def _observed_sum(
-    forecast: Forecast, base_models: list[str], start: pd.Timestamp
-) -> tuple[pd.DatetimeIndex, npt.NDArray[np.int64]]:
-    """Counts so far of some base models together, a calendar month apart."""
-    draws = forecast.draws.sel(base_model=base_models)
-    table, number = observed_sums(draws, forecast.history, "all")
-    months = table["month"].to_numpy() - number["all"]
-    return month_end(start, months), np.floor(table["finetunes"].to_numpy()).astype(np.int64)
 
 
 def _leaders(series: DatedSeries) -> tuple[pd.DataFrame, tuple[str, ...]]:

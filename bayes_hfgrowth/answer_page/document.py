@@ -1,17 +1,16 @@
 """Put the page together and write it."""
 
-import base64
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from bayes_hfgrowth import __version__
-from bayes_hfgrowth.answer_page.comparables import months_of
 from bayes_hfgrowth.answer_page.content import LEVELS, PageContent, Subject
 from bayes_hfgrowth.evaluation.calibration import COMMAND
 from bayes_hfgrowth.figures.dated import (
@@ -22,27 +21,18 @@ from bayes_hfgrowth.figures.dated import (
     relations_chart,
 )
 from bayes_hfgrowth.forecast.answers import percent
-from bayes_hfgrowth.panel.relations import RECENT
-from bayes_hfgrowth.report.inline import Drawing, drawing
+from bayes_hfgrowth.panel.relations import RECENT, RelationPanels
+from bayes_hfgrowth.report.inline import Drawing, data_address, drawing, page_environment, text_of
 from bayes_hfgrowth.support.months import month_end
+from bayes_hfgrowth.support.names import numbered
 
 __all__ = ["answer_style", "render_answer", "render_page"]
 
-
-class _Section(NamedTuple):
-    """A subject and what is drawn of it."""
-
-    subject: Subject
-    fan: Drawing
-    fan_text: str
-    alike: Drawing | None
-    alike_text: str
-    relations: Drawing | None
-    relations_text: str
+_PLACE = ("bayes_hfgrowth.answer_page", "template")
 
 
 def render_page(content: PageContent) -> str:
-    """Render the page: one file, which asks nothing of any network and runs no script.
+    """Render the page: an HTML document that asks nothing of any network and runs no script.
 
     Names are untrusted text: the template engine escapes them, and figures are images in which
     letters are shapes.
@@ -51,11 +41,6 @@ def render_page(content: PageContent) -> str:
     ----------
     content : PageContent
         What it tells.
-
-    Returns
-    -------
-    str
-        An HTML document.
     """
     return _page(content, _shared(content))
 
@@ -75,17 +60,10 @@ def render_answer(content: PageContent) -> str:
         page; `answer_style` is its style.
     """
     shared = _shared(content)
-    whole = base64.b64encode(_page(content, shared).encode()).decode("ascii")
+    whole = data_address("text/html", _page(content, shared).encode())
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(content.asked.names))[:80].strip("-.")
-    return (
-        _environment()
-        .get_template("answer.html.jinja")
-        .render(
-            **shared,
-            whole_page=f"data:text/html;base64,{whole}",
-            file_name=f"{name or 'forecast'}.html",
-        )
-    )
+    template = _environment().get_template("answer.html.jinja")
+    return template.render(**shared, whole_page=whole, file_name=f"{name or 'forecast'}.html")
 
 
 def answer_style() -> str:
@@ -93,50 +71,34 @@ def answer_style() -> str:
 
     Colours are for whoever takes it up to set, as ``--ink``, ``--ground`` and so on.
     """
-    return f".hfgrowth {{\n{_text(_environment(), 'content.css')}}}\n"
+    return f".hfgrowth {{\n{text_of(*_PLACE, 'content.css')}}}\n"
 
 
 def _page(content: PageContent, shared: dict[str, Any]) -> str:
-    environment = _environment()
-    style = _text(environment, "page.css") + _text(environment, "content.css")
     leaders = content.leaders
-    return environment.get_template("page.html.jinja").render(
+    template = _environment().get_template("page.html.jinja")
+    return template.render(
         **shared,
         about=content.population.about,
         recent=RECENT,
         title=_title(content),
-        leaders_figure=None if leaders is None else drawing(leaders_chart(leaders)),
-        leaders_text="" if leaders is None else _leaders_text(leaders),
+        leaders_figure=None if leaders is None else _leaders_figure(leaders),
         address=_address([*content.sums, *content.subjects]),
         command=COMMAND,
         version=__version__,
-        style=Markup(style),
+        style=Markup(text_of(*_PLACE, "page.css") + text_of(*_PLACE, "content.css")),
     )
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("bayes_hfgrowth.answer_page", "template"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment(*_PLACE)
     environment.filters |= {
-        "count": lambda value: f"{value:,.0f}",
-        "day": lambda value: f"{pd.Timestamp(value):%Y-%m-%d}",
-        "months": months_of,
+        "months": partial(numbered, what="month"),
         "percent": percent,
         "signed": lambda value: f"{100 * value:+.0f}%",
         "share": lambda value: f"{100 * value:.0f}%",
     }
     return environment
-
-
-def _text(environment: Environment, name: str) -> str:
-    """Text of a file beside the templates."""
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, name)[0]
 
 
 def _shared(content: PageContent) -> dict[str, Any]:
@@ -150,49 +112,55 @@ def _shared(content: PageContent) -> dict[str, Any]:
 
 
 def _title(content: PageContent) -> str:
-    names = [*(sum_.name for sum_ in content.sums), *(s.name for s in content.subjects)]
+    names = [subject.name for subject in (*content.sums, *content.subjects)]
     several = f" and {len(names) - 1} more" if len(names) > 1 else ""
     counted = content.counted.of(names[0])
     return f"{counted[0].upper()}{counted[1:]}{several} by {content.until:%Y-%m-%d}"
 
 
-def _section(subject: Subject, content: PageContent) -> _Section:
-    fan = dated_fan(
-        subject.table,
-        subject.dates,
-        subject.counts,
-        threshold=content.threshold,
-        counted=content.counted,
-    )
+def _section(subject: Subject, content: PageContent) -> dict[str, Any]:
+    """A subject and what is drawn of it."""
+    counts = (subject.table, subject.dates, subject.counts)
+    fan = dated_fan(*counts, threshold=content.threshold, counted=content.counted)
     start = f"{subject.dates[-1]:%Y-%m-%d}"
     text = (
         f"{content.counted.title} by date, {subject.name}: {subject.observed:,} on {start}, then "
         "the median forecast and bands of 50, 80 and 95%. "
         f"{subject.answer[0].upper()}{subject.answer[1:]}."
     )
-    alike, alike_text = None, ""
+    return {
+        "subject": subject,
+        "fan": drawing(fan, text),
+        "alike": _alike(subject),
+        "relations": _relations(subject, content),
+    }
+
+
+def _alike(subject: Subject) -> Drawing | None:
     found = subject.comparables
-    if found is not None and found.paths:
-        alike = drawing(alike_chart(subject.counts, found.paths))
-        later = [f"{row.base_model} had {row.later:,}" for row in found.nearest.itertuples()]
-        alike_text = (
-            f"Fine-tunes by age: {subject.name} up to {months_of(subject.months)}, and base models "
-            f"that had as many then, to {months_of(found.age + found.months)}, when "
-            f"{', '.join(later)}."
-        )
-    relations, relations_text = None, ""
-    if subject.relations is not None:
-        relations = drawing(relations_chart(_series(subject, content)))
-        last = subject.relations
-        counts = [f"{n:,} {what}" for n, what in zip(last["count"], last["counted"], strict=True)]
-        relations_text = f"{subject.name} by relation: {', '.join(counts)}."
-    return _Section(subject, drawing(fan), text, alike, alike_text, relations, relations_text)
+    if found is None or not found.paths:
+        return None
+    later = [f"{row.base_model} had {row.later:,}" for row in found.nearest.itertuples()]
+    text = (
+        f"Fine-tunes by age: {subject.name} up to {numbered(subject.months, 'month')}, and base "
+        f"models that had as many then, to {numbered(found.age + found.months, 'month')}, when "
+        f"{', '.join(later)}."
+    )
+    return drawing(alike_chart(subject.counts, found.paths), text)
 
 
-def _series(subject: Subject, content: PageContent) -> list[RelationSeries]:
+def _relations(subject: Subject, content: PageContent) -> Drawing | None:
+    last, panels = subject.relations, content.asked.by_relation
+    if last is None or panels is None:
+        return None
+    counts = [f"{n:,} {what}" for n, what in zip(last["count"], last["counted"], strict=True)]
+    text = f"{subject.name} by relation: {', '.join(counts)}."
+    return drawing(relations_chart(_series(panels, subject, content)), text)
+
+
+def _series(panels: RelationPanels, subject: Subject, content: PageContent) -> list[RelationSeries]:
     """The relations of a base model as they are drawn."""
-    panels, found = content.asked.by_relation, []
-    assert panels is not None
+    found = []
     for panel in panels.panels.values():
         own = panel.table[panel.table["base_model"] == subject.name]
         if own.empty:
@@ -210,14 +178,14 @@ def _series(subject: Subject, content: PageContent) -> list[RelationSeries]:
     return found
 
 
-def _leaders_text(shares: pd.DataFrame) -> str:
-    """What the chart of leaders shows, in words."""
+def _leaders_figure(shares: pd.DataFrame) -> Drawing:
     last = shares.iloc[-1]
     parts = [f"{name} {percent(last[name])}" for name in last.index]
-    return (
+    text = (
         f"Probability of leading by date, from {shares.index[0]:%Y-%m-%d} to "
         f"{shares.index[-1]:%Y-%m-%d}. At the end: {', '.join(parts)}."
     )
+    return drawing(leaders_chart(shares), text)
 
 
 def _address(subjects: Sequence[Subject]) -> str:
@@ -234,5 +202,4 @@ def _address(subjects: Sequence[Subject]) -> str:
     for name in front:
         risky = table[name].str[:1].isin(list("=+-@\t\r"))
         table[name] = np.where(risky, "'" + table[name], table[name])
-    text = table.to_csv(index=False)
-    return "data:text/csv;base64," + base64.b64encode(text.encode()).decode("ascii")
+    return data_address("text/csv", table.to_csv(index=False).encode())

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from bayes_hfgrowth.forecast.paths import forecast_new
@@ -63,28 +62,17 @@ def hindsight(panel: Panel, population: PopulationPosterior, months: int, seed: 
     if not len(old):
         return nothing
     known = known.select(base_models=old)
-    then, now = known.base_models, panel.base_models
+    now = panel.base_models.loc[old]
+    came = pd.DataFrame(
+        {"horizon": now["months"] - known.base_models["months"], "actual": now["finetunes"]}
+    )
     forecast = forecast_new(population, known, months + 1, seed, progress=False)
-    table = forecast.table((80,))
-    rows = []
-    for name in old:
-        horizon = int(now.loc[name, "months"] - then.loc[name, "months"])
-        own = table[(table["base_model"] == name) & (table["horizon"] == horizon)]
-        if own.empty:
-            continue
-        row, actual = own.iloc[0], int(now.loc[name, "finetunes"])
-        rows.append(
-            {
-                "base_model": name,
-                "as_of": date,
-                "observed": int(row["observed"]),
-                "horizon": horizon,
-                "date": row["date"],
-                "median": int(row["median"]),
-                "lower_80": int(row["lower_80"]),
-                "upper_80": int(row["upper_80"]),
-                "actual": actual,
-                "inside": bool(np.clip(actual, row["lower_80"], row["upper_80"]) == actual),
-            }
-        )
-    return Hindsight(pd.DataFrame(rows), nothing.seen)
+    table = came.rename_axis("base_model").merge(
+        forecast.table((80,)), on=["base_model", "horizon"]
+    )
+    inside = table["actual"].between(table["lower_80"], table["upper_80"])
+    columns = [
+        "base_model", "as_of", "observed", "horizon", "date", "median", "lower_80", "upper_80",
+        "actual", "inside",
+    ]  # fmt: skip
+    return Hindsight(table.assign(as_of=date, inside=inside)[columns], nothing.seen)

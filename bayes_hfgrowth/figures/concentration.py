@@ -1,24 +1,21 @@
 """How few base models hold most of the fine-tunes."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bayes_hfgrowth.figures.style import COLOURS, new_figure, styled
+from bayes_hfgrowth.figures.parameters import flat_draws
+from bayes_hfgrowth.figures.style import COLOURS, band, name_rows, new_figure, styled
 from bayes_hfgrowth.forecast.paths import Forecast
 from bayes_hfgrowth.panel.rules import DOWNLOADS
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.support.errors import FitError, ForecastError
 
-__all__ = [
-    "MOST",
-    "concentration",
-    "download_concentration",
-    "lorenz_curve",
-    "share_holding",
-]
+__all__ = ["MOST", "concentration", "download_concentration", "lorenz_curve", "share_holding"]
 
 MOST = 0.8
 """Share of the fine-tunes whose holders are counted."""
@@ -88,10 +85,6 @@ def concentration(forecast: Forecast, counted: str | None = None) -> Figure:
         What was counted, for the labels: ``"downloads"`` in a panel of downloads. By default
         what the forecast says.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     ForecastError
@@ -106,8 +99,7 @@ def concentration(forecast: Forecast, counted: str | None = None) -> Figure:
         )
     ahead = int(forecast.draws["horizon"][-1])
     paths = forecast.draws["finetunes"].isel(horizon=-1)
-    later = paths.transpose("chain", "draw", "base_model").to_numpy().reshape(-1, len(now))
-    later = later[:: max(1, len(later) // _DRAWS)]
+    later = flat_draws(paths, "base_model", most=_DRAWS)
     of = forecast.draws["organization"].to_numpy()
     names = pd.Series(now).groupby(of).agg(["size", "sum"])
     names = names[(names["size"] >= LEAST_BASE_MODELS) & (names["sum"] > 0)]
@@ -119,48 +111,22 @@ def concentration(forecast: Forecast, counted: str | None = None) -> Figure:
         left, right = figure.subplots(1, 2, width_ratios=(1.2, 1.0))
         share = 100.0 * np.arange(len(now) + 1) / len(now)
         lower, upper = 100.0 * np.nanquantile(lorenz_curve(later), [0.025, 0.975], axis=0)
-        left.fill_between(
-            share,
-            lower,
-            upper,
-            color=COLOURS["model"],
-            alpha=0.35,
-            linewidth=0,
-            label=f"in {ahead} months, 95% interval",
-        )
+        band(left, share, lower, upper, 0.35, label=f"in {ahead} months, 95% interval")
         left.plot(share, 100.0 * lorenz_curve(now), color=COLOURS["observed"], label="today")
-        left.plot(
-            [0, 100],
-            [0, 100],
-            color=COLOURS["muted"],
-            linewidth=0.8,
-            linestyle=":",
-            label="if all had the same",
-        )
+        _if_equal(left)
         holders = today["(all)"]
-        left.plot(
-            [0, holders, holders],
-            [100 * MOST, 100 * MOST, 0],
-            color=COLOURS["paper"],
-            linewidth=0.8,
-            linestyle="--",
-            label=f"{holders:.1f}% hold {MOST:.0%} today",
-        )
-        left.set_xlim(0, 100)
-        left.set_ylim(0, 101)
-        left.set_xlabel("Base models, from the largest on (%)")
+        label = f"{holders:.1f}% hold {MOST:.0%} today"
+        look: Any = {"color": COLOURS["paper"], "linewidth": 0.8, "linestyle": "--"}
+        left.plot([0, holders, holders], [100 * MOST, 100 * MOST, 0], label=label, **look)
         left.set_ylabel(f"Share of all {counted} (%)")
         left.legend(loc="lower right")
-        place = np.arange(len(rows))
-        for row, name in zip(place, rows, strict=True):
-            ends = 100.0 * np.nanquantile(
-                share_holding(later[:, members[name]]), [0.025, 0.5, 0.975]
-            )
-            right.hlines(row, ends[0], ends[2], color=COLOURS["model"], linewidth=3.0, alpha=0.5)
-            right.plot(ends[1], row, "|", color=COLOURS["model"], markersize=7)
+        for row, name in enumerate(rows):
+            held = 100.0 * share_holding(later[:, members[name]])
+            lower, median, upper = np.nanquantile(held, [0.025, 0.5, 0.975])
+            right.hlines(row, lower, upper, color=COLOURS["model"], linewidth=3.0, alpha=0.5)
+            right.plot(median, row, "|", color=COLOURS["model"], markersize=7)
             right.plot(today[name], row, "o", color=COLOURS["observed"], markersize=3)
-        _rows_on(right, {name: int(members[name].sum()) for name in rows})
-        right.set_xlabel(f"Base models that hold {MOST:.0%}\nof the {counted} (%)")
+        _rows_on(right, {name: int(members[name].sum()) for name in rows}, counted)
     return figure
 
 
@@ -176,10 +142,6 @@ def download_concentration(panel: Panel) -> Figure:
     ----------
     panel : Panel
         With one of the columns of `bayes_hfgrowth.panel.rules.DOWNLOADS`, or more.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------
@@ -224,36 +186,14 @@ def download_concentration(panel: Panel) -> Figure:
         share = 100.0 * np.arange(len(counts) + 1) / len(counts)
         for place, (kind, what) in enumerate(kinds.items()):
             colour, marker = looks[kind]
-            left.plot(
-                share,
-                100.0 * lorenz_curve(counts[kind]),
-                color=COLOURS[colour],
-                marker=marker,
-                markersize=3.5,
-                markevery=[],
-                label=f"{what}: {held['(all)'][kind]:.1f}%",
-            )
+            look: Any = {"color": COLOURS[colour], "marker": marker, "markersize": 3.5}
+            label = f"{what}: {held['(all)'][kind]:.1f}%"
+            left.plot(share, 100.0 * lorenz_curve(counts[kind]), markevery=[], label=label, **look)
             apart = 0.22 * (place - (len(kinds) - 1) / 2)  # so that none hides another
-            right.plot(
-                [held[name][kind] for name in rows],
-                np.arange(len(rows)) + apart,
-                marker,
-                color=COLOURS[colour],
-                markersize=3.5,
-                linestyle="none",
-            )
-        left.plot(
-            [0, 100],
-            [0, 100],
-            color=COLOURS["muted"],
-            linewidth=0.8,
-            linestyle=":",
-            label="if all had the same",
-        )
+            places = np.arange(len(rows)) + apart
+            right.plot([held[name][kind] for name in rows], places, linestyle="none", **look)
+        _if_equal(left)
         left.axhline(100 * MOST, color=COLOURS["muted"], linewidth=0.5, linestyle="--")
-        left.set_xlim(0, 100)
-        left.set_ylim(0, 101)
-        left.set_xlabel("Base models, from the largest on (%)")
         left.set_ylabel("Share of the total (%)")
         left.legend(
             loc="lower right",
@@ -265,18 +205,20 @@ def download_concentration(panel: Panel) -> Figure:
             title_fontsize=7.5,
             alignment="left",
         )
-        _rows_on(right, {name: len(members[name]) for name in rows})
-        right.set_xlabel(f"Base models that hold {MOST:.0%}\nof the total (%)")
+        _rows_on(right, {name: len(members[name]) for name in rows}, "total")
     return figure
 
 
-def _rows_on(axes: Axes, members: dict[str, int]) -> None:
+def _if_equal(axes: Axes) -> None:
+    """Draw the curve of base models that all have the same, and set the ends of the left side."""
+    muted = COLOURS["muted"]
+    label = "if all had the same"
+    axes.plot([0, 100], [0, 100], color=muted, linewidth=0.8, linestyle=":", label=label)
+    axes.set(xlim=(0, 100), ylim=(0, 101), xlabel="Base models, from the largest on (%)")
+
+
+def _rows_on(axes: Axes, members: dict[str, int], counted: str) -> None:
     """Name the rows of the right side, each with its number of base models."""
-    axes.set_yticks(
-        np.arange(len(members)), [f"{name} ({number:,})" for name, number in members.items()]
-    )
-    axes.set_ylim(len(members) - 0.5, -0.5)
+    name_rows([axes], [f"{name} ({number:,})" for name, number in members.items()])
     axes.set_xlim(left=0)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x", linewidth=0.3, color="#D0D0D0")
-    axes.set_axisbelow(True)
+    axes.set_xlabel(f"Base models that hold {MOST:.0%}\nof the {counted} (%)")

@@ -18,8 +18,16 @@ from matplotlib.dates import (
 )
 from matplotlib.figure import Figure
 
-from bayes_hfgrowth.figures.fan import fan_legend, fan_levels
-from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, shortened, styled
+from bayes_hfgrowth.figures.fan import draw_bands, fan_legend, fan_levels
+from bayes_hfgrowth.figures.style import (
+    COLOURS,
+    band,
+    counts_on,
+    new_figure,
+    panel_grid,
+    shortened,
+    styled,
+)
 from bayes_hfgrowth.panel.counted import FINETUNES, Counted
 
 __all__ = [
@@ -42,6 +50,10 @@ LINES: tuple[tuple[str, str], ...] = (
 """Colours and dashes of the first six lines."""
 
 _FONT = 9.0  # points; 12 pixels on the page
+_LEGEND: Any = {
+    "loc": "outside upper left", "ncols": 2, "fontsize": _FONT - 1, "columnspacing": 1.2,
+    "handlelength": 1.6,
+}  # fmt: skip
 
 
 def dated_fan(
@@ -66,25 +78,21 @@ def dated_fan(
         A count to draw a line at, if the chart goes so high.
     counted : Counted
         What is counted.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     levels = fan_levels(table)
     ahead = _days(dates[-1:].append(pd.DatetimeIndex(table["date"])))
+
+    def from_today(column: str) -> npt.NDArray[np.integer]:
+        return np.append(counts[-1], table[column])
+
     with styled():
         figure = new_figure(2.9, WIDTH)
         axes = figure.subplots()
-        for place, level in enumerate(levels):
-            low = np.append(counts[-1], table[f"lower_{level}"].to_numpy())
-            high = np.append(counts[-1], table[f"upper_{level}"].to_numpy())
-            opacity = 0.18 + 0.42 * place / max(len(levels) - 1, 1)
-            axes.fill_between(ahead, low, high, color=COLOURS["model"], alpha=opacity, linewidth=0)
-        axes.plot(ahead, np.append(counts[-1], table["median"].to_numpy()), color=COLOURS["model"])
-        axes.plot(
-            _days(dates), counts, color=COLOURS["observed"], marker="o", markersize=2, linewidth=1.0
-        )
+        ends = [(from_today(f"lower_{at}"), from_today(f"upper_{at}")) for at in levels]
+        draw_bands(axes, ahead, ends)
+        axes.plot(ahead, from_today("median"), color=COLOURS["model"])
+        look: Any = {"color": COLOURS["observed"], "markersize": 2, "linewidth": 1.0}
+        axes.plot(_days(dates), counts, marker="o", **look)
         top = _top(table, counts, threshold)
         if threshold is not None and threshold < top:  # else it is far above all there is
             axes.axhline(threshold, color=COLOURS["paper"], linestyle="--", linewidth=1.0)
@@ -102,14 +110,7 @@ def dated_fan(
         counts_on(axes, y=True)
         axes.set_ylabel(f"Cumulative {counted.many}", fontsize=_FONT)
         _by_date(axes)
-        figure.legend(
-            handles=fan_legend(levels),
-            loc="outside upper left",
-            ncols=2,
-            fontsize=_FONT - 1,
-            columnspacing=1.2,
-            handlelength=1.6,
-        )
+        figure.legend(handles=fan_legend(levels), **_LEGEND)
     return figure
 
 
@@ -148,61 +149,44 @@ def relations_chart(parts: Sequence[RelationSeries]) -> Figure:
     ----------
     parts : sequence of RelationSeries
         The relations.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     rows = -(-len(parts) // 2)
     with styled():
         figure = new_figure(0.6 + 1.75 * rows, WIDTH)
-        grid = figure.subplots(rows, 2, squeeze=False)
-        for axes in grid.flat[len(parts) :]:
-            axes.remove()
+        panels = panel_grid(figure, rows, 2, len(parts))
         shown: dict[str, Any] = {}
-        for axes, part in zip(grid.flat, parts, strict=False):
+        for axes, part in zip(panels, parts, strict=True):
             _draw_relation(axes, part)
             handles, labels = axes.get_legend_handles_labels()
             shown |= dict(zip(labels, handles, strict=True))
             title = f"{part.counted.title}: {part.counts[-1]:,}"
-            title = textwrap.fill(title, 19, break_on_hyphens=False)
-            axes.set_title(title, fontsize=_FONT - 1)
+            axes.set_title(textwrap.fill(title, 19, break_on_hyphens=False), fontsize=_FONT - 1)
             axes.set_ylim(bottom=0)
             counts_on(axes, y=True)
             axes.locator_params(axis="y", nbins=4)
-        drawn = list(grid.flat[: len(parts)])
-        ends = [axes.get_xlim() for axes in drawn]
-        for axes in drawn:
-            axes.set_xlim(min(first for first, _ in ends), max(last for _, last in ends))
+        first, last = np.transpose([axes.get_xlim() for axes in panels])
+        for axes in panels:
+            axes.set_xlim(first.min(), last.max())
             _by_date(axes, 2.6)
-        figure.legend(
-            list(shown.values()), list(shown), loc="outside upper left", ncols=2,
-            fontsize=_FONT - 1, columnspacing=1.2, handlelength=1.6,
-        )  # fmt: skip
+        figure.legend(list(shown.values()), list(shown), **_LEGEND)
     return figure
 
 
 def _draw_relation(axes: Axes, part: RelationSeries) -> None:
     if part.table is not None:
-        levels = fan_levels(part.table)
-        level = levels[min(1, len(levels) - 1)]
+        level = fan_levels(part.table)[:2][-1]
         ahead = _days(part.dates[-1:].append(pd.DatetimeIndex(part.table["date"])))
-        low, middle, high = (
-            np.append(part.counts[-1], part.table[name].to_numpy())
+        lower, median, upper = (
+            np.append(part.counts[-1], part.table[name])
             for name in (f"lower_{level}", "median", f"upper_{level}")
         )
-        axes.fill_between(
-            ahead, low, high, color=COLOURS["model"], alpha=0.3, linewidth=0,
-            label=f"forecast, {level}%",
-        )  # fmt: skip
-        axes.plot(ahead, middle, color=COLOURS["model"], label="median forecast")
+        band(axes, ahead, lower, upper, 0.3, label=f"forecast, {level}%")
+        axes.plot(ahead, median, color=COLOURS["model"], label="median forecast")
     days = _days(part.dates)
     axes.plot(days, part.counts, color=COLOURS["observed"], linewidth=1.2, label="so far")
     if part.authors is not None:
-        axes.plot(
-            days, part.authors, color=COLOURS["paper"], linestyle="--", linewidth=1.0,
-            label="namespaces",
-        )  # fmt: skip
+        look: Any = {"color": COLOURS["paper"], "linestyle": "--", "linewidth": 1.0}
+        axes.plot(days, part.authors, label="namespaces", **look)
 
 
 def leaders_chart(shares: pd.DataFrame) -> Figure:
@@ -212,26 +196,17 @@ def leaders_chart(shares: pd.DataFrame) -> Figure:
     ----------
     shares : pandas.DataFrame
         Indexed by date, one column for each base model; at most as many as `LINES`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     when = _days(pd.DatetimeIndex(shares.index))
     with styled():
         figure = new_figure(2.6 + 0.2 * len(shares.columns), WIDTH)
         axes = figure.subplots()
         for name, (colour, dashes) in zip(shares.columns, LINES, strict=False):
-            axes.plot(
-                when,
-                100.0 * shares[name].to_numpy(),
-                color=colour,
-                linestyle=dashes,
-                linewidth=1.8,
-                marker="o" if len(when) < 3 else "",
-                markersize=4,
-                label=_plain(shortened(str(name), 44)),
-            )
+            # No formulas are read between dollar signs.
+            label = shortened(str(name), 44).replace("$", r"\$")
+            marker = "o" if len(when) < 3 else ""
+            look: Any = {"color": colour, "linestyle": dashes, "linewidth": 1.8, "markersize": 4}
+            axes.plot(when, 100.0 * shares[name], marker=marker, label=label, **look)
         axes.set_ylim(0, 100)
         axes.set_ylabel("Probability of leading (%)", fontsize=_FONT)
         _by_date(axes)
@@ -251,31 +226,15 @@ def alike_chart(
         Its counts at the ages 0, 1, 2, ... months.
     others : sequence of (ages, counts)
         Theirs, which go on further.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     with styled():
         figure = new_figure(2.6, WIDTH)
         axes = figure.subplots()
         for place, (ages, counts) in enumerate(others):
-            axes.plot(
-                ages,
-                counts,
-                color=COLOURS["muted"],
-                linewidth=1.0,
-                label="alike at this age" if place == 0 else None,
-            )
-        axes.plot(
-            np.arange(len(own)),
-            own,
-            color=COLOURS["model"],
-            linewidth=2.2,
-            marker="o",
-            markersize=2.5,
-            label="this base model",
-        )
+            label = None if place else "alike at this age"
+            axes.plot(ages, counts, color=COLOURS["muted"], linewidth=1.0, label=label)
+        look: Any = {"color": COLOURS["model"], "linewidth": 2.2, "marker": "o", "markersize": 2.5}
+        axes.plot(np.arange(len(own)), own, label="this base model", **look)
         axes.axvline(len(own) - 1, color=COLOURS["observed"], linestyle=":", linewidth=1.0)
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
@@ -290,8 +249,8 @@ def alike_chart(
 
 def _top(table: pd.DataFrame, counts: npt.NDArray[np.integer], threshold: int | None) -> float:
     """End of the axis of counts: a band that shoots up may leave the chart, the rest may not."""
-    widest, *_ = fan_levels(table)
-    inner = fan_levels(table)[min(1, len(fan_levels(table)) - 1)]
+    levels = fan_levels(table)
+    widest, inner = levels[0], levels[:2][-1]
     most = float(max(counts[-1], table[f"upper_{inner}"].max(), 4))
     whole = float(table[f"upper_{widest}"].max())
     if threshold is not None and threshold < 3.0 * most:
@@ -319,8 +278,3 @@ def _by_date(axes: Axes, most: float = 5.5) -> None:
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     axes.tick_params(labelsize=_FONT)
-
-
-def _plain(text: str) -> str:
-    """Keep matplotlib from reading formulas between dollar signs."""
-    return text.replace("$", r"\$")

@@ -11,27 +11,33 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 from scipy import stats
 
 from bayes_hfgrowth.evaluation.groups import members
 from bayes_hfgrowth.evaluation.scores import LEVELS, central_share
 from bayes_hfgrowth.evaluation.skill import common, skill
 from bayes_hfgrowth.figures.fan import draw_fan, fan_legend, fan_levels
-from bayes_hfgrowth.figures.style import COLOURS, new_figure, shortened, styled
+from bayes_hfgrowth.figures.style import (
+    COLOURS,
+    CYCLE,
+    band,
+    key_line,
+    new_figure,
+    panel_grid,
+    shortened,
+    styled,
+)
 from bayes_hfgrowth.forecast.paths import Forecast
 from bayes_hfgrowth.panel.counted import Counted
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.names import indices_of
 
-__all__ = [
-    "calibration_curves",
-    "extreme_forecasts",
-    "pit_histograms",
-    "score_by_horizon",
-]
+__all__ = ["calibration_curves", "extreme_forecasts", "pit_histograms", "score_by_horizon"]
 
+_CIRCLES: Any = {"markersize": 3, "markerfacecolor": "none"}
+_CAME: Any = {"marker": "o", "markerfacecolor": "none", "linewidth": 0.9}
 _BINS = 10
 _BAND = 0.95
 _ROW = 5  # forecasts side by side
@@ -43,8 +49,7 @@ _CLASSES = {
     "5+": "5+ fine-tunes",
 }
 
-# Okabe and Ito (2008), the growth model first; then line styles tell the rest apart.
-_CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#000000")
+# The growth model has the first colour of the cycle; behind its end line styles tell apart.
 _STYLES = ("-", "--", ":", "-.")
 
 
@@ -65,16 +70,12 @@ def calibration_curves(scores: pd.DataFrame, method: str) -> Figure:
     method : str
         Which method.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     ForecastError
         When the method is not among the scores or gives point forecasts only.
     """
-    own = _at_the_end(_calibrated(scores, method))
+    own = _calibrated(scores, method)
     dates = sorted(own["as_of"].unique())
     classes = _classes_in(own)
     levels = np.linspace(0.0, 100.0, 41)[1:-1]
@@ -86,56 +87,28 @@ def calibration_curves(scores: pd.DataFrame, method: str) -> Figure:
             sizes = [len(part) for part in parts if len(part)]
             axes.plot([0, 100], [0, 100], color=COLOURS["muted"], linewidth=0.6)
             low, high = stats.binom.interval(_BAND, min(sizes), levels / 100.0)
-            axes.fill_between(
-                levels,
-                100 * low / min(sizes),
-                100 * high / min(sizes),
-                color=COLOURS["muted"],
-                alpha=0.2,
-                linewidth=0,
-            )
-            for place, part in enumerate(parts):
+            band(axes, levels, 100 * low / min(sizes), 100 * high / min(sizes), 0.2, "muted")
+            for colour, part in zip(np.resize(CYCLE, len(parts)), parts, strict=True):
                 if len(part) == 0:
                     continue
                 share = [
                     100 * central_share(part["pit_lower"], part["pit_upper"], level).mean()
                     for level in levels
                 ]
-                colour = _CYCLE[place % len(_CYCLE)]
                 axes.plot(levels, share, color=colour)
                 plain = [100 * part[f"inside_{level}"].mean() for level in LEVELS]
-                axes.plot(
-                    LEVELS,
-                    plain,
-                    "o",
-                    markersize=3,
-                    markerfacecolor="none",
-                    color=colour,
-                    clip_on=False,
-                    zorder=3,
-                )
+                axes.plot(LEVELS, plain, "o", color=colour, clip_on=False, zorder=3, **_CIRCLES)
             axes.set_title(f"{_class_name(name, scores)}\nn = {_range_of(sizes)}")
             axes.set_aspect("equal")
             axes.set(xlim=(0, 100), ylim=(0, 100), xticks=(0, 50, 100), yticks=(0, 50, 100))
         figure.supxlabel("Nominal probability of the central interval (%)", fontsize=8)
         figure.supylabel("Outcomes in it (%)", fontsize=8)
-        _date_legend(
-            figure,
-            dates,
-            "as of ",
-            [
-                Line2D(
-                    [],
-                    [],
-                    color=COLOURS["observed"],
-                    marker="o",
-                    markersize=3,
-                    linestyle="none",
-                    markerfacecolor="none",
-                    label="plain interval",
-                )
-            ],
-        )
+        handles = [
+            Line2D([], [], color=colour, label=f"as of {date}")
+            for colour, date in zip(np.resize(CYCLE, len(dates)), dates, strict=True)
+        ]
+        circle = key_line("plain interval", "observed", linestyle="none", marker="o", **_CIRCLES)
+        figure.legend(handles=[*handles, circle], loc="outside upper left", ncols=5)
     return figure
 
 
@@ -153,16 +126,12 @@ def pit_histograms(scores: pd.DataFrame, method: str) -> Figure:
     scores, method
         As for `calibration_curves`.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     ForecastError
         As `calibration_curves`.
     """
-    own = _at_the_end(_calibrated(scores, method))
+    own = _calibrated(scores, method)
     edges = np.linspace(0.0, 1.0, _BINS + 1)
     classes = _classes_in(own)
     with styled():
@@ -175,19 +144,13 @@ def pit_histograms(scores: pd.DataFrame, method: str) -> Figure:
             axes.set(xlim=(0, 1), xticks=(0, 0.5, 1), xticklabels=("0", "0.5", "1"))
             share = _shares(part["pit_lower"].to_numpy(), part["pit_upper"].to_numpy(), edges)
             low, high = stats.binom.interval(_BAND, number, 1.0 / _BINS)
-            axes.axhspan(
-                100 * low / number,
-                100 * high / number,
-                color=COLOURS["muted"],
-                alpha=0.25,
-                linewidth=0,
-            )
+            ends = (100 * low / number, 100 * high / number)
+            axes.axhspan(*ends, color=COLOURS["muted"], alpha=0.25, linewidth=0)
             axes.axhline(100 / _BINS, color=COLOURS["muted"], linewidth=0.6)
             axes.stairs(100 * share, edges, color=COLOURS["model"], fill=True, alpha=0.35)
             axes.stairs(100 * share, edges, color=COLOURS["model"])
-        figure.supxlabel(
-            "Place of the outcome in its predictive distribution (PIT, probability)", fontsize=8
-        )
+        text = "Place of the outcome in its predictive distribution (PIT, probability)"
+        figure.supxlabel(text, fontsize=8)
         figure.supylabel("Outcomes (%)", fontsize=8)
         figure.axes[0].set_ylim(bottom=0)
     return figure
@@ -209,10 +172,6 @@ def score_by_horizon(scores: pd.DataFrame, method: str, *, min_finetunes: int = 
     min_finetunes : int
         Smallest count at the as-of date.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     ForecastError
@@ -223,9 +182,11 @@ def score_by_horizon(scores: pd.DataFrame, method: str, *, min_finetunes: int = 
     methods = [method, *(name for name in scores["method"].unique() if name != method)]
     dates = sorted(scores["as_of"].unique())
     style: dict[str, dict[str, Any]] = {
-        name: {"color": _CYCLE[i % len(_CYCLE)], "linestyle": _STYLES[i // len(_CYCLE) % 4]}
+        name: {"color": CYCLE[i % len(CYCLE)], "linestyle": _STYLES[i // len(CYCLE) % 4]}
         for i, name in enumerate(methods)
     }
+    width = 0.5 / max(len(methods) - 2, 1)
+    points: Any = {"fmt": "o", "markersize": 2.5, "elinewidth": 0.8}
     with styled():
         figure = new_figure(3.6 + 0.16 * math.ceil(len(methods) / 4))
         above, below = figure.subplots(2, len(dates), squeeze=False, sharey="row", sharex="col")
@@ -238,17 +199,14 @@ def score_by_horizon(scores: pd.DataFrame, method: str, *, min_finetunes: int = 
                 axes.plot(mean.index, mean, marker="o", markersize=2.5, **style[str(name)])
             lower.axhline(0, color=COLOURS["muted"], linewidth=0.6)
             rivals = gains[gains["as_of"] == date]
-            width = 0.5 / max(len(methods) - 2, 1)
             for name, one in rivals.groupby("rival", sort=False):
                 shift = width * (methods.index(str(name)) - len(methods) / 2)
                 lower.errorbar(
                     one["horizon"] + shift,
                     100 * one["skill"],
                     yerr=200 * one["skill_se"],
-                    fmt="o",
-                    markersize=2.5,
-                    elinewidth=0.8,
                     color=style[str(name)]["color"],
+                    **points,
                 )
             lower.set_xticks(sorted(part["horizon"].unique()))
         above[0].set_ylabel("CRPS of ln(1 + new)")
@@ -256,16 +214,11 @@ def score_by_horizon(scores: pd.DataFrame, method: str, *, min_finetunes: int = 
         above[0].set_yscale("log")
         axis = above[0].yaxis
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_major_formatter("{x:g}")
         axis.set_minor_locator(NullLocator())
         figure.supxlabel("Horizon (months)", fontsize=8)
-        figure.legend(
-            handles=[
-                Line2D([], [], label=name.replace("_", " "), **style[name]) for name in methods
-            ],
-            loc="outside upper left",
-            ncols=4,
-        )
+        keys = [Line2D([], [], label=name.replace("_", " "), **style[name]) for name in methods]
+        figure.legend(handles=keys, loc="outside upper left", ncols=4)
     return figure
 
 
@@ -294,10 +247,6 @@ def extreme_forecasts(
     min_finetunes : int
         Smallest count at the as-of date.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     ForecastError
@@ -312,33 +261,19 @@ def extreme_forecasts(
     number = min(number, math.ceil(len(ranked) / 2))
     blocks = {"Best": ranked.head(number), "Worst": ranked.tail(number)[::-1]}
     names = [*blocks["Best"]["base_model"], *blocks["Worst"]["base_model"]]
-    order = list(draws["base_model"].to_numpy())
-    table = Forecast(
-        draws.isel(base_model=[order.index(name) for name in names]), pd.DataFrame()
-    ).table(LEVELS)
+    table = Forecast(draws.sel(base_model=names), pd.DataFrame()).table(LEVELS)
     counts = panel.table.assign(finetunes=panel.counts)
     counts = counts[panel.table["base_model"].isin(names) & (panel.table["month"] > 0)]
-    rows = math.ceil(number / _ROW)
-    levels = fan_levels(table)
     with styled():
-        figure = new_figure(1.1 + 2.9 * rows)
+        figure = new_figure(1.1 + 2.9 * math.ceil(number / _ROW))
         parts: Any = figure.subfigures(2, 1)
         for part, (title, chosen) in zip(parts, blocks.items(), strict=True):
-            _fans(part, title, chosen, table, counts, levels, rows)
+            _fans(part, title, chosen, table, counts)
         figure.supxlabel("Age of the base model (months)", fontsize=8)
         figure.supylabel(f"Cumulative {panel.counted.many}", fontsize=8)
-        came = Line2D(
-            [],
-            [],
-            color=COLOURS["paper"],
-            marker="o",
-            markersize=2.5,
-            markerfacecolor="none",
-            linewidth=0.9,
-            label="what came",
-        )
+        came = key_line("what came", "paper", markersize=2.5, **_CAME)
         figure.legend(
-            handles=[*fan_legend(levels), came],
+            handles=[*fan_legend(fan_levels(table)), came],
             loc="outside upper left",
             ncols=6,
             columnspacing=1.2,
@@ -348,21 +283,12 @@ def extreme_forecasts(
 
 
 def _fans(
-    part: SubFigure,
-    title: str,
-    chosen: pd.DataFrame,
-    table: pd.DataFrame,
-    counts: pd.DataFrame,
-    levels: list[str],
-    rows: int,
+    part: SubFigure, title: str, chosen: pd.DataFrame, table: pd.DataFrame, counts: pd.DataFrame
 ) -> None:
+    levels = fan_levels(table)
     part.suptitle(title, fontsize=8.5, x=0.01, ha="left")
-    grid = part.subplots(rows, _ROW, squeeze=False)
-    for place, axes in enumerate(grid.flat):
-        if place >= len(chosen):
-            axes.remove()
-            continue
-        row = chosen.iloc[place]
+    panels = panel_grid(part, math.ceil(len(chosen) / _ROW), _ROW, len(chosen))
+    for axes, (_, row) in zip(panels, chosen.iterrows(), strict=True):
         own = table[table["base_model"] == row["base_model"]]
         past = counts[counts["month"] <= row["months"]]
         draw_fan(axes, own, past, levels, log=False)
@@ -370,35 +296,26 @@ def _fans(
             (counts["base_model"] == row["base_model"])
             & counts["month"].between(row["months"] + 1, row["months"] + row["horizon"])
         ]
-        axes.plot(
-            came["month"],
-            came["finetunes"],
-            color=COLOURS["paper"],
-            marker="o",
-            markersize=2.2,
-            markerfacecolor="none",
-            linewidth=0.9,
-        )
+        look: Any = {"color": COLOURS["paper"], "markersize": 2.2, **_CAME}
+        axes.plot(came["month"], came["finetunes"], **look)
         highest = max(own[f"upper_{levels[0]}"].max(), came["finetunes"].max())
         axes.set_ylim(0, 1.05 * max(highest, 1))
         namespace, _, rest = row["base_model"].rpartition("/")
-        axes.set_title(
-            f"{shortened(namespace + '/', 17)}\n{shortened(rest, 17)}\nCRPS {row['crps_log']:.2f}",
-            fontsize=6.5,
-        )
+        name = f"{shortened(namespace + '/', 17)}\n{shortened(rest, 17)}"
+        axes.set_title(f"{name}\nCRPS {row['crps_log']:.2f}", fontsize=6.5)
         axes.locator_params(axis="x", nbins=4, integer=True)
         axes.locator_params(axis="y", nbins=4)
 
 
 def _calibrated(scores: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Scores of one method that has distributions."""
+    """Scores of one method that has distributions, at the longest horizon of each as-of date."""
     indices_of([method], list(scores["method"].unique()), "method", "backtest", ForecastError)
     own = scores[(scores["method"] == method) & scores["pit"].notna()]
     if own.empty:
         raise ForecastError(
             f"{method} gives point forecasts, which have no calibration; name another method"
         )
-    return own
+    return own[own["horizon"] == own.groupby("as_of")["horizon"].transform("max")]
 
 
 def _classes_in(scores: pd.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
@@ -413,11 +330,6 @@ def _class_name(name: str, scores: pd.DataFrame) -> str:
     return textwrap.fill(text, 28, break_on_hyphens=False)
 
 
-def _at_the_end(scores: pd.DataFrame) -> pd.DataFrame:
-    """Rows at the longest horizon of each as-of date."""
-    return scores[scores["horizon"] == scores.groupby("as_of")["horizon"].transform("max")]
-
-
 def _shares(
     lower: npt.NDArray[np.float64], upper: npt.NDArray[np.float64], edges: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
@@ -429,11 +341,3 @@ def _shares(
 def _range_of(sizes: Sequence[int]) -> str:
     low, high = min(sizes), max(sizes)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
-def _date_legend(figure: Figure, dates: Sequence[str], prefix: str, more: Sequence[Line2D]) -> None:
-    handles = [
-        Line2D([], [], color=_CYCLE[place % len(_CYCLE)], label=f"{prefix}{date}")
-        for place, date in enumerate(dates)
-    ]
-    figure.legend(handles=[*handles, *more], loc="outside upper left", ncols=5)

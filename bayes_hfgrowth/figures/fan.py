@@ -5,17 +5,35 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, panel_title, styled
+from bayes_hfgrowth.figures.style import (
+    COLOURS,
+    band,
+    counts_on,
+    key_line,
+    new_figure,
+    panel_grid,
+    panel_title,
+    styled,
+)
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.names import indices_of
 
-__all__ = ["MOST_PANELS", "draw_fan", "fan_chart", "fan_legend", "fan_levels"]
+__all__ = [
+    "MOST_PANELS",
+    "draw_bands",
+    "draw_fan",
+    "fan_chart",
+    "fan_legend",
+    "fan_levels",
+    "keys_of_bands",
+]
 
 MOST_PANELS = 12
 """Most base models in one chart."""
@@ -55,10 +73,6 @@ def fan_chart(
     counted : str
         What is counted; the label of the vertical axis.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     ForecastError
@@ -81,12 +95,7 @@ def fan_chart(
     rows = math.ceil(len(chosen) / columns)
     with styled():
         figure = new_figure(0.75 + 1.75 * rows)
-        grid = figure.subplots(rows, columns, squeeze=False)
-        for place, axes in enumerate(grid.flat):
-            if place >= len(chosen):
-                axes.remove()
-                continue
-            name = chosen[place]
+        for axes, name in zip(panel_grid(figure, rows, columns, len(chosen)), chosen, strict=True):
             draw_fan(axes, table[table["base_model"] == name], history, levels, log=log)
             axes.set_title(panel_title(name, _TITLE if columns > 1 else 80), fontsize=7.5)
         figure.supxlabel(along, fontsize=8)
@@ -107,9 +116,27 @@ def fan_levels(table: pd.DataFrame) -> list[str]:
     return sorted(found, key=float, reverse=True)
 
 
-def _shade(place: int, number: int) -> float:
-    """Opacity of the place-th band, widest first."""
-    return 0.18 + 0.42 * place / max(number - 1, 1)
+def draw_bands(
+    axes: Axes, x: npt.ArrayLike, ends: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]]
+) -> None:
+    """Fill intervals that lie on one another, the widest first and palest."""
+    for (lower, upper), opacity in zip(ends, _opacities(len(ends)), strict=True):
+        band(axes, x, lower, upper, opacity)
+
+
+def keys_of_bands(levels: Sequence[str | int]) -> list[Patch]:
+    """Entries of a legend for `draw_bands`, the narrowest first; levels from the widest on."""
+    # Bands lie on one another, so a narrow one is seen through all wider ones.
+    seen = 1.0 - np.cumprod(1.0 - _opacities(len(levels)))
+    return [
+        Patch(facecolor=COLOURS["model"], alpha=alpha, linewidth=0, label=f"{level}% interval")
+        for level, alpha in zip(levels, seen, strict=True)
+    ][::-1]
+
+
+def _opacities(number: int) -> npt.NDArray[np.float64]:
+    """Opacities of nested bands, widest first."""
+    return 0.18 + 0.42 * np.arange(number) / max(number - 1, 1)
 
 
 def draw_fan(
@@ -135,25 +162,17 @@ def draw_fan(
     start = table["month"].iloc[0] - table["horizon"].iloc[0]
     past = history[history["base_model"] == name].sort_values("month")
     # Nothing stands at birth, so every history starts at (0, 0).
-    age = np.append(0, past["month"].to_numpy())
-    count = np.append(0, past["finetunes"].to_numpy()).astype(float)
-    ahead = np.append(start, table["month"].to_numpy())
+    age, count = np.append(0, past["month"]), np.append(0.0, past["finetunes"])
+    ahead = np.append(start, table["month"])
+    if log:
+        count[count == 0] = np.nan
 
     def from_today(column: str) -> np.ndarray:
-        values = np.append(observed, table[column].to_numpy()).astype(float)
+        values = np.append(observed, table[column]).astype(float)
         return np.where(values > 0, values, np.nan) if log else values
 
-    if log:
-        count = np.where(count > 0, count, np.nan)
-    for place, level in enumerate(levels):
-        axes.fill_between(
-            ahead,
-            from_today(f"lower_{level}"),
-            from_today(f"upper_{level}"),
-            color=COLOURS["model"],
-            alpha=_shade(place, len(levels)),
-            linewidth=0,
-        )
+    ends = [(from_today(f"lower_{level}"), from_today(f"upper_{level}")) for level in levels]
+    draw_bands(axes, ahead, ends)
     axes.plot(ahead, from_today("median"), color=COLOURS["model"])
     axes.plot(age, count, color=COLOURS["observed"], marker="o", markersize=1.8, linewidth=0.9)
     axes.set_xlim(0, ahead[-1])
@@ -166,31 +185,9 @@ def draw_fan(
 
 
 def fan_legend(levels: list[str]) -> list[Line2D | Patch]:
-    """Legend of what `draw_fan` draws.
-
-    Parameters
-    ----------
-    levels : list of str
-        From `fan_levels`.
-    """
-    handles: list[Line2D | Patch] = [
-        Line2D(
-            [],
-            [],
-            color=COLOURS["observed"],
-            marker="o",
-            markersize=1.8,
-            linewidth=0.9,
-            label="observed",
-        ),
-        Line2D([], [], color=COLOURS["model"], label="median forecast"),
+    """Entries of a legend for what `draw_fan` draws; levels as `fan_levels` gives them."""
+    return [
+        key_line("observed", "observed", marker="o", markersize=1.8, linewidth=0.9),
+        key_line("median forecast", "model"),
+        *keys_of_bands(levels),
     ]
-    # Bands lie on one another, so a narrow one is seen through all wider ones.
-    seen = 0.0
-    patches = []
-    for place, level in enumerate(levels):
-        seen = 1.0 - (1.0 - seen) * (1.0 - _shade(place, len(levels)))
-        patches.append(
-            Patch(facecolor=COLOURS["model"], alpha=seen, linewidth=0, label=f"{level}% interval")
-        )
-    return handles + patches[::-1]

@@ -1,5 +1,7 @@
 """Growth of every base model against its age, coloured by its creation date."""
 
+from typing import Any
+
 import matplotlib as mpl
 import matplotlib.dates as mdates
 import numpy as np
@@ -60,10 +62,6 @@ def growth_by_age(months: pd.DataFrame, counted: Counted = FINETUNES) -> Figure:
     counted : Counted
         What was counted.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     FitError
@@ -75,31 +73,23 @@ def growth_by_age(months: pd.DataFrame, counted: Counted = FINETUNES) -> Figure:
     created = np.array([mdates.date2num(part["created_at"].iloc[0]) for part in groups])
     # A day on either side, so that base models of one day still span a scale.
     norm = Normalize(created.min() - 1.0, created.max() + 1.0)
+    viridis = mpl.colormaps["viridis"]
     with styled():
         figure = new_figure(3.2)
         panels = figure.subplots(1, 2)
-        for axes, column, label in zip(
-            panels,
-            ("new", "finetunes"),
-            (f"New {counted.many} in the month", f"Cumulative {counted.many}"),
-            strict=True,
-        ):
-            lines = []
-            for part in groups:
-                age, count = part["month"].to_numpy(), part[column].to_numpy()
-                if column == "finetunes":
-                    age, count = np.append(0, age), np.append(0, count)
-                lines.append(np.column_stack([age, count]))
+        labels = {
+            "new": f"New {counted.many} in the month",
+            "finetunes": f"Cumulative {counted.many}",
+        }
+        for axes, (column, label) in zip(panels, labels.items(), strict=True):
+            birth = [0] if column == "finetunes" else []  # nothing stands there
+            lines = [
+                np.column_stack([[*birth, *part["month"]], [*birth, *part[column]]])
+                for part in groups
+            ]
+            look: Any = {"linewidths": 0.6, "alpha": 0.6, "capstyle": "round"}
             axes.add_collection(
-                LineCollection(
-                    lines,
-                    array=created,
-                    cmap=mpl.colormaps["viridis"],
-                    norm=norm,
-                    linewidths=0.6,
-                    alpha=0.6,
-                    capstyle="round",
-                )
+                LineCollection(lines, array=created, cmap=viridis, norm=norm, **look)
             )
             axes.set_yscale("symlog", linthresh=1.0, linscale=0.5)
             axes.set_ylim(-0.1, 2.0 * max(int(months[column].max()), 1))
@@ -108,11 +98,8 @@ def growth_by_age(months: pd.DataFrame, counted: Counted = FINETUNES) -> Figure:
             axes.set_xlabel("Age of the base model (months)")
             axes.set_ylabel(label)
             counts_on(axes, y=True)
-        bar = figure.colorbar(
-            ScalarMappable(norm, mpl.colormaps["viridis"]), ax=panels, aspect=30, pad=0.02
-        )
-        locator = mdates.AutoDateLocator(minticks=3, maxticks=7)
-        bar.ax.yaxis.set_major_locator(locator)
+        bar = figure.colorbar(ScalarMappable(norm, viridis), ax=panels, aspect=30, pad=0.02)
+        bar.ax.yaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=7))
         bar.ax.yaxis.set_major_formatter(mdates.DateFormatter("%Y-%m"))
         bar.set_label("Base model created (year-month)")
         bar.outline.set_linewidth(0.6)

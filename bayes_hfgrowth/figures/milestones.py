@@ -1,6 +1,7 @@
 """How far the base models of each organization have come at given ages."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +9,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from bayes_hfgrowth.figures.parameters import parameter_draws
-from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, styled
+from bayes_hfgrowth.figures.style import COLOURS, counts_on, key_line, name_rows, new_figure, styled
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.support.errors import FitError
 
@@ -43,10 +44,6 @@ def organization_milestones(
     seed : int, optional
         Of the resampling; by default the seed of the fit.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     FitError
@@ -57,27 +54,22 @@ def organization_milestones(
     inside = (draws >= fitness[0]) & (draws <= fitness[1])
     chance = inside.mean(axis=0)
     likely = (chance >= _LEAST_CHANCE) & (history.months >= min(ages))
-    groups = [
-        index
-        for index in range(len(history.organizations))
-        if (likely & (history.organization_of == index)).any()
-    ]
-    if not groups:
+    groups = np.unique(history.organization_of[likely])
+    if not len(groups):
         raise FitError(
             f"no base model of the fit is {min(ages)} months old with a fitness of "
             f"{fitness[0]:g} to {fitness[1]:g}; give another range or fit other base models"
         )
-    rng = np.random.default_rng(
-        np.random.SeedSequence([fit.about["seed"] if seed is None else seed, 8])
-    )
-    place = np.arange(len(groups))
+    seed = fit.about["seed"] if seed is None else seed
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 8]))
     cumulative = history.previous + history.new
     top = 1.0
+    circles: Any = {"s": 9, "linewidths": 0.5, "facecolors": "none"}
     with styled():
         figure = new_figure(1.45 + 0.21 * len(groups))
         panels = figure.subplots(1, len(ages), sharey=True, sharex=True, squeeze=False)[0]
         for axes, age in zip(panels, ages, strict=True):
-            for row, group in zip(place, groups, strict=True):
+            for row, group in enumerate(groups):
                 who = np.flatnonzero(
                     likely & (history.organization_of == group) & (history.months >= age)
                 )
@@ -86,40 +78,27 @@ def organization_milestones(
                 counts = cumulative[history.start[who] + age - 1]
                 edges = [to_rgba(COLOURS["model"], opacity) for opacity in chance[who]]
                 top = max(top, float(counts.max()))
-                axes.scatter(
-                    counts,
-                    row + rng.uniform(-0.22, 0.22, len(who)),
-                    s=9,
-                    linewidths=0.5,
-                    facecolors="none",
-                    edgecolors=edges,
-                )
-                ends = _median_interval(counts, inside[:, who], rng)
-                axes.hlines(row, ends[0], ends[2], color=COLOURS["observed"], linewidth=1.0)
-                axes.plot(ends[1], row, "o", color=COLOURS["observed"], markersize=3.5)
+                scattered = row + rng.uniform(-0.22, 0.22, len(who))
+                axes.scatter(counts, scattered, edgecolors=edges, **circles)
+                lower, median, upper = _median_interval(counts, inside[:, who], rng)
+                axes.hlines(row, lower, upper, color=COLOURS["observed"], linewidth=1.0)
+                axes.plot(median, row, "o", color=COLOURS["observed"], markersize=3.5)
             axes.set_xscale("symlog", linthresh=1.0, linscale=0.5)
             counts_on(axes, x=True)
-            axes.tick_params(axis="y", length=0)
-            axes.grid(axis="x", linewidth=0.3, color="#D0D0D0")
-            axes.set_axisbelow(True)
             axes.set_title(f"at {age} months")
         panels[0].set_xlim(-0.1, 2.0 * top)
-        panels[0].set_yticks(place, [history.organizations[group] for group in groups])
-        panels[0].set_ylim(len(groups) - 0.5, -0.5)
+        name_rows(panels, [history.organizations[group] for group in groups])
         figure.supxlabel(
             f"Cumulative {fit.counted.many} of base models with "
             f"{fitness[0]:g} ≤ λ ≤ {fitness[1]:g}",
             fontsize=8.0,
         )
-        circle = panels[0].scatter(
-            [], [], s=9, linewidths=0.5, facecolors="none", edgecolors=COLOURS["model"]
-        )
-        (median,) = panels[0].plot(
-            [], [], "-o", color=COLOURS["observed"], markersize=3.5, linewidth=1.0
-        )
+        circle = panels[0].scatter([], [], edgecolors=COLOURS["model"], **circles)
+        label = "median and 95% interval"
+        line = key_line(label, "observed", marker="o", markersize=3.5, linewidth=1.0)
         figure.legend(
-            [circle, median],
-            ["a base model (faint: perhaps not in the range)", "median and 95% interval"],
+            [circle, line],
+            ["a base model (faint: perhaps not in the range)", label],
             loc="outside upper left",
             ncols=2,
         )

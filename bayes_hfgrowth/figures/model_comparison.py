@@ -1,11 +1,13 @@
 """Growth models of the same months side by side."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, styled
+from bayes_hfgrowth.figures.style import COLOURS, CYCLE, counts_on, name_rows, new_figure, styled
 
 __all__ = ["model_comparison"]
 
@@ -22,46 +24,24 @@ def model_comparison(table: pd.DataFrame, pointwise: pd.DataFrame) -> Figure:
     ----------
     table, pointwise : pandas.DataFrame
         From `bayes_hfgrowth.evaluation.model_comparison.ModelComparison`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     with_forecasts = "crps_log" in table and bool(table["crps_log"].notna().any())
     place = np.arange(len(table))
     with styled():
         figure = new_figure(1.5 + 0.3 * len(table))
         left, middle, *more = figure.subplots(1, 3 if with_forecasts else 2)
-        left.errorbar(
-            table["elpd_diff"],
-            place,
-            xerr=2 * table["dse"],
-            fmt="o",
-            markersize=4,
-            color=COLOURS["model"],
-            elinewidth=1.2,
-        )
+        look: Any = {"fmt": "o", "markersize": 4, "elinewidth": 1.2, "color": COLOURS["model"]}
+        left.errorbar(table["elpd_diff"], place, xerr=2 * table["dse"], **look)
         left.axvline(0, color=COLOURS["muted"], linewidth=0.6)
         left.set_xlabel("Log density of months left out,\ndifference to the best (nats)")
         counts_on(left, x=True)
         _names(left, table, "loo_weight")
         _pareto(middle, table, pointwise)
         for axes in more:
-            axes.errorbar(
-                table["crps_log"],
-                place,
-                xerr=2 * table["crps_log_se"],
-                fmt="o",
-                markersize=4,
-                color=COLOURS["model"],
-                elinewidth=1.2,
-            )
+            axes.errorbar(table["crps_log"], place, xerr=2 * table["crps_log_se"], **look)
             axes.set_xlabel("CRPS of forecasts\n(of ln(1 + new fine-tunes))")
             _names(axes, table, "forecast_weight", short=True)
     return figure
-
-
-_MARKS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def _names(axes: Axes, table: pd.DataFrame, weight: str, *, short: bool = False) -> None:
@@ -69,16 +49,12 @@ def _names(axes: Axes, table: pd.DataFrame, weight: str, *, short: bool = False)
         f"weight {row[weight]:.2f}" if short else f"{row['model']}\nweight {row[weight]:.2f}"
         for _, row in table.iterrows()
     ]
-    axes.set_yticks(np.arange(len(table)), labels)
-    axes.set_ylim(len(table) - 0.5, -0.5)
-    axes.tick_params(axis="y", length=0)
+    name_rows([axes], labels)
     axes.locator_params(axis="x", nbins=4)
-    axes.grid(axis="x", linewidth=0.3, color="#D0D0D0")
-    axes.set_axisbelow(True)
 
 
 def _pareto(axes: Axes, table: pd.DataFrame, pointwise: pd.DataFrame) -> None:
-    for colour, name in zip(np.resize(_MARKS, len(table)), table["model"], strict=True):
+    for colour, name in zip(np.resize(CYCLE, len(table)), table["model"], strict=True):
         k = np.sort(pointwise.loc[pointwise["model"] == name, "pareto_k"].fillna(np.inf))
         above = 100.0 * np.arange(len(k), 0, -1) / len(k)
         axes.plot(k, above, color=str(colour), drawstyle="steps-post", label=name)

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,8 @@ from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from bayes_hfgrowth.comparison import NEW_MONTHS, QUANTITIES
-from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, styled
+from bayes_hfgrowth.comparison.quantities import population_draws
+from bayes_hfgrowth.figures.style import COLOURS, counts_on, name_rows, new_figure, styled
 from bayes_hfgrowth.model.priors import LOG_SCALE
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.posterior.population import PopulationPosterior
@@ -46,10 +48,6 @@ def organization_ridges(
     organizations : sequence of str, optional
         Which to draw, from the top down; all, by their median immediacy, when not given.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     ComparisonError
@@ -61,7 +59,8 @@ def organization_ridges(
             'organization level; fit a growth model with pooling = "organization"'
         )
     rows = indices_of(organizations, fit.organizations, "organization", "fit", ComparisonError)
-    draws = {name: _draws(fit, name)[:, rows] for name in _PARAMETERS}
+    draws = {name: population_draws(fit.posterior, name)[:, rows] for name in _PARAMETERS}
+    draws = {name: values[:: max(1, len(values) // _MOST_DRAWS)] for name, values in draws.items()}
     if organizations is None:
         order = np.argsort(np.median(draws["immediacy"], axis=0), kind="stable")
         rows, draws = rows[order], {name: values[:, order] for name, values in draws.items()}
@@ -79,25 +78,13 @@ def organization_ridges(
             for place, (shape, column) in enumerate(zip(shapes, scaled.T, strict=True)):
                 middle = float(np.median(column))
                 top = place - height * shape
-                axes.fill_between(
-                    across,
-                    place,
-                    top,
-                    facecolor=COLOURS["model"],
-                    alpha=0.45,
-                    linewidth=0,
-                    zorder=2 * place + 1,
-                )
+                look: Any = {"facecolor": COLOURS["model"], "alpha": 0.45, "linewidth": 0}
+                axes.fill_between(across, place, top, zorder=2 * place + 1, **look)
                 axes.plot(across, top, color=COLOURS["model"], linewidth=0.7, zorder=2 * place + 1)
                 at = np.exp(middle) if LOG_SCALE[name] else middle
-                axes.vlines(
-                    at,
-                    place - height * np.interp(middle, grid, shape),
-                    place,
-                    color=COLOURS["observed"],
-                    linewidth=0.9,
-                    zorder=2 * place + 2,
-                )
+                peak = place - height * np.interp(middle, grid, shape)
+                look = {"color": COLOURS["observed"], "linewidth": 0.9}
+                axes.vlines(at, peak, place, zorder=2 * place + 2, **look)
             if LOG_SCALE[name]:
                 axes.set_xscale("log")
                 ticks = _round_ticks(across[0], across[-1])
@@ -130,10 +117,6 @@ def organization_ranks(ranks: pd.DataFrame, quantities: Sequence[str] = _RANKED)
     quantities : sequence of str
         Which panels; at most four stay readable.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     ComparisonError
@@ -153,41 +136,18 @@ def organization_ranks(ranks: pd.DataFrame, quantities: Sequence[str] = _RANKED)
         panels = figure.subplots(1, len(chosen), sharey=True, squeeze=False)[0]
         for axes, key in zip(panels, chosen, strict=True):
             values = tables[key].loc[names]
-            axes.hlines(
-                place,
-                values["lower_95"],
-                values["upper_95"],
-                color=COLOURS["model"],
-                linewidth=2.4,
-                alpha=0.5,
-                label="95% interval",
-            )
-            axes.plot(
-                values["median_rank"],
-                place,
-                "o",
-                color=COLOURS["observed"],
-                markersize=3,
-                label="median rank",
-            )
+            ends = (values["lower_95"], values["upper_95"])
+            look: Any = {"color": COLOURS["model"], "linewidth": 2.4, "alpha": 0.5}
+            axes.hlines(place, *ends, label="95% interval", **look)
+            look = {"color": COLOURS["observed"], "markersize": 3}
+            axes.plot(values["median_rank"], place, "o", label="median rank", **look)
             axes.set_xlim(0.5, len(names) + 0.5)
             axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=2))
             axes.set_xlabel(f"{textwrap.fill(QUANTITIES[key].label, 20)}\n(rank, 1 = most)")
-            axes.tick_params(axis="y", length=0)
-            axes.grid(axis="x", linewidth=0.3, color="#D0D0D0")
-            axes.set_axisbelow(True)
-        panels[0].set_yticks(place, names)
-        panels[0].set_ylim(len(names) - 0.5, -0.5)
+        name_rows(panels, names)
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=2)
     return figure
-
-
-def _draws(fit: FittedDraws | PopulationPosterior, name: str) -> np.ndarray:
-    """Thinned draws, shape (draws, organizations)."""
-    values = fit.posterior[f"organization_{name}"].transpose("chain", "draw", "organization")
-    flat = values.to_numpy().reshape(-1, len(fit.organizations)).astype(np.float64)
-    return np.asarray(flat[:: max(1, len(flat) // _MOST_DRAWS)])
 
 
 def _round_ticks(low: float, high: float) -> list[float]:

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from bayes_hfgrowth.comparison.quantities import NEW_MONTHS, QUANTITIES, quantity_of
-from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, styled
+from bayes_hfgrowth.figures.style import COLOURS, counts_on, key_line, name_rows, new_figure, styled
 from bayes_hfgrowth.panel.counted import FINETUNES, Counted
 from bayes_hfgrowth.support.errors import ComparisonError
 from bayes_hfgrowth.support.names import indices_of
@@ -44,10 +43,6 @@ def organization_forest(
     counted : Counted
         What was counted.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     ComparisonError
@@ -67,13 +62,8 @@ def organization_forest(
             key = every[column]
             values = cells.loc[key].loc[names]
             for level, width in ((95, 1.0), (50, 3.0)):
-                axes.hlines(
-                    place,
-                    values[f"lower_{level}"],
-                    values[f"upper_{level}"],
-                    color=COLOURS["model"],
-                    linewidth=width,
-                )
+                ends = (values[f"lower_{level}"], values[f"upper_{level}"])
+                axes.hlines(place, *ends, color=COLOURS["model"], linewidth=width)
             axes.plot(values["median"], place, "o", color=COLOURS["observed"], markersize=3)
             if key in _LOGARITHMIC:
                 # Logarithmic from one fine-tune on, and still room for none.
@@ -84,26 +74,11 @@ def organization_forest(
             quantity = quantity_of(key, counted)
             unit = textwrap.fill(quantity.unit, 24)
             axes.set_xlabel(f"{textwrap.fill(quantity.label, 16)}\n({unit})")
-            axes.tick_params(axis="y", length=0)
-            axes.grid(axis="x", linewidth=0.3, color="#D0D0D0")
-            axes.set_axisbelow(True)
-        figure.legend(handles=_legend(), loc="outside upper left", ncols=3)
-        panels[0].set_yticks(place, names)
-        panels[0].set_ylim(len(names) - 0.5, -0.5)
+        keys = [
+            key_line("median", "observed", marker="o", markersize=3, linestyle="none"),
+            key_line("50% interval", "model", linewidth=3.0),
+            key_line("95% interval", "model", linewidth=1.0),
+        ]
+        figure.legend(handles=keys, loc="outside upper left", ncols=3)
+        name_rows(panels, names)
     return figure
-
-
-def _legend() -> list[Line2D]:
-    return [
-        Line2D(
-            [],
-            [],
-            color=COLOURS["observed"],
-            marker="o",
-            markersize=3,
-            linestyle="none",
-            label="median",
-        ),
-        Line2D([], [], color=COLOURS["model"], linewidth=3.0, label="50% interval"),
-        Line2D([], [], color=COLOURS["model"], linewidth=1.0, label="95% interval"),
-    ]

@@ -3,11 +3,21 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
-from matplotlib.lines import Line2D
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, panel_title, styled
+from bayes_hfgrowth.figures.parameters import flat_draws
+from bayes_hfgrowth.figures.style import (
+    COLOURS,
+    band,
+    counts_on,
+    key_line,
+    new_figure,
+    note_on,
+    panel_grid,
+    panel_title,
+    styled,
+)
 from bayes_hfgrowth.growth import cumulative
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.support.errors import FitError
@@ -36,14 +46,9 @@ def published_curve(age: np.ndarray, parameters: pd.Series) -> np.ndarray:
     ndarray
         Counts.
     """
+    fitness, immediacy, longevity = (parameters[name] for name in _START)
     with np.errstate(over="ignore"):
-        return cumulative(
-            np.asarray(age) / 12.0,
-            parameters["lambda"],
-            parameters["mu"],
-            parameters["sigma"],
-            PUBLISHED_M,
-        )
+        return cumulative(np.asarray(age) / 12.0, fitness, immediacy, longevity, PUBLISHED_M)
 
 
 def published_kind(paper_fits: pd.DataFrame) -> pd.Series:
@@ -115,9 +120,8 @@ def choose_base_models(
     counts = pd.DataFrame(
         {"finetunes": history.finetunes, "months": history.months}, index=list(history.base_models)
     )
-    counts = counts[counts["finetunes"] >= 10].sort_values(
-        "finetunes", ascending=False, kind="stable"
-    )
+    counts = counts[counts["finetunes"] >= 10]
+    counts = counts.sort_values("finetunes", ascending=False, kind="stable")
     kind = published_kind(paper_fits).reindex(counts.index).fillna("none")
     interior = [
         name
@@ -157,10 +161,6 @@ def paper_comparison(fit: FittedDraws, paper_fits: pd.DataFrame) -> Figure:
     paper_fits : pandas.DataFrame
         `bayes_hfgrowth.load_paper_fits`.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     FitError
@@ -185,19 +185,32 @@ def paper_comparison(fit: FittedDraws, paper_fits: pd.DataFrame) -> Figure:
         parts = figure.subfigures(1, 2, squeeze=False)[0]
         for part, (heading, chosen) in zip(parts, blocks.items(), strict=True):
             part.suptitle(heading, fontsize=8.5)
-            _block(part, fit, paper_fits, chosen)
+            panels = panel_grid(part, _SIX // 2, 2, len(chosen))
+            for axes, (name, kind) in zip(panels, chosen.items(), strict=True):
+                _draw(axes, fit, name, paper_fits.loc[name])
+                axes.set_title(panel_title(name, 24), fontsize=6.5)
+                note_on(axes, kind, "paper", 0.97)
         figure.supxlabel("Age of the base model (months)", fontsize=8)
         figure.supylabel("Cumulative fine-tunes", fontsize=8)
-        figure.legend(handles=_legend(ours), loc="outside upper center", ncols=4)
+        keys = [
+            key_line("observed", "observed", marker="o", markersize=2, linestyle="none"),
+            key_line("published curve", "paper", linestyle="--"),
+            key_line(f"our {ours}: median", "model"),
+            Patch(facecolor=COLOURS["model"], alpha=0.2, label="95% interval"),
+        ]
+        figure.legend(handles=keys, loc="outside upper center", ncols=4)
     return figure
 
 
 def _observed(fit: FittedDraws, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Ages (months) and cumulative counts of a base model, from month 1 on."""
-    history = fit.history
-    index = history.base_models.index(name)
-    rows = slice(history.start[index], history.start[index + 1])
+    history, rows = fit.history, _rows_of(fit, name)
     return history.month[rows], history.previous[rows] + history.new[rows]
+
+
+def _rows_of(fit: FittedDraws, name: str) -> slice:
+    index = fit.history.base_models.index(name)
+    return slice(fit.history.start[index], fit.history.start[index + 1])
 
 
 def _explained(age: np.ndarray, count: np.ndarray, parameters: pd.Series) -> float:
@@ -209,43 +222,19 @@ def _explained(age: np.ndarray, count: np.ndarray, parameters: pd.Series) -> flo
 
 def _ours(fit: FittedDraws, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Ages (months) and our cumulative fine-tunes at them under each draw."""
-    history = fit.history
-    index = history.base_models.index(name)
-    rows = slice(history.start[index], history.start[index + 1])
+    month = fit.history.month[_rows_of(fit, name)]
     if fit.spec.likelihood == "surge":
         replicated = fit.tree["posterior_predictive"].to_dataset()["new_finetunes"]
-        months = replicated.transpose("chain", "draw", "observation").to_numpy()[..., rows]
-        summed = np.cumsum(months.reshape(-1, months.shape[-1]), axis=1, dtype=float)
-        return np.append(0.0, history.month[rows]), np.insert(summed, 0, 0.0, axis=1)
-    age = np.linspace(0.0, history.month[rows][-1], 121)
+        months = flat_draws(replicated, "observation")[:, _rows_of(fit, name)]
+        summed = np.cumsum(months, axis=1, dtype=float)
+        return np.append(0.0, month), np.insert(summed, 0, 0.0, axis=1)
+    age = np.linspace(0.0, month[-1], 121)
     own = fit.posterior.sel(base_model=name)
     fitness, immediacy, longevity = (
-        own[parameter].to_numpy().reshape(-1, 1).astype(float)
+        flat_draws(own[parameter]).astype(float)[:, None]
         for parameter in ("fitness", "immediacy", "longevity")
     )
     return age, cumulative(age, fitness, immediacy, longevity, fit.spec.m)
-
-
-def _block(
-    figure: SubFigure, fit: FittedDraws, paper_fits: pd.DataFrame, chosen: dict[str, str]
-) -> None:
-    grid = figure.subplots(_SIX // 2, 2, squeeze=False)
-    for place, axes in enumerate(grid.flat):
-        if place >= len(chosen):
-            axes.remove()
-            continue
-        name = list(chosen)[place]
-        _draw(axes, fit, name, paper_fits.loc[name])
-        axes.set_title(panel_title(name, 24), fontsize=6.5)
-        axes.text(
-            0.05,
-            0.97,
-            chosen[name],
-            transform=axes.transAxes,
-            va="top",
-            fontsize=6.5,
-            color=COLOURS["paper"],
-        )
 
 
 def _draw(axes: Axes, fit: FittedDraws, name: str, parameters: pd.Series) -> None:
@@ -254,7 +243,7 @@ def _draw(axes: Axes, fit: FittedDraws, name: str, parameters: pd.Series) -> Non
     lower, median, upper = np.quantile(draws, [0.025, 0.5, 0.975], axis=0)
     smooth = np.linspace(0.0, age[-1], 121)
     published = published_curve(smooth, parameters)
-    axes.fill_between(fine, lower, upper, color=COLOURS["model"], alpha=0.2, linewidth=0)
+    band(axes, fine, lower, upper, 0.2)
     axes.plot(fine, median, color=COLOURS["model"])
     axes.plot(smooth, published, "--", color=COLOURS["paper"])
     axes.plot(age, count, "o", color=COLOURS["observed"], markersize=1.8)
@@ -265,21 +254,3 @@ def _draw(axes: Axes, fit: FittedDraws, name: str, parameters: pd.Series) -> Non
     axes.locator_params(axis="x", nbins=4, integer=True)
     axes.locator_params(axis="y", nbins=4)
     counts_on(axes, y=True)
-
-
-def _legend(ours: str) -> list[Line2D | Patch]:
-    model, paper = COLOURS["model"], COLOURS["paper"]
-    return [
-        Line2D(
-            [],
-            [],
-            color=COLOURS["observed"],
-            marker="o",
-            markersize=2,
-            linestyle="none",
-            label="observed",
-        ),
-        Line2D([], [], color=paper, linestyle="--", label="published curve"),
-        Line2D([], [], color=model, label=f"our {ours}: median"),
-        Patch(facecolor=model, alpha=0.2, label="95% interval"),
-    ]

@@ -1,20 +1,25 @@
 """Growth parameters of all base models: their distributions, their pairs, and the one curve."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter
 from scipy import special
 
-from bayes_hfgrowth.figures.style import COLOURS, counts_on, log_ticks, new_figure, styled
+from bayes_hfgrowth.figures.style import COLOURS, band, counts_on, log_ticks, new_figure, styled
 from bayes_hfgrowth.growth import growth_reached
 from bayes_hfgrowth.growth.law import EXPONENT
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.posterior.simulation import SharedDraws
 from bayes_hfgrowth.support.errors import FitError
 
-__all__ = ["collapse", "parameter_pairs"]
+__all__ = ["collapse", "flat_draws", "parameter_draws", "parameter_pairs"]
+
+type Floats = npt.NDArray[np.float64]
 
 _PARAMETERS = {
     "fitness": "Fitness λ\n(dimensionless)",
@@ -29,7 +34,28 @@ LEAST_MONTHS, LEAST_FINETUNES = 6, 10
 """Months and fine-tunes that a base model needs to be put on the common curve."""
 
 
-def parameter_draws(fit: FittedDraws, name: str, most: int = _DRAWS) -> npt.NDArray[np.float64]:
+def flat_draws(values: xr.DataArray, *dims: str, most: int | None = None) -> npt.NDArray[Any]:
+    """Draws of all chains one after the other, evenly thinned.
+
+    Parameters
+    ----------
+    values : xarray.DataArray
+        Over ``chain``, ``draw`` and `dims`.
+    *dims : str
+        The other dimensions, in the order of the result's.
+    most : int, optional
+        Draws to keep, about; all when not given.
+
+    Returns
+    -------
+    ndarray, shape (draws, *dims)
+    """
+    flat = values.transpose("chain", "draw", *dims).to_numpy()
+    flat = flat.reshape(-1, *flat.shape[2:])
+    return flat[:: max(1, len(flat) // (most or len(flat)))]
+
+
+def parameter_draws(fit: FittedDraws, name: str, most: int = _DRAWS) -> Floats:
     """Draws of a growth parameter of every base model, evenly thinned.
 
     Parameters
@@ -45,9 +71,7 @@ def parameter_draws(fit: FittedDraws, name: str, most: int = _DRAWS) -> npt.NDAr
     -------
     ndarray, shape (draws, base models)
     """
-    values = fit.posterior[name].transpose("chain", "draw", "base_model").to_numpy()
-    values = values.reshape(-1, values.shape[-1]).astype(np.float64)
-    return values[:: max(1, len(values) // most)]
+    return flat_draws(fit.posterior[name], "base_model", most=most).astype(np.float64)
 
 
 def parameter_pairs(fit: FittedDraws) -> Figure:
@@ -63,10 +87,6 @@ def parameter_pairs(fit: FittedDraws) -> Figure:
     ----------
     fit : FittedDraws
         The fit.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     draws = {name: parameter_draws(fit, name) for name in _PARAMETERS}
     edges = {name: _edges(name, values) for name, values in draws.items()}
@@ -124,10 +144,6 @@ def collapse(fit: FittedDraws) -> Figure:
     fit : FittedDraws
         The fit.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     FitError
@@ -147,13 +163,8 @@ def collapse(fit: FittedDraws) -> Figure:
     first, share = history.calendar[rows] - history.calendar_span[0], history.calendar_share[rows]
     begins = np.unique(of, return_index=True)[1]
 
-    def rescaled(
-        exponent: npt.NDArray[np.float64],
-        period: npt.NDArray[np.float64],
-        fitness: npt.NDArray[np.float64],
-        immediacy: npt.NDArray[np.float64],
-        longevity: npt.NDArray[np.float64],
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def rescaled(*of_draws: Floats) -> tuple[Floats, Floats]:
+        exponent, period, fitness, immediacy, longevity = of_draws
         x = (log_age - immediacy[..., of]) / longevity[..., of]
         # As `growth.law.period_at`; a month within one calendar month has the share 1.
         following = np.minimum(first + 1, period.shape[-1] - 1)
@@ -177,17 +188,9 @@ def collapse(fit: FittedDraws) -> Figure:
         low, high = np.quantile(x, [0.002, 0.998])
         low, high = min(low - 0.2, -1.5), max(high + 0.2, 1.5)
         smooth = np.linspace(low, high, 200)
-        left.plot(
-            x,
-            y,
-            "o",
-            color=COLOURS["model"],
-            markersize=1.6,
-            alpha=0.35,
-            markeredgewidth=0,
-            label="months of base models",
-            rasterized=len(x) > 5000,
-        )
+        look: Any = {"color": COLOURS["model"], "markersize": 1.6, "markeredgewidth": 0}
+        many, label = len(x) > 5000, "months of base models"
+        left.plot(x, y, "o", alpha=0.35, label=label, rasterized=many, **look)
         left.plot(smooth, special.ndtr(smooth), color=COLOURS["observed"], label="Φ")
         left.set_ylim(-0.02, max(1.05, 1.05 * float(np.quantile(y, 0.999))))
         formula = "((c + m)^δ \N{MINUS SIGN} m^δ)/(δλ)"
@@ -203,15 +206,7 @@ def collapse(fit: FittedDraws) -> Figure:
         ).reshape(-1, 5)
         centre = 0.5 * (edges[:-1] + edges[1:])[filled]
         for wide, opacity, label in ((0, 0.2, "central 90%"), (1, 0.4, "central 50%")):
-            right.fill_between(
-                centre,
-                ends[:, wide],
-                ends[:, 4 - wide],
-                color=COLOURS["model"],
-                alpha=opacity,
-                linewidth=0,
-                label=label,
-            )
+            band(right, centre, ends[:, wide], ends[:, 4 - wide], opacity, label=label)
         right.plot(centre, ends[:, 2], color=COLOURS["model"], label="median")
         right.axhline(0.0, color=COLOURS["observed"], linewidth=0.8)
         right.set_ylabel(f"Rescaled {fit.counted.many} minus Φ\n(dimensionless)")
@@ -224,53 +219,32 @@ def collapse(fit: FittedDraws) -> Figure:
     return figure
 
 
-def _edges(name: str, draws: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _edges(name: str, draws: Floats) -> Floats:
     low, high = np.quantile(draws, [0.002, 0.998])
     if name in _LOGARITHMIC:
         return np.geomspace(low / 1.05, high * 1.05, _BINS + 1)
     return np.linspace(low - 0.1, high + 0.1, _BINS + 1)
 
 
-def _distribution(
-    axes: Axes, draws: npt.NDArray[np.float64], edges: npt.NDArray[np.float64]
-) -> None:
+def _distribution(axes: Axes, draws: Floats, edges: Floats) -> None:
     counts = np.array([np.histogram(one, edges)[0] for one in draws])
     lower, median, upper = np.quantile(counts, [0.025, 0.5, 0.975], axis=0)
+    blue, label = COLOURS["model"], "base models in a bin, 95% interval"
     axes.stairs(
-        upper,
-        edges,
-        baseline=lower,
-        fill=True,
-        color=COLOURS["model"],
-        alpha=0.25,
-        linewidth=0,
-        label="base models in a bin, 95% interval",
+        upper, edges, baseline=lower, fill=True, color=blue, alpha=0.25, linewidth=0, label=label
     )
-    axes.stairs(median, edges, color=COLOURS["model"], linewidth=1.2, label="and median")
+    axes.stairs(median, edges, color=blue, linewidth=1.2, label="and median")
     axes.set_ylim(0, 1.08 * max(float(upper.max()), 1.0))
     axes.locator_params(axis="y", nbins=4, integer=True)
 
 
-def _points(axes: Axes, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> None:
+def _points(axes: Axes, x: Floats, y: Floats) -> None:
     across, down = (np.quantile(values, [0.25, 0.5, 0.75], axis=0) for values in (x, y))
-    axes.hlines(down[1], across[0], across[2], color=COLOURS["muted"], linewidth=0.4, alpha=0.5)
-    axes.vlines(
-        across[1],
-        down[0],
-        down[2],
-        color=COLOURS["muted"],
-        linewidth=0.4,
-        alpha=0.5,
-        label="50% interval",
-    )
-    axes.plot(
-        across[1],
-        down[1],
-        "o",
-        color=COLOURS["observed"],
-        markersize=1.8,
-        label="a base model, posterior medians",
-    )
+    look: Any = {"color": COLOURS["muted"], "linewidth": 0.4, "alpha": 0.5}
+    axes.hlines(down[1], across[0], across[2], **look)
+    axes.vlines(across[1], down[0], down[2], label="50% interval", **look)
+    label = "a base model, posterior medians"
+    axes.plot(across[1], down[1], "o", color=COLOURS["observed"], markersize=1.8, label=label)
 
 
 def _plain(axes: Axes, *, x: bool = False, y: bool = False) -> None:

@@ -3,11 +3,10 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from bayes_hfgrowth.diagnostics.period import LEVELS, MONTHS, period_table
-from bayes_hfgrowth.figures.style import COLOURS, counts_on, log_ticks, new_figure, styled
+from bayes_hfgrowth.figures.fan import draw_bands, keys_of_bands
+from bayes_hfgrowth.figures.style import COLOURS, counts_on, key_line, log_ticks, new_figure, styled
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.support.errors import FitError
 
@@ -15,7 +14,7 @@ __all__ = ["attention_chart", "period_effect"]
 
 _STEPS = (1, 2, 3, 6, 12, 24, 60, 120)  # months between two labels of the horizontal axis
 _LABELS = 9  # most of them
-_SHADES = {95: 0.18, 80: 0.39, 50: 0.6}
+_WIDEST_FIRST = sorted(LEVELS, reverse=True)
 
 
 def period_effect(fit: FittedDraws, months: int = MONTHS, seed: int | None = None) -> Figure:
@@ -33,10 +32,6 @@ def period_effect(fit: FittedDraws, months: int = MONTHS, seed: int | None = Non
         How many calendar months to continue it, from 0 on.
     seed : int, optional
         Of the continuation; by default the seed of the fit.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------
@@ -60,33 +55,24 @@ def attention_chart(table: pd.DataFrame) -> Figure:
     ----------
     table : pandas.DataFrame
         From `bayes_hfgrowth.diagnostics.period_table`, with at least one row.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     time = table["calendar_month"].to_numpy().astype("M8[M]").astype(np.int64)
     fitted = table["fitted"].to_numpy(dtype=bool)
     last = int(fitted.sum()) - 1
+    known = table["calendar_month"].iloc[last]
     blue, muted = COLOURS["model"], COLOURS["muted"]
     with styled():
         figure = new_figure(3.1)
         axes = figure.subplots()
-        for level, opacity in _SHADES.items():
-            axes.fill_between(
-                time,
-                table[f"lower_{level}"],
-                table[f"upper_{level}"],
-                color=blue,
-                alpha=opacity,
-                linewidth=0,
-            )
+        draw_bands(
+            axes, time, [(table[f"lower_{at}"], table[f"upper_{at}"]) for at in _WIDEST_FIRST]
+        )
         axes.axhline(1.0, color=muted, linewidth=0.6)
         axes.axvline(time[last], color=COLOURS["observed"], linewidth=0.8, linestyle=":")
         median = table["median"].to_numpy()
         axes.plot(time[: last + 1], median[: last + 1], color=blue)
         axes.plot(time[last:], median[last:], color=blue, linestyle=(0, (3, 1.5)))
-        widest = max(LEVELS)
+        widest = _WIDEST_FIRST[0]
         low, high = float(table[f"lower_{widest}"].min()), float(table[f"upper_{widest}"].max())
         low, high = min(low, 0.9) / 1.05, max(high, 1.1) * 1.05
         axes.set_yscale("log")
@@ -95,41 +81,19 @@ def attention_chart(table: pd.DataFrame) -> Figure:
         axes.set_yticks([], minor=True)
         counts_on(axes, y=True)
         axes.set_xlim(time[0] - 0.5, time[-1] + 0.5)
-        step = next(
-            (step for step in _STEPS if (time % step == 0).sum() <= _LABELS), 12 * len(time)
-        )
+        step = next((n for n in _STEPS if (time % n == 0).sum() <= _LABELS), 12 * len(time))
         # Counted from January 1970, so steps of half a year and more begin with a January.
         ticks = time[time % step == 0]
         axes.set_xticks(ticks, [str(month) for month in ticks.astype("M8[M]")])
         axes.set_xlabel("Calendar month (year-month)")
         axes.set_ylabel("Attention relative to the last\n12 months with data (ratio)")
-        figure.legend(
-            handles=_legend(str(table["calendar_month"].iloc[last])),
-            loc="outside upper left",
-            ncols=3,
-            columnspacing=1.5,
-        )
+        lines = [
+            key_line("median, estimated", "model"),
+            key_line("median, continued", "model", linestyle=(0, (3, 1.5))),
+            key_line(f"last month with data, {known}", "observed", linewidth=0.8, linestyle=":"),
+        ]
+        # A legend fills its columns from the top down.
+        pairs = zip(lines, keys_of_bands(_WIDEST_FIRST), strict=True)
+        keys = [key for pair in pairs for key in pair]
+        figure.legend(handles=keys, loc="outside upper left", ncols=3, columnspacing=1.5)
     return figure
-
-
-def _legend(last: str) -> list[Line2D | Patch]:
-    blue = COLOURS["model"]
-    handles: list[Line2D | Patch] = [
-        Line2D([], [], color=blue, label="median, estimated"),
-        Line2D([], [], color=blue, linestyle=(0, (3, 1.5)), label="median, continued"),
-        Line2D(
-            [],
-            [],
-            color=COLOURS["observed"],
-            linewidth=0.8,
-            linestyle=":",
-            label=f"last month with data, {last}",
-        ),
-    ]
-    # Bands lie on one another, so a narrow one is seen through all wider ones.
-    seen, patches = 0.0, []
-    for level, opacity in _SHADES.items():
-        seen = 1.0 - (1.0 - seen) * (1.0 - opacity)
-        patches.append(Patch(facecolor=blue, alpha=seen, linewidth=0, label=f"{level}% interval"))
-    # A legend fills its columns from the top down.
-    return [handle for pair in zip(handles, patches[::-1], strict=True) for handle in pair]

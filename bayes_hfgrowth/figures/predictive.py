@@ -1,12 +1,22 @@
 """Posterior predictive checks of the monthly counts: all together, and where they surged."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bayes_hfgrowth.figures.style import COLOURS, counts_on, new_figure, panel_title, styled
+from bayes_hfgrowth.figures.style import (
+    COLOURS,
+    band,
+    counts_on,
+    new_figure,
+    panel_grid,
+    panel_title,
+    styled,
+)
 from bayes_hfgrowth.panel.counted import FINETUNES, Counted
 
 __all__ = ["MOST_PANELS", "predictive_check", "surge_chart"]
@@ -34,10 +44,6 @@ def predictive_check(
         From `bayes_hfgrowth.diagnostics.Diagnostics`.
     counted : Counted
         What was counted.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     with styled():
         figure = new_figure(3.1)
@@ -60,25 +66,19 @@ def surge_chart(months: pd.DataFrame, surges: pd.DataFrame, counted: Counted = F
         From `bayes_hfgrowth.diagnostics.Diagnostics`; at least one surge.
     counted : Counted
         What was counted.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     ordered = surges.sort_values("probability", kind="stable")
     names = list(ordered["base_model"].drop_duplicates().head(MOST_PANELS))
     rows = -(-len(names) // _COLUMNS)
     with styled():
         figure = new_figure(0.75 + 1.65 * rows)
-        grid = figure.subplots(rows, _COLUMNS, squeeze=False)
-        for axes in grid.flat[len(names) :]:
-            axes.remove()
-        for axes, name in zip(grid.flat, names, strict=False):
+        panels = panel_grid(figure, rows, _COLUMNS, len(names))
+        for axes, name in zip(panels, names, strict=True):
             _draw_months(axes, months[months["base_model"] == name])
             axes.set_title(panel_title(name, 27))
         figure.supxlabel("Age of the base model (months)", fontsize=8.0)
         figure.supylabel(f"New {counted.many} in the month", fontsize=8.0)
-        handles, labels = grid.flat[0].get_legend_handles_labels()
+        handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=4)
     return figure
 
@@ -86,34 +86,13 @@ def surge_chart(months: pd.DataFrame, surges: pd.DataFrame, counted: Counted = F
 def _draw_months(axes: Axes, table: pd.DataFrame) -> None:
     age, new = table["month"].to_numpy(), table["new"].to_numpy()
     found = table["surge"].to_numpy()
-    axes.fill_between(
-        age,
-        table["lower_95"],
-        table["upper_95"],
-        step="mid",
-        color=COLOURS["model"],
-        alpha=0.2,
-        linewidth=0,
-        label="replicated, 95%",
-    )
-    axes.step(
-        age,
-        table["median"],
-        where="mid",
-        color=COLOURS["model"],
-        linewidth=1.0,
-        label="replicated, median",
-    )
+    ends, blue = (table["lower_95"], table["upper_95"]), COLOURS["model"]
+    band(axes, age, *ends, 0.2, step="mid", label="replicated, 95%")
+    label = "replicated, median"
+    axes.step(age, table["median"], where="mid", color=blue, linewidth=1.0, label=label)
     axes.plot(age, new, "o", color=COLOURS["observed"], markersize=2, label="observed")
-    axes.plot(
-        age[found],
-        new[found],
-        "D",
-        color=COLOURS["paper"],
-        markersize=4.5,
-        label="surge",
-        clip_on=False,
-    )
+    look: Any = {"color": COLOURS["paper"], "markersize": 4.5, "clip_on": False}
+    axes.plot(age[found], new[found], "D", label="surge", **look)
     # Logarithmic from one fine-tune on, and still room for none.
     axes.set_yscale("symlog", linthresh=1.0, linscale=0.5)
     axes.set_ylim(-0.1, 3.0 * max(float(table["upper_95"].max()), float(new.max()), 1.0))
@@ -127,16 +106,8 @@ def _draw_rootogram(axes: Axes, table: pd.DataFrame) -> None:
     median = table["median"].to_numpy()
     spread = np.abs(table[["lower_95", "upper_95"]].to_numpy().T - median)
     axes.bar(place, table["observed"], width=0.8, color="#C8C8C8", label="observed")
-    axes.errorbar(
-        place,
-        median,
-        yerr=spread,
-        fmt="o",
-        markersize=3,
-        elinewidth=1.2,
-        color=COLOURS["model"],
-        label="replicated, median and 95%",
-    )
+    look: Any = {"fmt": "o", "markersize": 3, "elinewidth": 1.2, "color": COLOURS["model"]}
+    axes.errorbar(place, median, yerr=spread, label="replicated, median and 95%", **look)
     top = max(table["observed"].max(), table["upper_95"].max())
     axes.set_yscale("function", functions=(lambda y: np.sqrt(np.maximum(y, 0)), np.square))
     axes.set_ylim(0, 1.05 * top)
@@ -162,15 +133,8 @@ def _square_ticks(top: float) -> list[float]:
 
 
 def _draw_pit(axes: Axes, table: pd.DataFrame) -> None:
-    axes.fill_between(
-        table["pit"],
-        table["lower_95"],
-        table["upper_95"],
-        color=COLOURS["model"],
-        alpha=0.2,
-        linewidth=0,
-        label="95% of replicates",
-    )
+    ends = (table["lower_95"], table["upper_95"])
+    band(axes, table["pit"], *ends, 0.2, label="95% of replicates")
     axes.axhline(0.0, color=COLOURS["muted"], linewidth=0.6)
     axes.plot(table["pit"], table["deviation"], color=COLOURS["observed"], label="observed")
     reach = 1.1 * float(table[["lower_95", "upper_95", "deviation"]].abs().to_numpy().max())

@@ -1,14 +1,14 @@
 """Prior against posterior of the population's parameters."""
 
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from bayes_hfgrowth.figures.style import COLOURS, counts_on, log_ticks, new_figure, styled
+from bayes_hfgrowth.figures.style import COLOURS, counts_on, key_line, log_ticks, new_figure, styled
 
 __all__ = ["prior_posterior"]
 
@@ -41,10 +41,6 @@ def prior_posterior(table: pd.DataFrame) -> Figure:
     ----------
     table : pandas.DataFrame
         From `bayes_hfgrowth.diagnostics.prior_posterior_table`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     named = [(_split(str(name)), row) for name, row in table.set_index("parameter").iterrows()]
     # Each growth parameter begins a row of panels, and so do those that all base models share.
@@ -66,16 +62,19 @@ def prior_posterior(table: pd.DataFrame) -> Figure:
                 words = level.replace("_", " ")
                 axes.set_title(f"{title}, {words}" if level else title, fontsize=7.5)
                 axes.set_xlabel(_unit(level, name), fontsize=7.0)
-        figure.legend(handles=_legend(), loc="outside upper left", ncols=2)
+        look: Any = {"marker": "o", "markersize": 3.5, "linewidth": 1.6}
+        keys = [
+            key_line(f"{kind}, median and 95% interval", colour, **look)
+            for kind, colour in (("prior", "muted"), ("posterior", "model"))
+        ]
+        figure.legend(handles=keys, loc="outside upper left", ncols=2)
     return figure
 
 
 def _split(variable: str) -> tuple[str, str]:
     """Level and parameter of a posterior variable; no level where all base models share it."""
-    for level in _LEVELS:
-        if variable.startswith(f"{level}_"):
-            return level, variable.removeprefix(f"{level}_")
-    return "", variable
+    level = next((level for level in _LEVELS if variable.startswith(f"{level}_")), "")
+    return level, variable.removeprefix(f"{level}_")
 
 
 def _unit(level: str, name: str) -> str:
@@ -108,18 +107,3 @@ def _draw(axes: Axes, row: pd.Series) -> None:
         axes.locator_params(axis="x", nbins=_TICKS)
     axes.set_xlim(low, high)
     counts_on(axes, x=True)
-
-
-def _legend() -> list[Line2D]:
-    return [
-        Line2D(
-            [],
-            [],
-            color=COLOURS[colour],
-            marker="o",
-            markersize=3.5,
-            linewidth=1.6,
-            label=f"{kind}, median and 95% interval",
-        )
-        for kind, colour in (("prior", "muted"), ("posterior", "model"))
-    ]

@@ -2,15 +2,17 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from bayes_hfgrowth.support.errors import HFGrowthError
@@ -18,11 +20,17 @@ from bayes_hfgrowth.support.files import whole_file
 
 __all__ = [
     "COLOURS",
+    "CYCLE",
     "ENDINGS",
     "WIDTH",
+    "band",
     "counts_on",
+    "key_line",
     "log_ticks",
+    "name_rows",
     "new_figure",
+    "note_on",
+    "panel_grid",
     "panel_title",
     "rounded_count",
     "save_figure",
@@ -45,6 +53,9 @@ COLOURS = {
     "muted": "#7F7F7F",
 }
 """What each colour stands for in every figure."""
+
+CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#000000")
+"""Colours of what stands side by side and has none of its own."""
 
 _RC: Any = {
     "font.family": "DejaVu Sans",
@@ -99,6 +110,48 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def panel_grid(figure: Figure | SubFigure, rows: int, columns: int, number: int) -> list[Axes]:
+    """As many panels as are needed of a grid, row by row; the rest stays empty."""
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in panels[number:]:
+        axes.remove()
+    return panels[:number]
+
+
+def name_rows(panels: Sequence[Axes], names: Sequence[str]) -> None:
+    """Name the rows that panels side by side share, from the top down, with a grid of values."""
+    for axes in panels:
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", linewidth=0.3, color="#D0D0D0")
+        axes.set_axisbelow(True)
+    panels[0].set_yticks(range(len(names)), names)
+    panels[0].set_ylim(len(names) - 0.5, -0.5)
+
+
+def band(
+    axes: Axes,
+    x: npt.ArrayLike,
+    lower: npt.ArrayLike,
+    upper: npt.ArrayLike,
+    opacity: float,
+    colour: str = "model",
+    **options: Any,
+) -> None:
+    """Fill between two lines, in one of the `COLOURS`; options are those of matplotlib."""
+    axes.fill_between(x, lower, upper, color=COLOURS[colour], alpha=opacity, linewidth=0, **options)
+
+
+def key_line(label: str, colour: str, **options: Any) -> Line2D:
+    """Entry of a legend for a line or a mark in one of the `COLOURS`."""
+    return Line2D([], [], color=COLOURS[colour], label=label, **options)
+
+
+def note_on(axes: Axes, text: str, colour: str, top: float) -> None:
+    """Write a note into the upper left corner, so high as a share of the height."""
+    place = axes.transAxes
+    axes.text(0.05, top, text, transform=place, va="top", fontsize=6.5, color=COLOURS[colour])
 
 
 def counts_on(axes: Axes, *, x: bool = False, y: bool = False) -> None:
@@ -162,9 +215,7 @@ def panel_title(name: str, longest: int) -> str:
 
 
 def save_figure(
-    figure: Figure,
-    path: str | os.PathLike[str],
-    error: type[HFGrowthError] = HFGrowthError,
+    figure: Figure, path: str | os.PathLike[str], error: type[HFGrowthError] = HFGrowthError
 ) -> None:
     """Write a figure, whole or not at all; the same figure gives the same file.
 
@@ -197,6 +248,6 @@ def _count(value: float) -> str:
     if value < 0:
         return f"\N{MINUS SIGN}{_count(-value)}"
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= unit * (10 if name == "k" else 1):
+        if value >= unit * (10 if name == "k" else 1):
             return f"{value / unit:g}{name}"
     return f"{value:,.0f}" if value == round(value) else f"{value:g}"

@@ -7,6 +7,7 @@ import pandas as pd
 
 from bayes_hfgrowth.comparison import Comparison, compare
 from bayes_hfgrowth.diagnostics import Diagnostics, diagnose, period_table
+from bayes_hfgrowth.figures.parameters import flat_draws
 from bayes_hfgrowth.forecast.paths import Forecast, forecast
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.posterior.draws import FittedDraws
@@ -108,12 +109,10 @@ def gather(
     seed = fit.about["seed"] if seed is None else seed
     with shown.stage("forecast"):
         predicted = forecast(fit, months, seed=seed)
-        table, total = predicted.table(LEVELS), _total(predicted)
-        growth = _growth(fit)
+        table, total, growth = predicted.table(LEVELS), _total(predicted), _growth(fit)
     with shown.stage("compare organizations"):
         no_comparison = why_not_compared(fit)
         comparison = None if no_comparison else compare(fit, largest_organizations(fit), seed)
-    diagnostics = diagnose(fit, panel, shown)
     return ReportContent(
         fit=fit,
         months=months,
@@ -124,7 +123,7 @@ def gather(
         comparison=comparison,
         no_comparison=no_comparison,
         period=period_table(fit, months, seed),
-        diagnostics=diagnostics,
+        diagnostics=diagnose(fit, panel, shown),
     )
 
 
@@ -132,21 +131,16 @@ def _total(predicted: Forecast) -> pd.Series:
     """Sum over base models draw by draw, as they share the pace of the Hub, at one date."""
     last = predicted.draws["finetunes_at_date"].isel(horizon=-1)
     new = (last - predicted.draws["observed"]).sum("base_model").to_numpy().ravel()
-    return pd.Series(
-        {
-            "median": np.quantile(new, 0.5, method="lower"),
-            "lower_80": np.quantile(new, 0.1, method="lower"),
-            "upper_80": np.quantile(new, 0.9, method="higher"),
-        }
-    )
+    lower, median = np.quantile(new, [0.1, 0.5], method="lower")
+    upper = np.quantile(new, 0.9, method="higher")
+    return pd.Series({"median": median, "lower_80": lower, "upper_80": upper})
 
 
 def _growth(fit: FittedDraws) -> pd.DataFrame:
     """Summaries of each base model's growth parameters."""
     columns: dict[str, np.ndarray] = {}
     for name in ("fitness", "immediacy", "longevity"):
-        draws = fit.posterior[name].transpose("chain", "draw", "base_model").to_numpy()
-        draws = draws.reshape(-1, draws.shape[-1])
+        draws = flat_draws(fit.posterior[name], "base_model")
         lower, median, upper = np.quantile(draws, [0.025, 0.5, 0.975], axis=0)
         columns |= {f"{name}_median": median, f"{name}_lower_95": lower, f"{name}_upper_95": upper}
     return pd.DataFrame(columns, index=pd.Index(fit.base_models, name="base_model"))
@@ -167,7 +161,6 @@ def why_not_compared(fit: FittedDraws) -> str:
 def largest_organizations(fit: FittedDraws) -> list[str]:
     """The organizations with most fine-tunes, by name; all of them if there are few."""
     history = fit.history
-    totals = np.zeros(len(fit.organizations), dtype=np.int64)
-    np.add.at(totals, history.organization_of, history.finetunes)
+    totals = np.bincount(history.organization_of, history.finetunes, len(fit.organizations))
     largest = np.argsort(-totals, kind="stable")[:MOST_ORGANIZATIONS]
     return [fit.organizations[index] for index in sorted(largest)]

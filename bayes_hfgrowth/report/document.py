@@ -4,13 +4,14 @@ import base64
 import hashlib
 import json
 import os
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from bayes_hfgrowth.comparison import Comparison
 from bayes_hfgrowth.comparison.quantities import quantity_of
 from bayes_hfgrowth.diagnostics import VERDICTS
 from bayes_hfgrowth.figures import (
@@ -22,7 +23,7 @@ from bayes_hfgrowth.figures import (
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.posterior.draws import FittedDraws
 from bayes_hfgrowth.report.content import ReportContent, gather
-from bayes_hfgrowth.report.inline import Drawing, drawing, plain_names, text_of
+from bayes_hfgrowth.report.inline import drawing, page_environment, plain_names, text_of
 from bayes_hfgrowth.report.payload import payload
 from bayes_hfgrowth.report.provenance import (
     about_data,
@@ -38,9 +39,10 @@ from bayes_hfgrowth.support.files import whole_file
 
 __all__ = ["render_report", "write_report"]
 
+_PACKAGE = "bayes_hfgrowth.report"
+
 SCRIPTS = ("data.js", "table.js", "chart.js", "main.js")
 """The page's own script, in the order in which its parts need each other."""
-
 
 MOST_SURGES = 25
 """Most surges that are listed; each base model names its own besides."""
@@ -98,56 +100,44 @@ def render_report(content: ReportContent) -> str:
     in images. Should one get through all the same, the policy in the page's head lets no
     script run but the page's own two, named by digest, and opens no connection.
     """
-    environment = Environment(
-        loader=PackageLoader("bayes_hfgrowth.report", "page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment(_PACKAGE, "page")
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    environment.filters |= {"count": _count, "number": _number, "day": _day}
-    environment.filters["said"] = content.fit.counted.said
-    plotting = text_of("vendor", SCRIPT)
-    own = _own_script()
-    fit, diagnostics = content.fit, content.diagnostics
+    environment.filters |= {"number": _number, "said": content.fit.counted.said}
+    plotting, own = text_of(_PACKAGE, "vendor", SCRIPT), _own_script()
+    fit, comparison, diagnostics = content.fit, content.comparison, content.diagnostics
+    predictive = predictive_check(diagnostics.rootogram, diagnostics.pit, fit.counted)
+    prior = None if content.period.empty else drawing(prior_posterior(diagnostics.prior_posterior))
     return environment.get_template("report.html.jinja").render(
         content=content,
         fit=fit,
         counted=fit.counted,
-        comparison=content.comparison,
+        comparison=comparison,
         diagnostics=diagnostics,
         payload=payload(content),
-        quantities=[quantity_of(key, fit.counted) for key in _quantities(content)],
         sensitivity=diagnostics.sensitivity.fillna({"remark": ""}),
-        verdict_rows=_verdict_rows(content),
-        surge_rows=_surge_rows(content),
-        notes=content.comparison.notes() if content.comparison else {},
+        verdict_rows=_verdict_rows(diagnostics.published),
+        surge_rows=_surge_rows(diagnostics.surges),
         last_month=last_month_end(fit),
-        organizations=_organization_rows(content),
-        organization_figure=_organization_figure(content),
-        attention=_attention(content),
-        attention_figure=_attention_figure(content),
-        prior_figure=_prior_figure(content),
-        predictive_figure=drawing(
-            predictive_check(diagnostics.rootogram, diagnostics.pit, fit.counted)
-        ),
+        prior_figure=prior,
+        predictive_figure=drawing(predictive),
+        **(_organizations(comparison) if comparison else {}),
+        **_attention(content.period),
         about_data=about_data(fit),
         about_fit=about_fit(content),
         about_model=about_model(fit.spec),
         priors=priors(fit.spec),
         versions=versions(fit),
-        style=Markup(text_of("page", "report.css")),
+        style=Markup(text_of(_PACKAGE, "page", "report.css")),
         plotting=Markup(plotting),
         own=Markup(own),
         digests=[_digest(plotting), _digest(own)],
-        plotting_record=json.loads(text_of("vendor", RECORD)),
-        plotting_licence=text_of("vendor", LICENCE),
+        plotting_record=json.loads(text_of(_PACKAGE, "vendor", RECORD)),
+        plotting_licence=text_of(_PACKAGE, "vendor", LICENCE),
     )
 
 
 def _own_script() -> str:
-    parts = "\n".join(text_of("page", name) for name in SCRIPTS)
+    parts = "\n".join(text_of(_PACKAGE, "page", name) for name in SCRIPTS)
     return f'(() => {{\n"use strict";\n{parts}}})();\n'
 
 
@@ -156,94 +146,53 @@ def _digest(script: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
-def _organization_rows(content: ReportContent) -> list[dict[str, Any]]:
-    """One row of the comparison for each organization, its quantities as columns."""
-    if content.comparison is None:
-        return []
-    cells = content.comparison.table.set_index(["organization", "quantity"])
-    return [
-        {"organization": name, "cells": [cells.loc[(name, key)] for key in _quantities(content)]}
-        for name in content.comparison.organizations
-    ]
-
-
-def _quantities(content: ReportContent) -> list[str]:
-    """Keys of the quantities that the comparison has a value of, in its order."""
-    if content.comparison is None:
-        return []
-    table = content.comparison.table
+def _organizations(comparison: Comparison) -> dict[str, Any]:
+    """What the section on organizations shows: of quantities those that have a value."""
+    table, counted = comparison.table, comparison.counted
     known = set(table.loc[table["median"].notna(), "quantity"])
-    return [key for key in table["quantity"].unique() if key in known]
-
-
-def _verdict_rows(content: ReportContent) -> list[dict[str, Any]]:
-    """How many base models got each verdict, and what the published table says of them."""
-    table = content.diagnostics.published
-    columns = ["fits", "does_not_fit", "not_published"]
-    return [
-        {"verdict": row["verdict"], "meaning": VERDICTS[row["verdict"]], **row[columns]}
-        | {"number": int(row[columns].sum())}
-        for _, row in table.iterrows()
-    ]
-
-
-def _surge_rows(content: ReportContent) -> list[dict[str, Any]]:
-    """The least probable surges."""
-    surges = content.diagnostics.surges.sort_values("probability", kind="stable")
-    rows = surges.head(MOST_SURGES).to_dict("records")
-    return [
-        {**row, "made_by": row["made_by"] if isinstance(row["made_by"], str) else "not known"}
-        for row in rows
-    ]
-
-
-def _organization_figure(content: ReportContent) -> Drawing | None:
-    if content.comparison is None:
-        return None
-    return drawing(
-        organization_forest(
-            plain_names(content.comparison.table), counted=content.comparison.counted
-        )
-    )
-
-
-def _attention(content: ReportContent) -> dict[str, pd.Series] | None:
-    """Rows of the period effect that its section speaks of; None without one."""
-    table = content.period
-    if table.empty:
-        return None
-    known = table[table["fitted"]]
+    keys = [key for key in table["quantity"].unique() if key in known]
+    cells = table.set_index(["organization", "quantity"])
     return {
+        "quantities": [quantity_of(key, counted) for key in keys],
+        "organizations": [
+            {"organization": name, "cells": [cells.loc[(name, key)] for key in keys]}
+            for name in comparison.organizations
+        ],
+        "organization_figure": drawing(organization_forest(plain_names(table), counted=counted)),
+        "notes": comparison.notes(),
+    }
+
+
+def _verdict_rows(published: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """How many base models got each verdict, and what the published table says of them."""
+    number = published[["fits", "does_not_fit", "not_published"]].sum(axis=1)
+    meaning = published["verdict"].map(VERDICTS)
+    return published.assign(meaning=meaning, number=number).to_dict("records")
+
+
+def _surge_rows(surges: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """The least probable surges."""
+    least = surges.sort_values("probability", kind="stable").head(MOST_SURGES)
+    return least.fillna({"made_by": "not known"}).to_dict("records")
+
+
+def _attention(table: pd.DataFrame) -> dict[str, Any]:
+    """What the section on the Hub's attention speaks of and shows; None without period effect."""
+    if table.empty:
+        return {"attention": None}
+    known = table[table["fitted"]]
+    rows = {
         "first": known.iloc[0],
         "last": known.iloc[-1],
         "lowest": known.loc[known["median"].idxmin()],
         "highest": known.loc[known["median"].idxmax()],
         "end": table.iloc[-1],
     }
-
-
-def _attention_figure(content: ReportContent) -> Drawing | None:
-    return None if content.period.empty else drawing(attention_chart(content.period))
-
-
-def _prior_figure(content: ReportContent) -> Drawing | None:
-    if content.period.empty:
-        return None
-    return drawing(prior_posterior(content.diagnostics.prior_posterior))
-
-
-def _count(value: float) -> str:
-    return f"{value:,.0f}"
+    return {"attention": rows, "attention_figure": drawing(attention_chart(table))}
 
 
 def _number(value: float) -> str:
     """Three significant digits, thousands apart."""
     if pd.isna(value):
         return "-"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
-
-
-def _day(value: str | pd.Timestamp) -> str:
-    return f"{pd.Timestamp(value):%Y-%m-%d}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""Figures and files that stand inside the page itself."""
+"""What pages of HTML share: the template engine, and figures and files that stand inside a page."""
 
 import base64
 import io
@@ -8,25 +8,27 @@ from typing import NamedTuple
 
 import matplotlib as mpl
 import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from bayes_hfgrowth.figures.style import styled
 
-__all__ = ["Drawing", "drawing", "plain_names", "text_of"]
+__all__ = ["Drawing", "data_address", "drawing", "page_environment", "plain_names", "text_of"]
 
 PIXELS = 96
 """Pixels of a page in an inch."""
 
 
 class Drawing(NamedTuple):
-    """A figure as an ``<img>`` takes it: ``data:`` address, and size in pixels."""
+    """A figure as an ``<img>`` takes it: ``data:`` address, size in pixels, text in its place."""
 
     address: str
     width: int
     height: int
+    text: str
 
 
-def drawing(figure: Figure) -> Drawing:
+def drawing(figure: Figure, text: str = "") -> Drawing:
     """Draw a figure as SVG, to stand in the page as an image.
 
     An image cannot run script or fetch anything, whatever names it holds. Letters are drawn
@@ -38,9 +40,14 @@ def drawing(figure: Figure) -> Drawing:
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         mpl.rcParams["svg.fonttype"] = "path"
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    address = "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
     width, height = figure.get_size_inches() * PIXELS
-    return Drawing(address, round(width), round(height))
+    address = data_address("image/svg+xml", buffer.getvalue())
+    return Drawing(address, round(width), round(height), text)
+
+
+def data_address(kind: str, content: bytes) -> str:
+    """Address that holds a file itself, of a MIME type."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def plain_names(table: pd.DataFrame) -> pd.DataFrame:
@@ -48,6 +55,22 @@ def plain_names(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(organization=table["organization"].str.replace("$", r"\$", regex=False))
 
 
-def text_of(folder: str, name: str) -> str:
-    """Text of a file that is shipped inside the report package."""
-    return resources.files("bayes_hfgrowth.report").joinpath(folder, name).read_text("utf-8")
+def text_of(package: str, folder: str, name: str) -> str:
+    """Text of a file that is shipped inside a package."""
+    return resources.files(package).joinpath(folder, name).read_text("utf-8")
+
+
+def page_environment(package: str, folder: str) -> Environment:
+    """Template engine that escapes whatever is filled in, and fails where something is missing."""
+    environment = Environment(
+        loader=PackageLoader(package, folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": lambda value: f"{value:,.0f}",
+        "day": lambda value: f"{pd.Timestamp(value):%Y-%m-%d}",
+    }
+    return environment

@@ -62,10 +62,10 @@ def about_model(spec: GrowthSpec) -> Rows:
     }
     rows = [
         ("Growth model", spec.name),
-        ("In words", " ".join(spec.description.split())),
+        ("In words", _line(spec.description)),
         ("Law of the monthly counts", laws[spec.likelihood]),
         ("Pooling", spec.pooling),
-        ("m", f"{spec.m:g}. {' '.join(spec.m_reason.split())}"),
+        ("m", f"{spec.m:g}. {_line(spec.m_reason)}"),
     ]
     tables: dict[str, Any] = json.loads(spec.to_json())
     for key, name in _PARTS.items():
@@ -83,7 +83,12 @@ def priors(spec: GrowthSpec) -> list[tuple[str, str, str, str]]:
     """Every prior: parameter, level, distribution, reason."""
     tables: dict[str, Any] = json.loads(spec.to_json())
     return [
-        (name.replace("_", " "), level.replace("_", " "), _distribution(prior), _reason(prior))
+        (
+            name.replace("_", " "),
+            level.replace("_", " "),
+            _distribution(prior),
+            _line(prior["reason"]),
+        )
         for name, levels in tables.items()
         if isinstance(levels, dict)
         for level, prior in levels.items()
@@ -103,8 +108,10 @@ def about_fit(content: ReportContent) -> Rows:
         "target_accept": "Target acceptance",
     }
     rows += [(label, str(sampler[key])) for key, label in names.items() if key in sampler]
-    rows.append(("Seed of the fit", str(about["seed"])))
-    rows.append(("Seed of forecast and comparison", str(content.seed)))
+    rows += [
+        ("Seed of the fit", str(about["seed"])),
+        ("Seed of forecast and comparison", str(content.seed)),
+    ]
     if "seconds" in about:
         rows.append(("Time to fit", f"{sum(about['seconds'].values()):,.0f} s"))
     command = f"hfgrowth report FIT --out report.html --months {content.months}"
@@ -123,5 +130,6 @@ def _distribution(prior: dict[str, Any]) -> str:
     return f"{prior['distribution']}({', '.join(values)})"
 
 
-def _reason(prior: dict[str, Any]) -> str:
-    return " ".join(prior["reason"].split())
+def _line(text: str) -> str:
+    """Text of several lines on one."""
+    return " ".join(text.split())
