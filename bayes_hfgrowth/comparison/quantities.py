@@ -18,6 +18,7 @@ from bayes_hfgrowth.posterior.simulation import (
     base_model_parameters,
     calendar_needed,
     dormancy_shares,
+    flat,
     futures,
 )
 
@@ -177,21 +178,15 @@ class QuantityDraws:
     draw: Integers
 
 
-def _flat(posterior: xr.Dataset, name: str, *dims: str) -> Draws:
-    """Draws of a variable, those of all chains in a row; shape (draws, dims)."""
-    values = posterior[name].transpose("chain", "draw", *dims).to_numpy().astype(np.float64)
-    return values.reshape(-1, *values.shape[2:])
-
-
 def population_draws(posterior: xr.Dataset, name: str) -> Draws:
     """Organization means of a growth parameter; shape (draws, organizations)."""
-    return _flat(posterior, f"organization_{name}", "organization")
+    return flat(posterior, f"organization_{name}", "organization")
 
 
 def exponents(spec: GrowthSpec, posterior: xr.Dataset) -> Draws:
     """Exponent of the reinforcement, drawn or as set; shape (draws,)."""
     if "reinforcement_exponent" in posterior:
-        return _flat(posterior, "reinforcement_exponent")
+        return flat(posterior, "reinforcement_exponent")
     return np.full(posterior.sizes["chain"] * posterior.sizes["draw"], spec.reinforcement)
 
 
@@ -204,7 +199,7 @@ def recent_period_effect(posterior: xr.Dataset) -> Draws:
     """
     if "period_effect" not in posterior:
         return np.zeros(posterior.sizes["chain"] * posterior.sizes["draw"])
-    effects = _flat(posterior, "period_effect", "calendar_month")
+    effects = flat(posterior, "period_effect", "calendar_month")
     return np.asarray(effects[:, -RECENT_MONTHS:].mean(axis=1))
 
 
@@ -352,7 +347,7 @@ def _new_base_models(
     for name in spec.parameters:
         mean = population_draws(own, name)
         mean = np.log(mean) if LOG_SCALE[name] else mean
-        scale = _flat(posterior, f"between_base_models_{name}")[:, None]
+        scale = flat(posterior, f"between_base_models_{name}")[:, None]
         columns.append(mean + scale * rng.standard_normal((len(mean), NEW_BASE_MODELS)))
     theta = np.stack(columns, axis=-1)
     newborn = History.newborn(NEW_BASE_MODELS)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.posterior.simulation import flat_draws
 
 __all__ = [
     "DEVIATION",
@@ -34,9 +35,7 @@ DEVIATION = "largest ECDF deviation of the PIT"
 
 def replicated_months(fit: FittedDraws, group: str = "posterior_predictive") -> Counts:
     """Replicated months of a group, evenly thinned; shape (replicates, months)."""
-    stored = fit.tree[group]["new_finetunes"]
-    values = stored.transpose("chain", "draw", "observation").to_numpy()
-    values = values.reshape(-1, values.shape[-1])
+    values = flat_draws(fit.tree[group].dataset["new_finetunes"], "observation")
     chosen = np.linspace(0, len(values) - 1, min(len(values), MOST_REPLICATES)).round().astype(int)
     return values[chosen].astype(np.int64)
 

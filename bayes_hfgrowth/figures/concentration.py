@@ -8,11 +8,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bayes_hfgrowth.figures.parameters import flat_draws
 from bayes_hfgrowth.figures.style import COLOURS, band, name_rows, new_figure, styled
 from bayes_hfgrowth.forecast.paths import Forecast
 from bayes_hfgrowth.panel.rules import DOWNLOADS
 from bayes_hfgrowth.panel.table import Panel
+from bayes_hfgrowth.posterior.simulation import flat_draws
 from bayes_hfgrowth.support.errors import FitError, ForecastError
 
 __all__ = ["MOST", "concentration", "download_concentration", "lorenz_curve", "share_holding"]

@@ -6,7 +6,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from bayes_hfgrowth.figures.parameters import flat_draws
 from bayes_hfgrowth.figures.style import (
     COLOURS,
     band,
@@ -20,6 +19,7 @@ from bayes_hfgrowth.figures.style import (
 )
 from bayes_hfgrowth.growth import cumulative
 from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.posterior.simulation import flat_draws
 from bayes_hfgrowth.support.errors import FitError
 
 __all__ = ["choose_base_models", "paper_comparison", "published_curve", "published_kind"]

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter
@@ -14,10 +13,10 @@ from bayes_hfgrowth.figures.style import COLOURS, band, counts_on, log_ticks, ne
 from bayes_hfgrowth.growth import growth_reached
 from bayes_hfgrowth.growth.law import EXPONENT
 from bayes_hfgrowth.posterior.draws import FittedDraws
-from bayes_hfgrowth.posterior.simulation import SharedDraws
+from bayes_hfgrowth.posterior.simulation import SharedDraws, flat_draws
 from bayes_hfgrowth.support.errors import FitError
 
-__all__ = ["collapse", "flat_draws", "parameter_draws", "parameter_pairs"]
+__all__ = ["collapse", "parameter_draws", "parameter_pairs"]
 
 type Floats = npt.NDArray[np.float64]
 
@@ -32,27 +31,6 @@ _BINS = 24
 
 LEAST_MONTHS, LEAST_FINETUNES = 6, 10
 """Months and fine-tunes that a base model needs to be put on the common curve."""
-
-
-def flat_draws(values: xr.DataArray, *dims: str, most: int | None = None) -> npt.NDArray[Any]:
-    """Draws of all chains one after the other, evenly thinned.
-
-    Parameters
-    ----------
-    values : xarray.DataArray
-        Over ``chain``, ``draw`` and `dims`.
-    *dims : str
-        The other dimensions, in the order of the result's.
-    most : int, optional
-        Draws to keep, about; all when not given.
-
-    Returns
-    -------
-    ndarray, shape (draws, *dims)
-    """
-    flat = values.transpose("chain", "draw", *dims).to_numpy()
-    flat = flat.reshape(-1, *flat.shape[2:])
-    return flat[:: max(1, len(flat) // (most or len(flat)))]
 
 
 def parameter_draws(fit: FittedDraws, name: str, most: int = _DRAWS) -> Floats:

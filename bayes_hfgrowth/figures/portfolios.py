@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from bayes_hfgrowth.figures.fan import draw_bands
-from bayes_hfgrowth.figures.parameters import flat_draws
 from bayes_hfgrowth.figures.style import (
     COLOURS,
     band,
@@ -26,6 +25,7 @@ from bayes_hfgrowth.figures.style import (
 from bayes_hfgrowth.forecast.paths import Forecast
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.posterior.simulation import flat_draws
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.names import numbered
 

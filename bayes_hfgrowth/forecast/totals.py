@@ -13,6 +13,7 @@ import xarray as xr
 
 from bayes_hfgrowth.forecast.dated_counts import observed_at_dates
 from bayes_hfgrowth.panel.counted import FINETUNES, Counted
+from bayes_hfgrowth.posterior.simulation import flat_draws
 from bayes_hfgrowth.support.errors import ForecastError
 from bayes_hfgrowth.support.months import month_end, whole_months
 from bayes_hfgrowth.support.names import indices_of
@@ -149,8 +150,7 @@ class Totals:
 
 def counts_of(draws: xr.Dataset, name: str) -> npt.NDArray[np.integer]:
     """Counts of a forecast under that name; (draws of all chains, base models, horizons)."""
-    counts = draws[name].transpose("chain", "draw", "base_model", "horizon").to_numpy()
-    return counts.reshape(-1, *counts.shape[2:])
+    return flat_draws(draws[name], "base_model", "horizon")
 
 
 def dated_counts_of(

@@ -1,6 +1,7 @@
 """Run the transition law for draws of the parameters: densities, replicates, futures."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ __all__ = [
     "calendar_needed",
     "dormancy_shares",
     "flat",
+    "flat_draws",
     "futures",
     "growth_parameters",
     "log_likelihood",
@@ -32,10 +34,30 @@ __all__ = [
 type Counts = npt.NDArray[np.int64]
 
 
+def flat_draws(values: xr.DataArray, *over: str, most: int | None = None) -> npt.NDArray[Any]:
+    """Draws of all chains one after the other, evenly thinned.
+
+    Parameters
+    ----------
+    values : xarray.DataArray
+        Over ``chain``, ``draw`` and `over`.
+    *over : str
+        The other dimensions, in the order of the result's.
+    most : int, optional
+        Draws to keep, about; all when not given.
+
+    Returns
+    -------
+    ndarray, shape (draws, *over)
+    """
+    each = values.transpose("chain", "draw", *over).to_numpy()
+    each = each.reshape(-1, *each.shape[2:])
+    return each[:: max(1, len(each) // (most or len(each)))]
+
+
 def flat(draws: xr.Dataset, name: str, *over: str) -> Floats:
-    """Values of a variable with one chain after the other, shape (chains * draws, *over)."""
-    values = draws[name].transpose("chain", "draw", *over).to_numpy()
-    return values.reshape(-1, *values.shape[2:]).astype(np.float64)
+    """Values of a variable as float64, as `flat_draws` has them; shape (chains * draws, *over)."""
+    return flat_draws(draws[name], *over).astype(np.float64)
 
 
 def growth_parameters(spec: GrowthSpec, draws: xr.Dataset, level: str, *over: str) -> Floats:

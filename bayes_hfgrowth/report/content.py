@@ -7,10 +7,10 @@ import pandas as pd
 
 from bayes_hfgrowth.comparison import Comparison, compare
 from bayes_hfgrowth.diagnostics import Diagnostics, diagnose, period_table
-from bayes_hfgrowth.figures.parameters import flat_draws
 from bayes_hfgrowth.forecast.paths import Forecast, forecast
 from bayes_hfgrowth.panel.table import Panel
 from bayes_hfgrowth.posterior.draws import FittedDraws
+from bayes_hfgrowth.posterior.simulation import flat_draws
 from bayes_hfgrowth.support.progress import Progress
 
 __all__ = [
