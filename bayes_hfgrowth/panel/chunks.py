@@ -20,9 +20,11 @@ from bayes_hfgrowth.support.files import parquet_batches, parquet_rows, table_fo
 from bayes_hfgrowth.support.horizon import Date
 from bayes_hfgrowth.support.months import as_utc
 
-__all__ = ["PanelChunks"]
+__all__ = ["WHOLE", "PanelChunks"]
 
-_WHOLE = 500_000  # rows of a Parquet file up to which it is read at once
+WHOLE = 500_000
+"""Rows of a Parquet file up to which it is read at once."""
+
 _ROWS = 65_536  # rows that are read at a time from a larger one
 
 
@@ -79,7 +81,7 @@ class PanelChunks:
         self._wanted = None if base_models is None else frozenset(base_models)
         self._cut = None if as_of is None else as_utc(as_of, "as-of date")
         self._panel: Panel | None = None
-        if table_format(path, PanelError) == "csv" or parquet_rows(path, PanelError) <= _WHOLE:
+        if table_format(path, PanelError) == "csv" or parquet_rows(path, PanelError) <= WHOLE:
             self._panel = read_panel(path, relation=relation)
             if base_models is not None:
                 self._panel = self._panel.select(base_models=base_models)

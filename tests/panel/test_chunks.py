@@ -28,7 +28,7 @@ def make_file(tmp_path):
 @pytest.fixture
 def in_pieces(monkeypatch):
     """Read every Parquet file in pieces."""
-    monkeypatch.setattr("bayes_hfgrowth.panel.chunks._WHOLE", 0)
+    monkeypatch.setattr("bayes_hfgrowth.panel.chunks.WHOLE", 0)
 
 
 def put_together(chunks):
@@ -38,7 +38,7 @@ def put_together(chunks):
 @pytest.mark.parametrize("whole", [0, 10**9], ids=["in pieces", "at once"])
 @pytest.mark.parametrize("size", [7, 10_000])
 def test_the_pieces_are_the_panel(panel, tmp_path, monkeypatch, whole, size):
-    monkeypatch.setattr("bayes_hfgrowth.panel.chunks._WHOLE", whole)
+    monkeypatch.setattr("bayes_hfgrowth.panel.chunks.WHOLE", whole)
     path = tmp_path / "panel.parquet"
     panel.write(path)
     chunks = PanelChunks(path, size)
@@ -70,7 +70,7 @@ def test_csv_is_cut_too(small_panel, tmp_path):
 
 @pytest.mark.parametrize("whole", [0, 10**9], ids=["in pieces", "at once"])
 def test_base_models_are_picked(panel, tmp_path, monkeypatch, whole):
-    monkeypatch.setattr("bayes_hfgrowth.panel.chunks._WHOLE", whole)
+    monkeypatch.setattr("bayes_hfgrowth.panel.chunks.WHOLE", whole)
     path = tmp_path / "panel.parquet"
     panel.write(path)
     wanted = list(panel.base_models.index[[3, 200]])

@@ -161,7 +161,7 @@ class TestRelations:
         assert read_panel(path, relation="merge").counted.relation == "merge"
 
     def test_large_files_are_narrowed_piece_by_piece(self, path, monkeypatch):
-        monkeypatch.setattr("bayes_hfgrowth.panel.chunks._WHOLE", 0)
+        monkeypatch.setattr("bayes_hfgrowth.panel.chunks.WHOLE", 0)
         large = path.with_suffix(".parquet")
         rows = pd.read_csv(path)
         pd.concat([rows, rows.assign(base_model="acme/other")]).sort_values(
