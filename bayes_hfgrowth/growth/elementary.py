@@ -19,13 +19,13 @@ from numba.extending import intrinsic
 __all__ = ["exp", "expm1", "inner", "log", "mills", "version_of"]
 
 
-def version_of(*files: str | None) -> int:
-    """Check sum of this folder and of those in which files stand, for a function to close over.
+def version_of(file: str) -> int:
+    """Check sum of this folder and of that in which a file stands, for a function to close over.
 
     Numba's cache on disk tells versions apart by what a compiled function closes over, and of its
     sources only looks at the file that it stands in.
     """
-    folders = {Path(str(file)).parent for file in (__file__, *files)}
+    folders = {Path(__file__).parent, Path(file).parent}
     sources = (path for folder in sorted(folders) for path in sorted(folder.glob("*.py")))
     return zlib.crc32(b"".join(path.read_bytes() for path in sources))
 

@@ -20,9 +20,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth.growth import adjoint, blocks, elementary
-from bayes_hfgrowth.growth import law as formulas
-from bayes_hfgrowth.growth import points as likelihoods
 from bayes_hfgrowth.growth.blocks import block_for
 from bayes_hfgrowth.growth.elementary import exp, version_of
 from bayes_hfgrowth.growth.law import (
@@ -46,7 +43,6 @@ from bayes_hfgrowth.growth.points import (
     rows_of,
     surge_month,
 )
-from bayes_hfgrowth.posterior import importance, laplace
 from bayes_hfgrowth.posterior.importance import DEGREES
 from bayes_hfgrowth.posterior.laplace import Centre, PopulationDraws, mode_of, shifts_of
 
@@ -390,5 +386,4 @@ def _compiled(sources: int) -> tuple[Any, Any]:
     return weigh, log_likelihoods_of
 
 
-_BUILT_ON = (elementary, formulas, adjoint, blocks, likelihoods, importance, laplace)
-weigh, log_likelihoods_of = _compiled(version_of(*(m.__file__ for m in _BUILT_ON), __file__))
+weigh, log_likelihoods_of = _compiled(version_of(__file__))

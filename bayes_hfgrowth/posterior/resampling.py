@@ -10,11 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from bayes_hfgrowth.growth import elementary
 from bayes_hfgrowth.growth.elementary import version_of
 from bayes_hfgrowth.growth.law import Floats, Integers
-from bayes_hfgrowth.posterior import laplace
-from bayes_hfgrowth.posterior import pairs as weights
 from bayes_hfgrowth.posterior.pairs import BLOCK, exponentials, log_weights_at, weights_under
 
 __all__ = ["Organization", "draw_points", "draw_points_of_organization", "draw_within"]
@@ -156,10 +153,7 @@ def _compiled(sources: int) -> tuple[Any, Any]:
     return draw_points, draw_points_of_organization
 
 
-draw_points, draw_points_of_organization = _compiled(
-    # That of `laplace` for the fields of `PopulationDraws`.
-    version_of(elementary.__file__, laplace.__file__, weights.__file__, __file__)
-)
+draw_points, draw_points_of_organization = _compiled(version_of(__file__))
 
 
 def draw_within(
