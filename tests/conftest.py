@@ -241,15 +241,17 @@ def made_fit(make_fit):
 
 
 @pytest.fixture(scope="session")
-def fit_of(made_fit):
-    """Makes the same fit say that something else was counted."""
+def fit_of(make_fit):
+    """Makes one such fit of few draws say that something else was counted."""
     from bayes_hfgrowth import GrowthFit
 
+    few = make_fit(draws=50)
+
     def make(**counted):
-        tree = made_fit.tree.copy()
+        tree = few.tree.copy()
         about = json.loads(tree.attrs["bayes_hfgrowth"])
         about["panel"] |= {
-            "base_models": 24, "finetunes": int(made_fit.history.finetunes.sum()),
+            "base_models": 24, "finetunes": int(few.history.finetunes.sum()),
             "last_month": "2025-01-01T00:00:00+00:00", **counted,
         }  # fmt: skip
         tree.attrs["bayes_hfgrowth"] = json.dumps(about)

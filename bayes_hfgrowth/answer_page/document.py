@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -90,6 +90,7 @@ def _page(content: PageContent, shared: dict[str, Any]) -> str:
     )
 
 
+@cache  # with the templates, which take as long to compile as a page takes to fill
 def _environment() -> Environment:
     environment = page_environment(*_PLACE)
     environment.filters |= {

@@ -96,7 +96,7 @@ def test_bad_input_is_one_line(here, tmp_path, monkeypatch, arguments, message):
     assert not (tmp_path / "p.html").exists()
 
 
-def test_a_killed_download_goes_on_where_it_stopped(hub, environment, tmp_path, now):
+def test_a_killed_download_goes_on_where_it_stopped(hub, environment, here, tmp_path, now):
     created = now - dt.timedelta(days=365)
     hub.add_base("big/one", created)
     hub.add_children(make_children("big/one", 1200, created, now, seed=9))
@@ -114,7 +114,7 @@ def test_a_killed_download_goes_on_where_it_stopped(hub, environment, tmp_path, 
     assert victim[0].wait(120) == -signal.SIGKILL
     assert not out.exists()
     hub.before_answer = None
-    done = run(environment, "big/one", "--out", out)
+    done = here("big/one", "--out", out)
     assert done.returncode == 0, done.stderr
     pages = hub.pages_asked()
     assert len(set(pages)) == 12

@@ -115,21 +115,23 @@ def test_an_as_of_date_hides_what_came_later(tmp_path):
     assert content.subjects[0].observed == known["finetunes"]
 
 
-@pytest.fixture
-def harmful_panel():
-    """A panel of names that would do harm if any layer took them for more than text."""
+@pytest.fixture(scope="module")
+def harmful_page(tmp_path_factory):
+    """A page of names that would do harm if any layer took them for more than text."""
     names = [name.replace("\u2028", "") for name in HOSTILE]  # no panel lets that in
     rows = [
         (name, HOSTILE_ORGANIZATION, "2024-03-01", month, 3 * month)
         for name in names for month in range(5)
     ]  # fmt: skip
     columns = ["base_model", "organization", "created_at", "month", "finetunes"]
-    return hfg.Panel.from_table(pd.DataFrame(rows, columns=columns))
+    panel = hfg.Panel.from_table(pd.DataFrame(rows, columns=columns))
+    out = tmp_path_factory.mktemp("harmful") / "p.html"
+    content = hfg.page([], out, months=2, threshold=20, panel=panel, progress=False)
+    return out.read_text(encoding="utf-8"), content
 
 
-def test_harmful_names_are_text(harmful_panel, tmp_path):
-    hfg.page([], tmp_path / "p.html", months=2, threshold=20, panel=harmful_panel, progress=False)
-    text = (tmp_path / "p.html").read_text(encoding="utf-8")
+def test_harmful_names_are_text(harmful_page):
+    text, _ = harmful_page
     assert "<script" not in text.lower()
     assert "<img src=x" not in text
     assert "<b onclick" not in text
@@ -173,9 +175,8 @@ def test_the_style_of_answers_touches_nothing_else():
     assert not re.search(r"^(:root|body|\*)", style, flags=re.MULTILINE)
 
 
-def test_harmful_names_are_text_in_answers(harmful_panel):
-    content = ask([], months=2, threshold=20, panel=harmful_panel, progress=False)
-    text = render_answer(content)
+def test_harmful_names_are_text_in_answers(harmful_page):
+    text = render_answer(harmful_page[1])
     assert "<script" not in text.lower()
     assert "<img src=x" not in text
     assert "<b onclick" not in text

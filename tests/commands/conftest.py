@@ -1,11 +1,13 @@
 """The command line as users run it, on a small panel of the shipped data."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 
 import pytest
+from filelock import FileLock
 
 HFGROWTH = [sys.executable, "-W", "error", "-c", "from bayes_hfgrowth.cli import main; main()"]
 SHORT = ("--as-of", "2024-08-01", "--draws", "60", "--tune", "60", "--chains", "2", "--seed", "1")
@@ -81,8 +83,17 @@ def panel_file(tiny_panel, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def fitted(hfgrowth, panel_file, tmp_path_factory):
-    """What `hfgrowth fit` said of a short run, and the file that it wrote."""
-    out = tmp_path_factory.mktemp("fit") / "fit.nc"
-    done = hfgrowth("fit", panel_file, "--out", out, *SHORT)
-    assert done.returncode == 0, done.stderr
-    return done, out
+    """What `hfgrowth fit` said of a short run, and the file that it wrote.
+
+    Whichever worker comes first makes it for all.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "fitted"
+    out, said = shared / "out" / "fit.nc", shared / "said.json"
+    with FileLock(f"{shared}.lock"):
+        if not said.exists():
+            out.parent.mkdir(parents=True)
+            done = hfgrowth("fit", panel_file, "--out", out, *SHORT)
+            assert done.returncode == 0, done.stderr
+            said.write_text(json.dumps([done.stdout, done.stderr]))
+    return subprocess.CompletedProcess([], 0, *json.loads(said.read_text())), out

@@ -201,20 +201,11 @@ def test_the_same_seed_gives_the_same_forecast_table(fitted, forecast, here, pan
     assert not pd.read_csv(tmp_path / "f.csv").equals(forecast[0])
 
 
-def test_new_base_models_need_no_fit(hfgrowth, panel_file, tmp_path):
-    out = tmp_path / "f.csv"
-    done = hfgrowth("forecast", "--panel", panel_file, "--months", 4, "--out", out)
-    assert done.returncode == 0, done.stderr
-    assert "from the population posterior that comes with the package" in done.stderr
-    population, panel = hfg.load_population(), hfg.read_panel(panel_file)
-    assert ("NOT CONVERGED" in done.stderr) is not population.convergence.converged
-    expected = hfg.forecast_new(population, panel, 4, progress=False).table()
-    np.testing.assert_array_equal(pd.read_csv(out)["median"], expected["median"])
-
-
-def test_new_base_models_load_no_sampler(panel_file, tmp_path):
-    """What takes seconds to load stays out of the way from a panel to its forecast."""
-    arguments = ["forecast", "--panel", str(panel_file), "--months", "2", "--out", "f.csv"]
+@pytest.fixture(scope="module")
+def of_new(panel_file, tmp_path_factory):
+    """A forecast of new base models, in a process that says at its end what it loaded."""
+    out = tmp_path_factory.mktemp("new") / "f.csv"
+    arguments = ["forecast", "--panel", str(panel_file), "--months", "4", "--out", str(out)]
     code = (
         f"import sys; sys.argv[1:] = {arguments!r}\n"
         "from bayes_hfgrowth.cli import main\n"
@@ -223,10 +214,27 @@ def test_new_base_models_load_no_sampler(panel_file, tmp_path):
         "set(sys.modules))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
     )
+    return done, out
+
+
+def test_new_base_models_need_no_fit(of_new, panel_file):
+    done, out = of_new
+    assert done.returncode == 0, done.stderr
+    assert "from the population posterior that comes with the package" in done.stderr
+    population, panel = hfg.load_population(), hfg.read_panel(panel_file)
+    assert ("NOT CONVERGED" in done.stderr) is not population.convergence.converged
+    expected = hfg.forecast_new(population, panel, 4, progress=False).table()
+    np.testing.assert_array_equal(pd.read_csv(out)["median"], expected["median"])
+
+
+def test_new_base_models_load_no_sampler(of_new):
+    """What takes seconds to load stays out of the way from a panel to its forecast."""
+    done, out = of_new
+    assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""
-    assert (tmp_path / "f.csv").exists()
+    assert out.exists()
 
 
 # --- Signals --------------------------------------------------------------------------------
@@ -323,9 +331,14 @@ def test_a_forecast_of_nothing_is_refused(refused, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_bad_input_is_the_same_in_a_process_of_its_own(hfgrowth, panel_file, tmp_path):
-    done = hfgrowth("forecast", panel_file, "--months", 3, "--out", tmp_path / "f.csv")
+def test_bad_input_is_the_same_in_a_process_of_its_own(hfgrowth, refused, panel_file, tmp_path):
+    """Of the two that take such a file for a fit, the one that loads less has the process."""
+    ahead = ("--months", 3, "--out", tmp_path / "f.csv")
+    assert "is not a NetCDF file" in refused("forecast", panel_file, *ahead)
+    command = ("forecast", panel_file, "--panel", panel_file, *ahead)
+    done = hfgrowth(*command)
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
     assert "is not a NetCDF file" in done.stderr
+    assert done.stderr == refused(*command)
     assert list(tmp_path.iterdir()) == []

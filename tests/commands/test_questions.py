@@ -1,5 +1,7 @@
 """`hfgrowth compare` and `hfgrowth diagnose`, as users run them."""
 
+import dataclasses
+
 import pandas as pd
 import pytest
 
@@ -22,27 +24,46 @@ def test_compare_prints_and_writes(fitted, hfgrowth, here, tmp_path):
     assert again.stdout == done.stdout  # with the seed of the fit, and without a file
 
 
-def test_diagnose_prints_and_writes(fitted, hfgrowth, tmp_path):
-    out = tmp_path / "checks"
-    done = hfgrowth("diagnose", fitted[1], "--out", out)
+def assert_checks_are_printed_and_written(done, folder, empty=()):
     assert done.returncode == 0, done.stderr
     assert "HAS NOT CONVERGED" in done.stdout
-    written = {path.suffix for path in out.iterdir()}
+    written = {path.suffix for path in folder.iterdir()}
     assert {".csv", ".png"} <= written
-    for path in out.glob("*.csv"):
-        assert len(pd.read_csv(path)) > 0, path
-    assert all(path.stat().st_size > 0 for path in out.iterdir())
+    for path in folder.glob("*.csv"):
+        assert (len(pd.read_csv(path)) > 0) is (path.stem not in empty), path
+    assert all(path.stat().st_size > 0 for path in folder.iterdir())
 
 
-def test_diagnose_looks_the_authors_up_in_the_panel(here, refused, panel_file, fitted, tmp_path):
+def one_month_stands_out(history):
+    """The same counts with a month that the growth model cannot explain."""
+    at = int(history.start[1]) - 1
+    new = history.new.copy()
+    new[at] += 5000
+    return dataclasses.replace(history, new=new)
+
+
+def test_diagnose_prints_and_writes(make_fit, here, tmp_path):
+    fit = make_fit(base_models=8, chains=2, draws=30, diverging=3, distort=one_month_stands_out)
+    fit.save(tmp_path / "fit.nc")
+    out = tmp_path / "checks"
+    done = here("diagnose", tmp_path / "fit.nc", "--out", out)
+    # a fit without sampling has no energy, and no panels drawn from its prior
+    assert_checks_are_printed_and_written(done, out, empty={"energy", "prior_predictive"})
+    assert pd.read_csv(out / "surges.csv")["made_by"].isna().all()
+    assert "one author" not in done.stdout
+
+
+def test_diagnose_looks_the_authors_up_in_the_panel(
+    hfgrowth, refused, panel_file, fitted, tmp_path
+):
     assert "has no column 'authors'" in refused("diagnose", fitted[1], "--panel", panel_file)
     panel = read_panel(panel_file)
     Panel(panel.table.assign(authors=1, largest_author_share=1.0), panel.observed_at).write(
         tmp_path / "panel.parquet"
     )
     out = tmp_path / "checks"
-    done = here("diagnose", fitted[1], "--panel", tmp_path / "panel.parquet", "--out", out)
-    assert done.returncode == 0, done.stderr
+    done = hfgrowth("diagnose", fitted[1], "--panel", tmp_path / "panel.parquet", "--out", out)
+    assert_checks_are_printed_and_written(done, out)
     surges = pd.read_csv(out / "surges.csv")
     assert (surges["made_by"] == "one author").all()
     assert ("one author" in done.stdout) == (len(surges) > 0)

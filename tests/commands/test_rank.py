@@ -20,8 +20,8 @@ def expected(panel_file):
     return hfg.forecast_new(population, panel, until="2025-06-01", progress=False)
 
 
-def test_a_panel_is_forecast_until_a_date(hfgrowth, panel_file, expected, tmp_path):
-    done = hfgrowth(
+def test_a_panel_is_forecast_until_a_date(here, panel_file, expected, tmp_path):
+    done = here(
         "forecast", "--panel", panel_file, "--as-of", "2024-11-21", "--until", "2025-06-01",
         "--threshold", 1000, "--intervals", 80, "--out", tmp_path / "f.csv",
     )  # fmt: skip

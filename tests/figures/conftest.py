@@ -16,6 +16,14 @@ def nothing_left_open():
     assert dict(plt.rcParams) == before
 
 
+@pytest.fixture(scope="session")
+def comparison(make_fit):
+    """Three organizations against each other, in an order of its own."""
+    from bayes_hfgrowth.comparison import compare
+
+    return compare(make_fit(draws=100), ["StabilityAI", "Meta", "Qwen"])
+
+
 def tick_labels(axis):
     """Labels of the ticks that are in view; matplotlib keeps others, undrawn, beside them."""
     low, high = sorted(axis.get_view_interval())

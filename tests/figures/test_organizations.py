@@ -2,14 +2,9 @@
 
 import pytest
 
-from bayes_hfgrowth.comparison import QUANTITIES, compare
+from bayes_hfgrowth.comparison import QUANTITIES
 from bayes_hfgrowth.figures.organizations import organization_forest
 from bayes_hfgrowth.support.errors import ComparisonError
-
-
-@pytest.fixture(scope="module")
-def comparison(made_fit):
-    return compare(made_fit, ["StabilityAI", "Meta", "Qwen"])
 
 
 def test_intervals_are_those_of_the_table(comparison):

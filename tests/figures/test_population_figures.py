@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bayes_hfgrowth import Panel
-from bayes_hfgrowth.comparison import compare
 from bayes_hfgrowth.figures import (
     collapse,
     concentration,
@@ -293,8 +292,8 @@ def test_ridges_of_a_stored_population_are_those_of_its_fit(fit):
     np.testing.assert_array_equal(own[0], stored[0])
 
 
-def test_ranks_are_those_of_the_table(made_fit, assert_tidy):
-    ranks = compare(made_fit, ["Meta", "Qwen", "StabilityAI"]).ranks
+def test_ranks_are_those_of_the_table(comparison, assert_tidy):
+    ranks = comparison.ranks
     figure = organization_ranks(ranks, ["fitness"])
     (axes,) = figure.axes
     names = [label.get_text() for label in axes.get_yticklabels()]

@@ -8,8 +8,8 @@ from bayes_hfgrowth.figures.predictive import predictive_check
 
 
 @pytest.fixture(scope="module")
-def diagnostics(made_fit):
-    return diagnose(made_fit)
+def diagnostics(make_fit):
+    return diagnose(make_fit(draws=50))
 
 
 def test_bars_and_points_are_those_of_the_rootogram(diagnostics):

@@ -11,11 +11,17 @@ from report_pages import HOSTILE, HOSTILE_ORGANIZATION, renamed
 
 
 @pytest.fixture(scope="session")
-def content(made_fit):
-    """What a report of the fit without sampling tells."""
+def told_fit(make_fit):
+    """The fit without sampling that is told of; of as many draws as convergence takes."""
+    return make_fit(draws=200)
+
+
+@pytest.fixture(scope="session")
+def content(told_fit):
+    """What its report tells."""
     from bayes_hfgrowth.report.content import gather
 
-    return gather(made_fit, 6, seed=3)
+    return gather(told_fit, 6, seed=3)
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +35,18 @@ def page(content):
 @pytest.fixture(scope="session")
 def hostile_fit(make_fit):
     """A fit with harmful names of base models and of an organization; not converged."""
-    fit = make_fit(base_models=40, draws=100, diverging=7)
+    fit = make_fit(base_models=40, draws=30, diverging=7)
     names = [*HOSTILE, *fit.base_models[len(HOSTILE) :]]
     return renamed(fit, names, (HOSTILE_ORGANIZATION, *fit.organizations[1:]))
+
+
+@pytest.fixture(scope="session")
+def hostile_page(hostile_fit):
+    """Its report."""
+    from bayes_hfgrowth.report import render_report
+    from bayes_hfgrowth.report.content import gather
+
+    return render_report(gather(hostile_fit, 3))
 
 
 @pytest.fixture

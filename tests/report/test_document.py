@@ -56,11 +56,6 @@ def read(page):
     return Reader(page)
 
 
-@pytest.fixture(scope="module")
-def hostile_page(hostile_fit):
-    return render_report(gather(hostile_fit, 3))
-
-
 def test_every_element_is_closed_and_every_id_is_one(read):
     assert read.open == []
     ids = [attributes["id"] for _, attributes in read.elements if "id" in attributes]
@@ -122,22 +117,22 @@ def test_tables_figures_and_controls_are_named(read):
     assert root["lang"] == "en"
 
 
-def test_it_tells_what_the_fit_holds(page, read, made_fit):
+def test_it_tells_what_the_fit_holds(page, read, told_fit):
     text = " ".join(" ".join(read.text).split())
     assert "24 open-weight base models of 3 organizations for the next 6 months" in text
-    assert f"{made_fit.history.finetunes.sum():,}" in text
+    assert f"{told_fit.history.finetunes.sum():,}" in text
     assert "2025-01-01" in text
     assert "hfgrowth report FIT --out report.html --months 6 --seed 3" in text
     assert "Do not use these numbers" not in text
-    assert made_fit.spec.name in text
+    assert told_fit.spec.name in text
     for check in ("surge", "off the curve", "as expected", "too few counts"):
         assert check in text
-    assert [model["name"] for model in island(page)["base_models"]] == list(made_fit.base_models)
+    assert [model["name"] for model in island(page)["base_models"]] == list(told_fit.base_models)
 
 
-def test_the_attention_on_the_hub_is_told_and_drawn(page, read, content, made_fit):
+def test_the_attention_on_the_hub_is_told_and_drawn(page, read, content, told_fit):
     text = " ".join(" ".join(read.text).split())
-    table = period_table(made_fit, 6, seed=3)
+    table = period_table(told_fit, 6, seed=3)
     pd.testing.assert_frame_equal(content.period, table)
     last, end = table[table["fitted"]].iloc[-1], table.iloc[-1]
     assert f"in {last['calendar_month']}, the last of them, {last['median']:.3g}" in text
@@ -154,7 +149,7 @@ def test_the_attention_on_the_hub_is_told_and_drawn(page, read, content, made_fi
 
 
 def test_a_growth_model_without_period_effect_says_nothing_of_it(make_fit):
-    plain = render_report(gather(make_fit("citation", base_models=6, draws=50), 2))
+    plain = render_report(gather(make_fit("citation", base_models=6, draws=20), 2))
     assert Reader(plain).open == []
     assert "attention" not in plain[: plain.index("<main>")]
     assert 'id="attention"' not in plain
@@ -182,8 +177,8 @@ def test_harmful_names_are_text(page, hostile_page):
     assert HOSTILE_ORGANIZATION not in hostile_page
 
 
-def test_same_fit_same_page(made_fit, page, tmp_path):
-    write_report(made_fit, tmp_path / "report.html", months=6, seed=3)
+def test_same_fit_same_page(told_fit, page, tmp_path):
+    write_report(told_fit, tmp_path / "report.html", months=6, seed=3)
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == page
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
@@ -195,14 +190,14 @@ def test_no_place_of_this_machine_stands_in_it(page):
 
 
 @pytest.mark.parametrize("name", ["report", "report.htm", "report.pdf", "."])
-def test_other_endings_are_refused(made_fit, tmp_path, name):
+def test_other_endings_are_refused(told_fit, tmp_path, name):
     with pytest.raises(FitError, match=r"\.html"):
-        write_report(made_fit, tmp_path / name)
+        write_report(told_fit, tmp_path / name)
 
 
-def test_impossible_horizons_and_seeds_are_refused(made_fit, tmp_path):
+def test_impossible_horizons_and_seeds_are_refused(told_fit, tmp_path):
     with pytest.raises(ForecastError, match="0 months ahead"):
-        write_report(made_fit, tmp_path / "report.html", months=0)
+        write_report(told_fit, tmp_path / "report.html", months=0)
     with pytest.raises(ForecastError, match="seed is -1"):
-        write_report(made_fit, tmp_path / "report.html", seed=-1)
+        write_report(told_fit, tmp_path / "report.html", seed=-1)
     assert list(tmp_path.iterdir()) == []

@@ -38,8 +38,8 @@ def test_names_of_the_fields(numbers):
     assert numbers["series"] == ["mean", "median", *interval_columns((50, 80, 95))]
 
 
-def test_forecasts_are_those_of_the_table(made_fit, numbers):
-    table = forecast(made_fit, 6, seed=3).table()
+def test_forecasts_are_those_of_the_table(told_fit, numbers):
+    table = forecast(told_fit, 6, seed=3).table()
     for model in numbers["base_models"]:
         own = table[table["base_model"] == model["name"]]
         observed = own["observed"].iloc[0]
@@ -51,8 +51,8 @@ def test_forecasts_are_those_of_the_table(made_fit, numbers):
             assert min(differences) >= 0, "no series falls"
 
 
-def test_days_are_the_ends_of_the_months(made_fit, numbers):
-    history = made_fit.history
+def test_days_are_the_ends_of_the_months(told_fit, numbers):
+    history = told_fit.history
     for i, model in enumerate(numbers["base_models"]):
         days = pd.to_datetime(np.cumsum(model["days"]), unit="D", utc=True)
         months = np.arange(history.months[i] + 6 + 1)
@@ -60,10 +60,10 @@ def test_days_are_the_ends_of_the_months(made_fit, numbers):
         assert list(days) == list(ends)
 
 
-def test_growth_is_that_of_the_posterior(made_fit, numbers):
+def test_growth_is_that_of_the_posterior(told_fit, numbers):
     for i, model in enumerate(numbers["base_models"]):
         for place, name in enumerate(("fitness", "immediacy", "longevity")):
-            draws = made_fit.posterior[name].isel(base_model=i).to_numpy()
+            draws = told_fit.posterior[name].isel(base_model=i).to_numpy()
             wanted = np.quantile(draws, [0.5, 0.025, 0.975])
             got = model["growth"][3 * place : 3 * place + 3]
             np.testing.assert_allclose(got, wanted, rtol=0.006)
@@ -88,7 +88,7 @@ def test_a_surge_is_named(make_fit):
         )
         return type(history)(**{**vars(history), "new": new, "previous": previous})
 
-    content = gather(make_fit(draws=100, distort=tenfold), 2)
+    content = gather(make_fit(draws=30, distort=tenfold), 2)
     numbers = payload(content)
     model = numbers["base_models"][3]
     assert numbers["verdicts"][model["verdict"]] == "surge"
@@ -97,8 +97,8 @@ def test_a_surge_is_named(make_fit):
     assert not any(model["name"] in remark for remark in model["remarks"])
 
 
-def test_pairs_are_those_of_the_comparison(made_fit, numbers):
-    comparison = compare(made_fit, made_fit.organizations, seed=3)
+def test_pairs_are_those_of_the_comparison(told_fit, numbers):
+    comparison = compare(told_fit, told_fit.organizations, seed=3)
     shown = numbers["comparison"]
     names = shown["organizations"]
     assert names == list(comparison.organizations)
