@@ -17,9 +17,12 @@ from bayes_hfgrowth.posterior.draws import ATTRIBUTE, FORMAT
 from bayes_hfgrowth.support.errors import FitError
 
 AS_OF = "2024-08-01"
-SHORT = {"draws": 60, "tune": 60, "seed": 1, "progress": False}
+SHORT = {"draws": 40, "tune": 40, "chains": 2, "seed": 1, "progress": False}
 DRAWS = 200  # of each chain of `tiny_fit`
 NEWBORN = "meta-llama/Llama-3.1-8B"
+# Few and of few calendar months, so that fits are cheap; the second one has no fine-tune.
+YOUNG = ("apple/OpenELM-270M", "apple/MobileCLIP-S1", "meta-llama/CodeLlama-7b-hf",
+         "meta-llama/Meta-Llama-3-8B", NEWBORN)  # fmt: skip
 GROWTH = ("fitness", "immediacy", "longevity", "dispersion")
 SHARED = ("reinforcement_exponent", "period_persistence", "period_innovation")
 
@@ -32,6 +35,18 @@ def headless():
     with mpl.rc_context({"backend": "agg"}):
         yield
         plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def young_panel():
+    """Five base models of two organizations, born in 2024, to the end of the shipped data."""
+    return hfg.load_example().select(base_models=YOUNG)
+
+
+@pytest.fixture(scope="module")
+def young_fit(young_panel):
+    """A real fit of what was known of them at the as-of date."""
+    return hfg.GrowthModel("surge").fit(young_panel.as_of(AS_OF), **SHORT)
 
 
 # --- What a fit holds -----------------------------------------------------------------------
@@ -198,60 +213,70 @@ def test_a_loaded_fit_is_the_same_fit(tiny_fit, tiny_fit_file):
     assert loaded.spec == tiny_fit.spec
     assert loaded.convergence == tiny_fit.convergence
     xr.testing.assert_identical(loaded.forecast(3).draws, tiny_fit.forecast(3).draws)
+
+
+def test_a_loaded_fit_gives_the_same_answers(young_fit, tmp_path):
+    young_fit.save(tmp_path / "fit.nc")
+    loaded = hfg.load_fit(tmp_path / "fit.nc")
     pd.testing.assert_frame_equal(
-        loaded.compare(["Meta", "OpenAI"]).table, tiny_fit.compare(["Meta", "OpenAI"]).table
+        loaded.compare(["Meta", "Apple"]).table, young_fit.compare(["Meta", "Apple"]).table
     )
-    pd.testing.assert_frame_equal(loaded.diagnose().predictive, tiny_fit.diagnose().predictive)
+    pd.testing.assert_frame_equal(loaded.diagnose().predictive, young_fit.diagnose().predictive)
 
 
-def test_same_seed_same_fit(tiny_fit, tiny_panel, refit):
+def test_same_seed_same_fit(young_fit, young_panel):
     """Another panel, too: a table from which the rows after the as-of date were deleted."""
-    table = tiny_panel.table
+    table = young_panel.table
     born = table["created_at"]
     ends = [b + pd.DateOffset(months=m) for b, m in zip(born, table["month"], strict=True)]
     kept = table[pd.DatetimeIndex(ends) <= pd.Timestamp(AS_OF, tz="UTC")]
     assert len(kept) < len(table)
-    by_hand = refit(hfg.Panel.from_table(kept.assign(observed_at=AS_OF)))
-    assert by_hand.about["panel"] == tiny_fit.about["panel"]
-    for name in tiny_fit.tree.children:
-        xr.testing.assert_equal(by_hand.tree[name].to_dataset(), tiny_fit.tree[name].to_dataset())
-    pd.testing.assert_frame_equal(by_hand.forecast(6).table(), tiny_fit.forecast(6).table())
+    panel = hfg.Panel.from_table(kept.assign(observed_at=AS_OF))
+    by_hand = hfg.GrowthModel("surge").fit(panel, **SHORT)
+    assert by_hand.about["panel"] == young_fit.about["panel"]
+    for name in young_fit.tree.children:
+        xr.testing.assert_equal(by_hand.tree[name].to_dataset(), young_fit.tree[name].to_dataset())
+    pd.testing.assert_frame_equal(by_hand.forecast(6).table(), young_fit.forecast(6).table())
 
 
-def test_other_seed_other_fit(tiny_fit, tiny_panel, refit):
-    other = refit(tiny_panel.as_of(AS_OF), seed=np.int64(2))
+def test_other_seed_other_fit(young_fit, young_panel):
+    options = {**SHORT, "seed": np.int64(2)}
+    other = hfg.GrowthModel("surge").fit(young_panel.as_of(AS_OF), **options)
     for group in ("posterior", "prior", "prior_predictive", "posterior_predictive"):
-        first, second = (f.tree[group].to_dataset() for f in (tiny_fit, other))
+        first, second = (f.tree[group].to_dataset() for f in (young_fit, other))
         assert not any(first[name].equals(second[name]) for name in first.data_vars)
-    assert not other.forecast(6).table().equals(tiny_fit.forecast(6).table())
+    assert not other.forecast(6).table().equals(young_fit.forecast(6).table())
 
 
-def test_a_seed_that_was_not_given_is_drawn_and_stored(tiny_panel, refit):
+def test_a_seed_that_was_not_given_is_drawn_and_stored(tiny_panel):
     # One organization: with several, so short a chain may run away from a bad start.
     cut = tiny_panel.as_of(AS_OF).select(organizations=["OpenAI"])
-    one, two = (refit(cut, seed=None, draws=20, tune=20) for _ in range(2))
+    options = {**SHORT, "draws": 20, "tune": 20}
+    model = hfg.GrowthModel("citation")  # the fastest; a seed is drawn before anything of a model
+    one, two = (model.fit(cut, **{**options, "seed": None}) for _ in range(2))
     assert one.about["seed"] != two.about["seed"]
-    again = refit(cut, seed=one.about["seed"], draws=20, tune=20)
+    again = model.fit(cut, **{**options, "seed": one.about["seed"]})
     xr.testing.assert_equal(again.posterior, one.posterior)
 
 
 # --- What is kept of every month ------------------------------------------------------------
 
 
-def test_thinned_groups_hold_the_right_draws(tiny_fit, tiny_panel, refit, monkeypatch):
-    months = len(tiny_fit.history.new)
-    monkeypatch.setattr(fit_module, "POINTWISE_CELLS", 4 * DRAWS * months // 3 + 1)
-    thin = refit(tiny_panel.as_of(AS_OF))
-    assert tiny_fit.about["pointwise_every"] == 1
+def test_thinned_groups_hold_the_right_draws(young_fit, young_panel, monkeypatch):
+    months, draws = len(young_fit.history.new), SHORT["draws"]
+    monkeypatch.setattr(fit_module, "POINTWISE_CELLS", SHORT["chains"] * draws * months // 3 + 1)
+    monkeypatch.setattr(fit_module, "LEAST_POINTWISE", 1)
+    thin = hfg.GrowthModel("surge").fit(young_panel.as_of(AS_OF), **SHORT)
+    assert young_fit.about["pointwise_every"] == 1
     assert thin.about["pointwise_every"] == 3
-    xr.testing.assert_equal(thin.posterior, tiny_fit.posterior)
+    xr.testing.assert_equal(thin.posterior, young_fit.posterior)
     for group in ("log_likelihood", "log_prior"):
         xr.testing.assert_equal(
             thin.tree[group].to_dataset(),
-            tiny_fit.tree[group].to_dataset().isel(draw=slice(None, None, 3)),
+            young_fit.tree[group].to_dataset().isel(draw=slice(None, None, 3)),
         )
     kept = thin.tree["posterior_predictive"]
-    assert kept["draw"].to_numpy().tolist() == list(range(0, DRAWS, 3))
+    assert kept["draw"].to_numpy().tolist() == list(range(0, draws, 3))
     assert kept.sizes["observation"] == months
 
 
@@ -268,8 +293,9 @@ def test_replicates_look_like_the_data(tiny_fit):
     assert np.abs(posterior - seen).mean() < min(0.64, np.abs(prior - seen).mean())
 
 
-def test_a_short_run_is_said_not_to_have_converged(tiny_panel, refit, tmp_path):
-    short = refit(tiny_panel.as_of(AS_OF), draws=20, tune=20, chains=2)
+def test_a_short_run_is_said_not_to_have_converged(young_panel, tmp_path):
+    options = {**SHORT, "draws": 20, "tune": 20}
+    short = hfg.GrowthModel("surge").fit(young_panel.as_of(AS_OF), **options)
     assert not short.convergence.converged
     assert any("effective sample size" in problem for problem in short.convergence.problems)
     short.save(tmp_path / "short.nc")
@@ -378,11 +404,11 @@ def test_the_pymc_model_can_be_had(tiny_panel):
 
 
 @pareto_k
-def test_a_fit_of_namespaces_is_one_from_end_to_end(tiny_panel, refit, tmp_path):
-    table = tiny_panel.table.assign(observed_at=tiny_panel.observed_at)
+def test_a_fit_of_namespaces_is_one_from_end_to_end(young_panel, tmp_path):
+    table = young_panel.table.assign(observed_at=young_panel.observed_at)
     table["authors"] = np.ceil(np.sqrt(table["finetunes"])).astype(int)
     panel = hfg.Panel.from_table(table).counting("authors").as_of("2024-08-01")
-    fit = refit(panel, draws=60, tune=60, chains=2)
+    fit = hfg.GrowthModel("surge").fit(panel, **SHORT)
     assert fit.about["panel"]["metric"] == "authors"
     assert fit.about["panel"]["finetunes"] == panel.base_models["finetunes"].sum()
     fit.save(tmp_path / "fit.nc")

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import scoringrules as sr
 import xarray as xr
 
 from bayes_hfgrowth.evaluation.groups import GROUPINGS, members
@@ -62,6 +61,8 @@ def ensemble_crps(observed: npt.ArrayLike, ordered: npt.ArrayLike) -> Floats:
     y, x = np.asarray(observed, np.float64), np.asarray(ordered, np.float64)
     if x.shape[-1] == 1:
         return np.asarray(np.abs(x[..., 0] - y))
+    import scoringrules as sr  # not above: it compiles for seconds, and not all who pass here score
+
     score = sr.crps_ensemble(y, x, estimator="pwm", sorted_ensemble=True, backend="numpy")
     return np.asarray(score, np.float64)
 
@@ -246,6 +247,8 @@ def _scored(
     seed: int,
 ) -> pd.DataFrame:
     """Add the scores of one horizon to its rows of a forecast table."""
+    import scoringrules as sr
+
     observed, draws = table["observed"].to_numpy(), ordered.shape[1]
     logs = np.log1p(np.maximum(ordered - observed[:, None], 0.0))
     log_new = np.log1p(new)

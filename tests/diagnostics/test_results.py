@@ -121,7 +121,7 @@ def scattered(history):
 
 
 def test_a_wrong_model_is_caught(make_fit):
-    result = diagnose(make_fit("citation", base_models=12, draws=60, distort=scattered))
+    result = diagnose(make_fit("citation", base_models=6, draws=60, distort=scattered))
     assert check(result, "without a new")["tail_probability"] == 0.0
     assert check(result, "standard deviation")["tail_probability"] < 0.01
     assert check(result, "95%")["tail_probability"] == 1.0

@@ -26,7 +26,7 @@ from bayes_hfgrowth.support.progress import Progress
 PANELS = 16
 FALSE_ALARM = 1e-4
 TOO_MANY = 1e6  # a panel with such a count is thrown away unseen; that leaves the ranks uniform
-SHORT = {"draws": 100, "tune": 80, "target_accept": 0.8, "pilots": ((120, 80),)}
+SHORT = {"draws": 100, "tune": 80, "target_accept": 0.8, "pilots": ((60, 60),)}
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.sources.example import load_example
 from bayes_hfgrowth.support.progress import Progress
 
-SHORT = Settings(draws=100, tune=100, chains=2, seed=1, pilots=((60, 40),))
+SHORT = Settings(draws=60, tune=60, chains=2, seed=1, pilots=((40, 30),))
 FEW = ("apple/DepthPro", "apple/OpenELM-3B", "facebook/layerskip-llama3.2-1B",
        "facebook/chameleon-7b", "facebook/mms-tts-mqn")  # fmt: skip
 

@@ -68,7 +68,8 @@ def test_draws_and_forecasts_are_those_of_brute_force(wide, organization, name, 
     panel = panel_of(organization, created_at, **{name: COUNTS[name]})
     history = History.from_panel(panel)
     conditional = Conditional(wide, 4, 3000)
-    rows, theta, at_risk, dormant = by_brute_force(conditional, history, 100)
+    each = 100 if name == "busy" else 10  # few months leave more of the draws their weight
+    rows, theta, at_risk, dormant = by_brute_force(conditional, history, each)
     weights = at_risk + dormant
     found = condition(conditional, history)
     assert found.pareto_k[0] < GOOD_K
@@ -195,8 +196,8 @@ def test_unknown_organizations_come_from_the_global_level(population):
 
 def test_a_base_model_left_out_is_forecast_as_if_it_had_been_fitted(tiny_panel, refit, tmp_path):
     """What the joint posterior says of a base model, the stored population without it says too."""
-    name, options = "openai/whisper-tiny.en", {"draws": 500}
-    panel = tiny_panel.as_of("2024-08-01")
+    name, options = "openai/whisper-tiny.en", {"draws": 250}
+    panel = tiny_panel.as_of("2023-08-01")
     joint = forecast(refit(panel, **options), 6, [name]).draws["finetunes"]
     others = panel.select(base_models=[n for n in panel.base_models.index if n != name])
     PopulationPosterior.from_fit(refit(others, **options)).save(tmp_path / "population.nc")
