@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from filelock import FileLock
 from hypothesis import settings
 
 # Whoever starts the tests in the background hands down an ignored Ctrl-C, to the commands that the
@@ -294,17 +295,36 @@ def refit():
 
 
 @pytest.fixture(scope="session")
-def tiny_fit(tiny_panel, refit):
-    """A real fit of what was known of the tiny panel at the as-of date; short."""
-    return refit(tiny_panel.as_of(AS_OF))
+def once(tmp_path_factory):
+    """Fills a folder of that name, whichever worker comes first for all of them."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def filled(name, fill):
+        folder, part = base / name, base / f"{name}.part"
+        with FileLock(f"{folder}.lock"):
+            if not folder.exists():
+                part.mkdir()
+                fill(part)
+                part.rename(folder)
+        return folder
+
+    return filled
 
 
 @pytest.fixture(scope="session")
-def tiny_fit_file(tiny_fit, tmp_path_factory):
-    """The file of that fit."""
-    path = tmp_path_factory.mktemp("tiny") / "fit.nc"
-    tiny_fit.save(path)
-    return path
+def tiny_fit_file(once, tiny_panel, refit):
+    """The file of a real fit of what was known of the tiny panel at the as-of date; short."""
+    folder = once("tiny", lambda folder: refit(tiny_panel.as_of(AS_OF)).save(folder / "fit.nc"))
+    return folder / "fit.nc"
+
+
+@pytest.fixture(scope="session")
+def tiny_fit(tiny_fit_file):
+    """That fit."""
+    from bayes_hfgrowth import load_fit
+
+    return load_fit(tiny_fit_file)
 
 
 @pytest.fixture(scope="session")

@@ -49,6 +49,14 @@ def young_fit(young_panel):
     return hfg.GrowthModel("surge").fit(young_panel.as_of(AS_OF), **SHORT)
 
 
+@pytest.fixture(scope="module")
+def loaded(young_fit, tmp_path_factory):
+    """The same fit, from its file."""
+    path = tmp_path_factory.mktemp("young") / "fit.nc"
+    young_fit.save(path)
+    return hfg.load_fit(path)
+
+
 # --- What a fit holds -----------------------------------------------------------------------
 
 
@@ -142,12 +150,13 @@ def test_everything_but_arrays_is_one_json_attribute(tiny_fit_file, tiny_panel):
     assert about["versions"]["bayes-hfgrowth"] == hfg.__version__
 
 
-def test_large_variables_are_narrow(tiny_fit, tiny_fit_file):
-    for name in GROWTH:
-        assert tiny_fit.posterior[name].dtype == np.float32
-        assert tiny_fit.posterior[f"global_{name}"].dtype == np.float64
-    assert tiny_fit.tree["log_likelihood"]["new_finetunes"].dtype == np.float32
-    assert tiny_fit.tree["posterior_predictive"]["new_finetunes"].dtype == np.int32
+def test_large_variables_are_narrow(young_fit, tiny_fit, tiny_fit_file):
+    for fit in (young_fit, tiny_fit):  # in memory, and from a file
+        for name in GROWTH:
+            assert fit.posterior[name].dtype == np.float32
+            assert fit.posterior[f"global_{name}"].dtype == np.float64
+        assert fit.tree["log_likelihood"]["new_finetunes"].dtype == np.float32
+        assert fit.tree["posterior_predictive"]["new_finetunes"].dtype == np.int32
     draws, months = 4 * DRAWS, len(tiny_fit.history.new)
     assert tiny_fit_file.stat().st_size < 10 * draws * (months + 100)
 
@@ -205,19 +214,16 @@ def test_arviz_draws_from_the_file(tiny_fit_file, plot, options):
 # --- Save, load, repeat ---------------------------------------------------------------------
 
 
-def test_a_loaded_fit_is_the_same_fit(tiny_fit, tiny_fit_file):
-    loaded = hfg.load_fit(tiny_fit_file)
-    for name in tiny_fit.tree.children:
-        xr.testing.assert_equal(loaded.tree[name].to_dataset(), tiny_fit.tree[name].to_dataset())
-    assert loaded.about == tiny_fit.about
-    assert loaded.spec == tiny_fit.spec
-    assert loaded.convergence == tiny_fit.convergence
-    xr.testing.assert_identical(loaded.forecast(3).draws, tiny_fit.forecast(3).draws)
+def test_a_loaded_fit_is_the_same_fit(young_fit, loaded):
+    for name in young_fit.tree.children:
+        xr.testing.assert_equal(loaded.tree[name].to_dataset(), young_fit.tree[name].to_dataset())
+    assert loaded.about == young_fit.about
+    assert loaded.spec == young_fit.spec
+    assert loaded.convergence == young_fit.convergence
 
 
-def test_a_loaded_fit_gives_the_same_answers(young_fit, tmp_path):
-    young_fit.save(tmp_path / "fit.nc")
-    loaded = hfg.load_fit(tmp_path / "fit.nc")
+def test_a_loaded_fit_gives_the_same_answers(young_fit, loaded):
+    xr.testing.assert_identical(loaded.forecast(3).draws, young_fit.forecast(3).draws)
     pd.testing.assert_frame_equal(
         loaded.compare(["Meta", "Apple"]).table, young_fit.compare(["Meta", "Apple"]).table
     )

@@ -122,7 +122,8 @@ def forecast(
 
     def paths(i: int) -> Counts:
         one, ahead = part.subset(np.array([i])), int(needed[chosen[i]])
-        return simulated(fit.spec, one, theta[:, [i]], shared, ahead, dates, seed, 3, shares)
+        own = theta[:, [i]]
+        return simulated(fit.spec, one, own, shared, ahead, dates, seed, 3, shares=shares)
 
     counts: Counts = np.empty((2, len(theta), len(chosen), months), np.int32)
     with workers(None) as (submit, _, hands):
@@ -153,6 +154,7 @@ def simulated(
     dates: pd.DatetimeIndex,
     seed: int,
     purpose: int,
+    *,
     shares: Floats | None = None,
 ) -> Counts:
     """Simulate a base model by month of age and at calendar dates.

@@ -216,9 +216,8 @@ class Update:
         shares = None if self.shares is None else self.shares[draw, k][:, None]
         ahead = max(int(months_needed(one, dates)[0]), len(dates))
         shared = followed(conditional, one, draw, ahead)
-        return simulated(
-            conditional.spec, one, theta, shared, ahead, dates, conditional.seed, 3, shares
-        )
+        spec, seed = conditional.spec, conditional.seed
+        return simulated(spec, one, theta, shared, ahead, dates, seed, 3, shares=shares)
 
 
 def update(fit: FittedDraws, panel: Panel, seed: int | None = None) -> Update:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 import pytest
-from filelock import FileLock
 
 HFGROWTH = [sys.executable, "-W", "error", "-c", "from bayes_hfgrowth.cli import main; main()"]
 SHORT = ("--as-of", "2024-08-01", "--draws", "60", "--tune", "60", "--chains", "2", "--seed", "1")
@@ -82,18 +81,15 @@ def panel_file(tiny_panel, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def fitted(hfgrowth, panel_file, tmp_path_factory):
-    """What `hfgrowth fit` said of a short run, and the file that it wrote.
+def fitted(hfgrowth, panel_file, once):
+    """What `hfgrowth fit` said of a short run, and the file that it wrote."""
 
-    Whichever worker comes first makes it for all.
-    """
-    base = tmp_path_factory.getbasetemp()
-    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "fitted"
-    out, said = shared / "out" / "fit.nc", shared / "said.json"
-    with FileLock(f"{shared}.lock"):
-        if not said.exists():
-            out.parent.mkdir(parents=True)
-            done = hfgrowth("fit", panel_file, "--out", out, *SHORT)
-            assert done.returncode == 0, done.stderr
-            said.write_text(json.dumps([done.stdout, done.stderr]))
-    return subprocess.CompletedProcess([], 0, *json.loads(said.read_text())), out
+    def fill(folder):
+        (folder / "out").mkdir()
+        done = hfgrowth("fit", panel_file, "--out", folder / "out" / "fit.nc", *SHORT)
+        assert done.returncode == 0, done.stderr
+        (folder / "said.json").write_text(json.dumps([done.stdout, done.stderr]))
+
+    folder = once("fitted", fill)
+    said = json.loads((folder / "said.json").read_text())
+    return subprocess.CompletedProcess([], 0, *said), folder / "out" / "fit.nc"
