@@ -1,6 +1,7 @@
 """Fits and populations through folders and a stand-in Hub, by the real client."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -80,6 +81,9 @@ def publish(hub, folder):
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     hub.repositories[REPOSITORY] = repository = Repository()
     repository.commit(files)
+    repository.in_lfs = {name for name in files if name.endswith(hub.lfs)}
+    for name in repository.in_lfs:
+        hub.blobs[hashlib.sha256(files[name]).hexdigest()] = files[name]
     return repository
 
 
@@ -357,6 +361,7 @@ def test_repositories_that_cannot_be_read(saved, hub, monkeypatch):
     assert "neither a folder here nor a repository" in refusal(read, "lab/none")
     assert "namespace/name" in refusal(read, "no/such/folder")
     repository = publish(hub, saved / "fit")
+    repository.in_lfs.clear()
     repository.commit({"fit.nc": b"\x89HDF\r\n\x1a\n damaged"})
     assert "fit.nc of lab/growth is unusable" in refusal(read, REPOSITORY)
     repository.commit({"fit.nc": b"<html>"})
