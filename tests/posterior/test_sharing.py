@@ -1,8 +1,10 @@
 """Fits and populations through folders and a stand-in Hub, by the real client."""
 
 import dataclasses
+import hashlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +19,7 @@ from markdown_it import MarkdownIt
 
 sys.path.insert(0, str(Path(__file__).parent))  # the server stands beside the tests
 
-from repository_server import TOKEN, Repositories, serve
+from repository_server import TOKEN, Repositories, Repository, serve
 
 import bayes_hfgrowth as hfg
 from bayes_hfgrowth.fit import GrowthFit
@@ -63,6 +65,26 @@ def fit(tiny_fit):
 @pytest.fixture(scope="module")
 def population(fit):
     return PopulationPosterior.from_fit(fit, 200)
+
+
+@pytest.fixture(scope="module")
+def saved(fit, population, tmp_path_factory):
+    """Both in folders, to be read and copied."""
+    folder = tmp_path_factory.mktemp("saved")
+    fit.save_pretrained(folder / "fit")
+    population.save_pretrained(folder / "population")
+    return folder
+
+
+def publish(hub, folder):
+    """Put the files of a folder into the Hub, as pushing them does."""
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    hub.repositories[REPOSITORY] = repository = Repository()
+    repository.commit(files)
+    repository.in_lfs = {name for name in files if name.endswith(hub.lfs)}
+    for name in repository.in_lfs:
+        hub.blobs[hashlib.sha256(files[name]).hexdigest()] = files[name]
+    return repository
 
 
 def refusal(call, *arguments, **options):
@@ -122,20 +144,18 @@ def test_a_fit_comes_back_from_its_folder(fit, tmp_path):
     assert config["specification"] == fit.about["specification"]
 
 
-def test_a_population_comes_back_from_its_folder_or_that_of_a_fit(fit, population, tmp_path):
-    population.save_pretrained(tmp_path / "small")
-    fit.save_pretrained(tmp_path / "large")
-    assert (tmp_path / "small" / "population.nc").stat().st_size < 1e6
-    small = PopulationPosterior.from_pretrained(tmp_path / "small")
+def test_a_population_comes_back_from_its_folder_or_that_of_a_fit(population, saved):
+    assert (saved / "population" / "population.nc").stat().st_size < 1e6
+    small = PopulationPosterior.from_pretrained(saved / "population")
     np.testing.assert_allclose(small.spreads, population.spreads, rtol=1e-6)
     assert small.organizations == population.organizations
-    large = PopulationPosterior.from_pretrained(tmp_path / "large")
+    large = PopulationPosterior.from_pretrained(saved / "fit")
     assert len(large.spreads) > len(small.spreads)
 
 
-def test_saving_again_renews_the_card_unless_somebody_has_taken_it_over(fit, tmp_path):
+def test_saving_again_renews_the_card_unless_somebody_has_taken_it_over(fit, saved, tmp_path):
+    shutil.copytree(saved / "fit", tmp_path, dirs_exist_ok=True)
     card = tmp_path / "README.md"
-    fit.save_pretrained(tmp_path)
     unconverged(fit).save_pretrained(tmp_path)
     assert "NOT CONVERGED: do not trust" in card.read_text(encoding="utf-8")
     card.write_text("# Mine\n", encoding="utf-8")
@@ -143,9 +163,9 @@ def test_saving_again_renews_the_card_unless_somebody_has_taken_it_over(fit, tmp
     assert card.read_text(encoding="utf-8") == "# Mine\n"
 
 
-def test_folders_that_hold_something_else(fit, population, tmp_path):
+def test_folders_that_hold_something_else(saved, tmp_path):
     assert "holds no fit.nc" in refusal(GrowthFit.from_pretrained, tmp_path)
-    population.save_pretrained(tmp_path)
+    shutil.copytree(saved / "population", tmp_path, dirs_exist_ok=True)
     assert "holds no fit.nc" in refusal(GrowthFit.from_pretrained, tmp_path)
     (tmp_path / "population.nc").rename(tmp_path / "fit.nc")
     assert "is not a fit of this package" in refusal(GrowthFit.from_pretrained, tmp_path)
@@ -158,23 +178,22 @@ def test_folders_that_hold_something_else(fit, population, tmp_path):
 
 
 @pytest.mark.parametrize("config", ["[1]", "null", "{", '"text"', "[" * 100_000])
-def test_a_config_that_is_none_is_one_line(fit, tmp_path, config):
-    fit.save_pretrained(tmp_path)
+def test_a_config_that_is_none_is_one_line(saved, tmp_path, config):
+    shutil.copytree(saved / "fit", tmp_path, dirs_exist_ok=True)
     (tmp_path / "config.json").write_text(config, encoding="utf-8")
     assert "config.json" in refusal(GrowthFit.from_pretrained, tmp_path)
 
 
-def test_a_config_changes_nothing_of_what_is_read(population, tmp_path):
-    population.save_pretrained(tmp_path)
+def test_a_config_changes_nothing_of_what_is_read(population, saved, tmp_path):
+    shutil.copytree(saved / "population", tmp_path, dirs_exist_ok=True)
     config = {"about": {"seed": 99}, "posterior": 1, "kwargs": 2, "args": 3, "cls": 4}
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     assert PopulationPosterior.from_pretrained(tmp_path).about == population.about
 
 
-def test_half_a_file_is_one_line(fit, population, tmp_path):
+def test_half_a_file_is_one_line(fit, population, saved, tmp_path):
     for shared in (fit, population):
-        folder = tmp_path / shared._kind
-        shared.save_pretrained(folder)
+        folder = shutil.copytree(saved / shared._kind, tmp_path / shared._kind)
         [path] = folder.glob("*.nc")
         content = path.read_bytes()
         for share in (0.0, 0.3, 0.9):
@@ -320,8 +339,8 @@ def test_pushing_again_makes_another_commit_and_revisions_can_be_read(fit, hub):
     assert "no such revision" in refusal(GrowthFit.from_pretrained, REPOSITORY, revision="0ff")
 
 
-def test_a_population_is_read_from_the_repository_of_a_fit(fit, hub):
-    fit.push_to_hub(REPOSITORY)
+def test_a_population_is_read_from_the_repository_of_a_fit(fit, saved, hub):
+    publish(hub, saved / "fit")
     assert PopulationPosterior.from_pretrained(REPOSITORY).about["seed"] == fit.about["seed"]
 
 
@@ -337,12 +356,11 @@ def test_whoever_may_not_is_told_in_one_line(fit, hub, monkeypatch):
     assert hub.repositories == {}
 
 
-def test_repositories_that_cannot_be_read(fit, hub, monkeypatch):
+def test_repositories_that_cannot_be_read(saved, hub, monkeypatch):
     read = GrowthFit.from_pretrained
     assert "neither a folder here nor a repository" in refusal(read, "lab/none")
     assert "namespace/name" in refusal(read, "no/such/folder")
-    fit.push_to_hub(REPOSITORY)
-    repository = hub.repositories[REPOSITORY]
+    repository = publish(hub, saved / "fit")
     repository.in_lfs.clear()
     repository.commit({"fit.nc": b"\x89HDF\r\n\x1a\n damaged"})
     assert "fit.nc of lab/growth is unusable" in refusal(read, REPOSITORY)
@@ -374,8 +392,8 @@ def test_a_hub_in_trouble_is_one_line(fit, hub, monkeypatch):
         assert "not the Hub's" in refusal(call, "lab/other")
 
 
-def test_a_hub_that_is_not_there_is_one_line(fit, hub, monkeypatch):
-    fit.push_to_hub(REPOSITORY)
+def test_a_hub_that_is_not_there_is_one_line(fit, saved, hub, monkeypatch):
+    publish(hub, saved / "fit")
     GrowthFit.from_pretrained(REPOSITORY)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -387,8 +405,8 @@ def test_a_hub_that_is_not_there_is_one_line(fit, hub, monkeypatch):
     assert "is not in the cache" in missing
 
 
-def test_a_process_of_its_own_asks_the_hub_of_the_environment(population, hub, tmp_path):
-    population.push_to_hub(REPOSITORY)
+def test_a_process_of_its_own_asks_the_hub_of_the_environment(population, saved, hub, tmp_path):
+    publish(hub, saved / "population")
     code = (
         "import bayes_hfgrowth as hfg\n"
         f"population = hfg.PopulationPosterior.from_pretrained({REPOSITORY!r})\n"
