@@ -10,10 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from operator import index
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pymc as pm
 import xarray as xr
 
 from bayes_hfgrowth.comparison import Comparison, compare
@@ -22,7 +21,6 @@ from bayes_hfgrowth.forecast.paths import Forecast, forecast
 from bayes_hfgrowth.forecast.updating import Update, update
 from bayes_hfgrowth.inference.sampling import Engine, Settings, sample
 from bayes_hfgrowth.model.priors import draw_prior, log_prior
-from bayes_hfgrowth.model.pymc_model import build_model
 from bayes_hfgrowth.model.specification import GrowthSpec, read_spec
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.panel.table import Panel
@@ -40,6 +38,9 @@ from bayes_hfgrowth.posterior.simulation import (
 from bayes_hfgrowth.support.errors import FitError
 from bayes_hfgrowth.support.horizon import Date
 from bayes_hfgrowth.support.progress import Progress
+
+if TYPE_CHECKING:
+    import pymc as pm
 
 __all__ = ["GrowthFit", "GrowthModel", "load_fit"]
 
@@ -139,8 +140,10 @@ class GrowthModel:
         assert isinstance(self.specification, GrowthSpec)
         return self.specification
 
-    def pymc_model(self, panel: Panel) -> pm.Model:
+    def pymc_model(self, panel: Panel) -> "pm.Model":
         """Make the hierarchical PyMC model of a panel, to look at or to sample by hand."""
+        from bayes_hfgrowth.model.pymc_model import build_model
+
         return build_model(self.spec, checked_history(panel))
 
     def fit(

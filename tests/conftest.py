@@ -301,12 +301,12 @@ def once(tmp_path_factory):
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     def filled(name, fill):
-        folder, part = base / name, base / f"{name}.part"
+        folder, done = base / name, base / f"{name}.done"
         with FileLock(f"{folder}.lock"):
-            if not folder.exists():
-                part.mkdir()
-                fill(part)
-                part.rename(folder)
+            if not done.exists():
+                folder.mkdir()
+                fill(folder)
+                done.touch()
         return folder
 
     return filled

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import arviz as az
+import arviz_stats as az
 import joblib
 import numpy as np
 import pandas as pd

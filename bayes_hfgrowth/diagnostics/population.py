@@ -2,7 +2,7 @@
 
 import logging
 
-import arviz as az
+import arviz_stats as az
 import numpy as np
 import pandas as pd
 import xarray as xr

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import arviz as az
+import arviz_stats as az
 import numpy as np
 import numpy.typing as npt
 import pandas as pd

@@ -6,22 +6,24 @@ Whether a zero count is a structural zero is summed over.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from nutpie.compiled_pyfunc import PyFuncModel, from_pyfunc
 
 from bayes_hfgrowth.growth.law import Floats
 from bayes_hfgrowth.inference.adaptation import Adaptation, NonCentredPosterior
 from bayes_hfgrowth.inference.posterior_density import posterior_density
 from bayes_hfgrowth.support.errors import FitError
 
+if TYPE_CHECKING:
+    from nutpie.compiled_pyfunc import PyFuncModel
+
 __all__ = ["compiled_for"]
 
 _OVERDISPERSED = 1.5  # how much further from the middle chains start than draws of the pilot lie
 
 
-def compiled_for(posterior: NonCentredPosterior, adaptation: Adaptation) -> PyFuncModel:
+def compiled_for(posterior: NonCentredPosterior, adaptation: Adaptation) -> "PyFuncModel":
     """The posterior in given coordinates, as nutpie samples it.
 
     Parameters
@@ -36,6 +38,8 @@ def compiled_for(posterior: NonCentredPosterior, adaptation: Adaptation) -> PyFu
     FitError
         If no start has a finite density.
     """
+    from nutpie.compiled_pyfunc import from_pyfunc
+
     data, layout = posterior.data(adaptation), posterior.layout
     if not np.isfinite(posterior_density(posterior.start(adaptation, 0, 1.0), data)[0]):
         raise FitError(

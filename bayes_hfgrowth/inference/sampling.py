@@ -12,16 +12,12 @@ from typing import Any, Literal
 
 import joblib
 import numpy as np
-import nutpie
-import pymc as pm
-import pytensor
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from bayes_hfgrowth.inference.adaptation import NonCentredPosterior
 from bayes_hfgrowth.inference.marginal import compiled_for
 from bayes_hfgrowth.inference.posterior_density import posterior_density
-from bayes_hfgrowth.model.pymc_model import build_model
 from bayes_hfgrowth.model.specification import GrowthSpec
 from bayes_hfgrowth.panel.history import History
 from bayes_hfgrowth.support.errors import FitError
@@ -129,20 +125,28 @@ def _refuse_runaways(posterior: xr.Dataset) -> None:
             )
 
 
-def _compile(model: pm.Model) -> Any:
-    """Compile with arithmetic that rounds alike whether code is fresh or from PyTensor's cache.
+def _compile(spec: GrowthSpec, history: History) -> Any:
+    """Compile the PyMC model.
 
-    With its default, ``fastmath``, the first run on a machine differs in the last bits from
-    later ones, and a chain makes all bits of that.
+    Its arithmetic rounds alike whether code is fresh or from PyTensor's cache. With the default,
+    ``fastmath``, the first run on a machine differs in the last bits from later ones, and a chain
+    makes all bits of that.
     """
+    import nutpie
+    import pytensor
+
+    from bayes_hfgrowth.model.pymc_model import build_model
+
     with pytensor.config.change_flags(numba__fastmath=False):
-        return nutpie.compile_pymc_model(model)
+        return nutpie.compile_pymc_model(build_model(spec, history))
 
 
 def _run(
     compiled: Any, settings: Settings, progress: Progress, title: str, **more: Any
 ) -> xr.DataTree:
     """Run nutpie in the background, so that it can be watched and interrupted."""
+    import nutpie  # and ArviZ with its plots: whoever reads a fit need not wait for them
+
     options: dict[str, Any] = {
         "draws": settings.draws,
         "tune": settings.tune,
@@ -185,7 +189,7 @@ def _sample_plain(
 ) -> tuple[xr.Dataset, xr.Dataset, dict[str, float]]:
     begin = time.perf_counter()
     with progress.stage("compile"):
-        compiled = _compile(build_model(spec, history))
+        compiled = _compile(spec, history)
     compilation = time.perf_counter() - begin
     begin = time.perf_counter()
     tree = _run(compiled, settings, progress, "sample")
