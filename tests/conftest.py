@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,12 +29,25 @@ settings.register_profile("default", deadline=None)
 settings.load_profile("default")
 
 
-def pytest_collection_modifyitems(items):
-    """The demo first: it compiles the sampler while another worker compiles the first page.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """One worker more than cores: many tests wait for a process, a server or a time."""
+    return joblib.cpu_count() + 1
 
-    All others find both in Numba's cache, instead of two workers compiling the same.
+
+def pytest_collection_modifyitems(items):
+    """First what compiles the sampler, the first page, and tests that wait and compile nothing.
+
+    All others find what they need in Numba's cache, instead of several workers compiling the same.
+    Then the notebooks, which would keep one worker busy at the end.
     """
-    items.sort(key=lambda item: item.path.name != "test_demo.py")
+    first = ["test_demo.py", "answer_page/test_browser.py", "sources/", "test_notebooks.py"]
+
+    def place(item):
+        path = item.path.as_posix()
+        return next((i for i, part in enumerate(first) if part in path), len(first))
+
+    items.sort(key=place)
 
 
 @pytest.fixture

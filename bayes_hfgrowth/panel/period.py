@@ -70,12 +70,10 @@ def stationary(innovations: Floats, persistence: Floats, scale: Floats) -> Float
     -------
     ndarray, shape (..., calendar months)
     """
-    effects = np.empty(innovations.shape)
-    effects[..., 0] = innovations[..., 0] * scale / np.sqrt(1.0 - persistence**2)
+    effects = innovations * scale[..., None]
+    effects[..., :1] /= np.sqrt(1.0 - persistence**2)[..., None]
     for month in range(1, innovations.shape[-1]):
-        effects[..., month] = (
-            persistence * effects[..., month - 1] + scale * innovations[..., month]
-        )
+        effects[..., month] += persistence * effects[..., month - 1]
     return effects
 
 

@@ -227,7 +227,8 @@ def _law_draws(
         dormancy = np.zeros((len(theta), max(1, len(history.organizations))))
     elif dormancy is None:
         raise ValueError(f"the growth model {spec.name} needs the shares of dormant base models")
-    dormancy = np.ascontiguousarray(dormancy, dtype=np.float64)
+    # One layout for all callers: another one would be compiled for once more.
+    theta, dormancy = (np.ascontiguousarray(x, dtype=np.float64) for x in (theta, dormancy))
     return LawDraws(theta, shared.values, shared.over(*span), history.organization_of, dormancy)
 
 

@@ -23,14 +23,14 @@ APP = Path(__file__).parents[2] / "app" / "app.py"
 STARTED_WITHIN = 300  # seconds; the first forecast of a fresh clone compiles
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def hub():
     """Ten base models, as good and as bad as they come."""
     with serve(mixed_hub(dt.datetime.now(dt.UTC))) as running:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def outside():
     """A proxy that all the world is behind: whoever asks for anything there is written down."""
     asked, door = [], socket.create_server(("127.0.0.1", 0))
@@ -64,7 +64,7 @@ def _answering(process, address, log):
     raise AssertionError(f"the app does not answer:\n{log.read_text()}")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def start_app(outside, tmp_path_factory):
     """Starts the app with the address of a Hub; returns its own address when it answers."""
     if importlib.util.find_spec("gradio") is None:
@@ -103,13 +103,13 @@ def start_app(outside, tmp_path_factory):
         process.wait(30)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def app(hub, start_app):
     """Address of an app that asks the stand-in Hub."""
     return start_app(hub.endpoint)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def offline_app(start_app):
     """Address of an app whose Hub cannot be reached."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
