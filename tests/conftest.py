@@ -39,9 +39,12 @@ def pytest_collection_modifyitems(items):
     """First what compiles the sampler, the first page, and tests that wait and compile nothing.
 
     All others find what they need in Numba's cache, instead of several workers compiling the same.
-    Then the notebooks, which would keep one worker busy at the end.
+    Notebooks are not last, where they would keep one worker busy and the others waiting.
     """
-    first = ["test_demo.py", "answer_page/test_browser.py", "sources/", "test_notebooks.py"]
+    first = [
+        *("test_demo.py", "answer_page/test_browser.py", "sources/", "answer_page/", "app/"),
+        *("commands/", "test_notebooks.py"),
+    ]
 
     def place(item):
         path = item.path.as_posix()
